@@ -1,0 +1,333 @@
+// Package emukit is what every provider emulator stands on: the request log, latency, fault hooks, body limits, ids,
+// paging, strict JSON, states that pass by the clock, and a loopback listener. It knows no provider and imports
+// nothing of ours, so that an emulator and the client under test cannot share a mistake.
+package emukit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// DefaultBodyLimit is how many bytes of a request body a route reads when its API names no other limit.
+const DefaultBodyLimit = 16 << 20
+
+// Kit is the part of an emulator that does not depend on its provider. The zero value is ready: real clock, no
+// latency, no faults, random ids. Set the exported fields before the first request; they are not guarded.
+type Kit struct {
+	// Now is the emulator's clock. nil means time.Now.
+	Now func() time.Time
+	// Latency is added to each reply, half before the handler acts and half after, as a network does. A caller that
+	// goes away in the first half is never acted upon.
+	Latency time.Duration
+	// Hook sees each call of a modelled route twice, before the handler and after it, and may interfere. It runs on
+	// the call's goroutine and may be called by many at once. nil means no interference.
+	Hook func(*Call) Action
+	// Settle delays how soon a created thing shows in lists. Zero means at once.
+	Settle Settle
+	// RequestLog receives one JSON object a line for each call. It must be safe for concurrent use when several
+	// kits share it. nil means the in-memory log only.
+	RequestLog io.Writer
+	// LogSize is how many calls Calls remembers. 0 means 4096.
+	LogSize int
+	// Seed makes ids and secrets repeatable. 0 means random ones.
+	Seed uint64
+
+	logMu sync.Mutex
+	log   ring
+
+	idMu sync.Mutex
+	rng  *rand.ChaCha8
+}
+
+// Clock returns the emulator's present time.
+func (k *Kit) Clock() time.Time {
+	if k.Now != nil {
+		return k.Now()
+	}
+	return time.Now()
+}
+
+// Phase says at which side of the handler a Hook is called.
+type Phase int
+
+const (
+	// Before is before the handler: nothing has been changed yet.
+	Before Phase = iota
+	// After is after the handler: the change is made and the reply is ready, but (unless streamed) not yet sent.
+	After
+)
+
+// Call is one request as a Hook sees it: the same pointer in both phases.
+type Call struct {
+	Phase  Phase
+	Method string
+	// Path is the request's path, Route the pattern that serves it without its method.
+	Path, Route string
+	Query       url.Values
+	// Header is the request's header, with credentials in it: never log it.
+	Header http.Header
+	// Status is the handler's status. Zero before.
+	Status int
+
+	planned *fault
+}
+
+// Action is what a Hook makes of a call. The zero value lets it pass.
+type Action struct {
+	// Hold keeps the call until the channel closes or the caller goes away. The rest of the Action follows.
+	Hold <-chan struct{}
+	// Drop closes the connection without a reply: before the handler nothing was done, after it the change stands.
+	Drop bool
+	// Status, when not zero, answers instead of the handler (Before) or in place of its reply (After).
+	Status int
+	// Header is added to such an answer.
+	Header http.Header
+	// Body is such an answer's body. nil means the provider's own error envelope for Status.
+	Body []byte
+}
+
+// Chain makes one Hook of several: the first that interferes in a phase wins, and the others do not see that phase.
+func Chain(hooks ...func(*Call) Action) func(*Call) Action {
+	return func(c *Call) Action {
+		for _, h := range hooks {
+			if h == nil {
+				continue
+			}
+			if a := h(c); a.Hold != nil || a.Drop || a.Status != 0 {
+				return a
+			}
+		}
+		return Action{}
+	}
+}
+
+// API is one HTTP surface to be wrapped by a Kit.
+type API struct {
+	// Name tells the surfaces apart in a shared request log: "vercel", "neon", "upstash".
+	Name string
+	// Mux holds the modelled routes.
+	Mux *http.ServeMux
+	// Error writes the provider's error envelope. Its header may already hold Retry-After.
+	Error func(w http.ResponseWriter, status int, code, message string)
+	// BodyLimit returns how many bytes a route may be sent. nil means DefaultBodyLimit for all.
+	BodyLimit func(route string) int64
+}
+
+// Wrap serves api with latency, hooks, body limits and the request log. A route that api.Mux does not have is
+// answered 501 with code not_implemented and the route in the message.
+func (k *Kit) Wrap(api API) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := time.Now()
+		_, pattern := api.Mux.Handler(r)
+		c := &Call{Method: r.Method, Path: r.URL.Path, Route: routeOf(pattern), Query: r.URL.Query(), Header: r.Header}
+		rec := &reply{to: w, pause: func() error { return pause(r.Context(), k.Latency-k.Latency/2) }}
+		logged := false
+		rec.log = func(dropped bool) {
+			if logged {
+				return
+			}
+			logged = true
+			e := Entry{Time: k.Clock(), API: api.Name, Method: c.Method, Path: c.Path, Route: c.Route,
+				Query: safeQuery(c.Query), Status: rec.status, Bytes: rec.bytes, Duration: time.Since(started)}
+			if dropped {
+				e.Status, e.Dropped = 0, true
+			}
+			k.record(e)
+		}
+		defer rec.log(true) // logs only when the handler is left by a panic, which is how a connection is dropped
+		k.serve(api, rec, r, c, pattern)
+		rec.log(false)
+	})
+}
+
+func (k *Kit) serve(api API, rec *reply, r *http.Request, c *Call, pattern string) {
+	ctx := r.Context()
+	if pause(ctx, k.Latency/2) != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if pattern == "" {
+		api.Error(rec, http.StatusNotImplemented, "not_implemented",
+			fmt.Sprintf("the emulator does not model %s %s", c.Method, c.Path))
+		rec.send()
+		return
+	}
+	if k.interfere(ctx, api, rec, c) {
+		return
+	}
+	limit := int64(DefaultBodyLimit)
+	if api.BodyLimit != nil {
+		limit = api.BodyLimit(c.Route)
+	}
+	if r.ContentLength > limit {
+		api.Error(rec, http.StatusRequestEntityTooLarge, "payload_too_large", fmt.Sprintf("The body is over %d bytes.", limit))
+		rec.send()
+		return
+	}
+	r.Body = http.MaxBytesReader(rec, r.Body, limit)
+	api.Mux.ServeHTTP(rec, r)
+	c.Phase, c.Status = After, rec.code()
+	if !k.interfere(ctx, api, rec, c) {
+		rec.send()
+	}
+}
+
+// interfere asks the hook about this phase, does what it says, and reports whether the call has been answered.
+func (k *Kit) interfere(ctx context.Context, api API, rec *reply, c *Call) bool {
+	if k.Hook == nil {
+		return false
+	}
+	a := k.Hook(c)
+	if a.Hold != nil {
+		select {
+		case <-a.Hold:
+		case <-ctx.Done():
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if a.Drop {
+		panic(http.ErrAbortHandler)
+	}
+	if a.Status == 0 || rec.streaming {
+		return false
+	}
+	rec.reset()
+	for name, values := range a.Header {
+		rec.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	if a.Body == nil {
+		api.Error(rec, a.Status, StatusCode(a.Status), "injected by the emulator's fault schedule")
+	} else {
+		rec.WriteHeader(a.Status)
+		_, _ = rec.Write(a.Body)
+	}
+	rec.send()
+	return true
+}
+
+// StatusCode returns the machine code that goes with an HTTP status when nothing better is known: 429 is
+// rate_limited, any other its standard text in snake case.
+func StatusCode(status int) string {
+	if status == http.StatusTooManyRequests {
+		return "rate_limited"
+	}
+	text := http.StatusText(status)
+	if text == "" {
+		return "status_" + strconv.Itoa(status)
+	}
+	return strings.ReplaceAll(strings.ToLower(text), " ", "_")
+}
+
+func routeOf(pattern string) string {
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		return path
+	}
+	return pattern
+}
+
+// pause waits on the real clock: latency belongs to the wire, not to the emulated world.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reply holds a handler's answer back until the hook has seen it. A handler that flushes makes it a stream, which is
+// sent as it is written.
+type reply struct {
+	to        http.ResponseWriter
+	pause     func() error
+	log       func(dropped bool) // once: before a whole reply is sent, so that its receiver finds it in the log, or after a stream
+	header    http.Header
+	body      []byte
+	status    int
+	bytes     int64
+	streaming bool
+}
+
+func (p *reply) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+
+func (p *reply) WriteHeader(status int) {
+	if p.status == 0 {
+		p.status = status
+	}
+}
+
+func (p *reply) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	p.bytes += int64(len(b))
+	if p.streaming {
+		return p.to.Write(b)
+	}
+	p.body = append(p.body, b...)
+	return len(b), nil
+}
+
+// Flush makes the reply a stream.
+func (p *reply) Flush() {
+	if !p.streaming {
+		p.streaming = true
+		p.deliver()
+	}
+	if f, ok := p.to.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+func (p *reply) code() int {
+	p.WriteHeader(http.StatusOK)
+	return p.status
+}
+
+func (p *reply) reset() { p.header, p.body, p.status, p.bytes = nil, nil, 0, 0 }
+
+func (p *reply) send() {
+	if p.streaming {
+		return
+	}
+	p.deliver()
+}
+
+func (p *reply) deliver() {
+	if p.pause() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	code := p.code()
+	if !p.streaming {
+		p.log(false)
+	}
+	to := p.to.Header()
+	for name, values := range p.Header() {
+		to[name] = values
+	}
+	p.to.WriteHeader(code)
+	_, _ = p.to.Write(p.body)
+	p.body = nil
+}
+
+// TooLarge reports whether err is a body that went over its route's limit.
+func TooLarge(err error) bool {
+	var e *http.MaxBytesError
+	return errors.As(err, &e)
+}

@@ -1,0 +1,52 @@
+package emukit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Server is a handler that listens on loopback.
+type Server struct {
+	// URL is its base, without a slash at the end: http://127.0.0.1:PORT.
+	URL  string
+	Port int
+
+	srv  *http.Server
+	done chan struct{}
+}
+
+// Start serves h on 127.0.0.1:port until ctx ends or Close. Port 0 takes a free one.
+func Start(ctx context.Context, port int, h http.Handler) (*Server, error) {
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	s := &Server{Port: l.Addr().(*net.TCPAddr).Port, done: make(chan struct{})}
+	s.URL = "http://127.0.0.1:" + strconv.Itoa(s.Port)
+	s.srv = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.srv.Close() })
+	go func() {
+		defer close(s.done)
+		defer stop()
+		_ = s.srv.Serve(l)
+	}()
+	return s, nil
+}
+
+// Close stops listening, cuts what is open, and returns when the listener is gone.
+func (s *Server) Close() {
+	_ = s.srv.Close()
+	<-s.done
+}
