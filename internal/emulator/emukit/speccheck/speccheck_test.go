@@ -1,0 +1,62 @@
+package speccheck
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestResponse(t *testing.T) {
+	c := Load(t, "vercel")
+	user := `{"user":{"limited":true,"id":"u","email":"e","name":null,"username":"n","avatar":null,"defaultTeamId":null}}`
+	for name, tc := range map[string]struct {
+		reason, method, path, contentType, body string
+		status                                  int
+		ok                                      bool
+	}{
+		"fits":            {"a reply as documented passes", "GET", "/v2/user", "application/json", user, 200, true},
+		"missing field":   {"a required field must be there", "GET", "/v2/user", "application/json", `{"user":{"id":"u"}}`, 200, false},
+		"wrong status":    {"a 2xx status that is not listed is refused", "GET", "/v2/user", "application/json", user, 202, false},
+		"wrong type":      {"the content type counts", "GET", "/v2/user", "text/html", user, 200, false},
+		"not in document": {"what the document does not have is not judged", "GET", "/v99/none", "text/html", "x", 200, true},
+		"no content":      {"204 needs no body", "DELETE", "/v9/projects/x", "", "", 204, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(tc.method, tc.path, nil)
+			err := c.Response(r, tc.status, http.Header{"Content-Type": {tc.contentType}}, []byte(tc.body))
+			if (err == nil) != tc.ok {
+				t.Errorf("%s: %v", tc.reason, err)
+			}
+		})
+	}
+	if diff := cmp.Diff([]string{"DELETE /v9/projects/{idOrName}", "GET /v2/user"}, c.Covered()); diff != "" {
+		t.Errorf("covered (-want +got):\n%s", diff)
+	}
+}
+
+func TestRequest(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, spec, method, path, body string
+		ok                               bool
+	}{
+		"vercel fits":    {"a documented body passes", "vercel", "POST", "/v11/projects", `{"name":"x"}`, true},
+		"vercel unknown": {"a field that the document forbids is refused", "vercel", "POST", "/v11/projects", `{"name":"x","nome":1}`, false},
+		"neon base path": {"the server's path is part of the address", "neon", "GET", "/api/v2/projects?limit=10", "", true},
+		"neon bad limit": {"query parameters are judged", "neon", "GET", "/api/v2/projects?limit=many", "", false},
+		"upstash":        {"its server has a path too", "upstash", "GET", "/v2/redis/databases", "", true},
+		"unknown":        {"an unknown operation is an error", "upstash", "GET", "/v2/none", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(tc.method, tc.path, strings.NewReader(tc.body))
+			if tc.body != "" {
+				r.Header.Set("Content-Type", "application/json")
+			}
+			if err := Load(t, tc.spec).Request(r); (err == nil) != tc.ok {
+				t.Errorf("%s: %v", tc.reason, err)
+			}
+		})
+	}
+}
