@@ -1,0 +1,99 @@
+package slipway
+
+// Manifest is slipway.yaml after parsing: the desired state of one app. internal/manifest reads it and says where it is wrong; the
+// schema (slipway schema) is its reference.
+type Manifest struct {
+	App          string                      `json:"app"`                    // lower case letters, digits and hyphens; at most 52 characters
+	Name         string                      `json:"name,omitempty"`         // the name at the providers; default App
+	Environments []string                    `json:"environments,omitempty"` // default [production]
+	Source       Source                      `json:"source"`
+	Vercel       VercelSettings              `json:"vercel"`
+	Resources    map[string]ManifestResource `json:"resources,omitempty"`
+	Env          map[string]EnvVar           `json:"env,omitempty"`
+	Verify       Verify                      `json:"verify"`
+	Promote      Promote                     `json:"promote"`
+}
+
+// Source says where the app's files come from. Dir is relative to the manifest's folder; default ".".
+type Source struct {
+	Dir    string `json:"dir,omitempty"`
+	GitHub string `json:"github,omitempty"` // owner/repo
+	Ref    string `json:"ref,omitempty"`
+}
+
+// VercelSettings are the project's own settings; what is left out stays as Vercel has it.
+type VercelSettings struct {
+	Team            string   `json:"team,omitempty"` // slug, or id (team_…); default: the token's own account, or VERCEL_TEAM_ID
+	Framework       string   `json:"framework,omitempty"`
+	Regions         []string `json:"regions,omitempty"` // at most one for now: serverlessFunctionRegion
+	Domains         []string `json:"domains,omitempty"`
+	BuildCommand    string   `json:"build_command,omitempty"`
+	InstallCommand  string   `json:"install_command,omitempty"`
+	OutputDirectory string   `json:"output_directory,omitempty"`
+	RootDirectory   string   `json:"root_directory,omitempty"`
+	NodeVersion     string   `json:"node_version,omitempty"` // such as 22.x
+}
+
+// ManifestResource is one entry under resources. Fields are checked against the provider's ResourceType.
+type ManifestResource struct {
+	Type           string         `json:"type"` // such as neon.postgres
+	Name           string         `json:"name,omitempty"`
+	PerEnvironment bool           `json:"per_environment,omitempty"`
+	Existing       map[string]any `json:"existing,omitempty"`
+	Fields         map[string]any `json:"fields,omitempty"` // string, bool, int64 or []string
+}
+
+// EnvVar is one environment variable of the app: exactly one of From, Secret and Value.
+type EnvVar struct {
+	From       string   `json:"from,omitempty"`   // resource.output
+	Secret     string   `json:"secret,omitempty"` // name of a variable in Slipway's environment
+	Value      string   `json:"value,omitempty"`  // a literal
+	HasValue   bool     `json:"-"`                // tells an empty literal from none
+	Targets    []string `json:"targets,omitempty"`
+	AllowShort bool     `json:"allow_short,omitempty"`
+}
+
+// Verify says what must hold before production is touched.
+type Verify struct {
+	Commands [][]string    `json:"commands,omitempty"`
+	Health   []HealthProbe `json:"health,omitempty"`
+}
+
+// HealthProbe is one HTTP GET on the deployment.
+type HealthProbe struct {
+	Path     string `json:"path"`
+	Status   int    `json:"status,omitempty"`   // default 200
+	Contains string `json:"contains,omitempty"` // text that the body must hold
+}
+
+// Promote says how production is moved.
+type Promote struct {
+	Approval string `json:"approval,omitempty"` // required (default) or auto
+}
+
+// Production is the environment that promote serves.
+const (
+	Production = "production"
+	Preview    = "preview"
+)
+
+// ProviderName is the app's name at the providers.
+func (m *Manifest) ProviderName() string {
+	if m.Name != "" {
+		return m.Name
+	}
+	return m.App
+}
+
+// ManifestSecrets lists the names of the secret: values that environment needs, each with the variables that use it.
+func (m *Manifest) AppliesTo(v EnvVar, environment string) bool {
+	if len(v.Targets) == 0 {
+		return true
+	}
+	for _, t := range v.Targets {
+		if t == environment {
+			return true
+		}
+	}
+	return false
+}

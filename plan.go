@@ -1,0 +1,600 @@
+package slipway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/gowebpki/jcs"
+)
+
+// PlanFormat is the version of the plan's canonical form.
+const PlanFormat = 1
+
+// Op is what an effect does.
+type Op string
+
+const (
+	OpCreate  Op = "create"
+	OpUpdate  Op = "update"
+	OpAdopt   Op = "adopt"
+	OpReplace Op = "replace"
+	OpDelete  Op = "delete"
+	OpDeploy  Op = "deploy"
+	OpPromote Op = "promote"
+)
+
+// Gate is where a run waits for an approval.
+type Gate string
+
+const (
+	GateApply   Gate = "apply"   // every effect before promotion
+	GatePromote Gate = "promote" // moving production
+	GateDestroy Gate = "destroy" // delete and replace
+)
+
+// Operation is what a run is for.
+type Operation string
+
+const (
+	OperationShip    Operation = "ship"
+	OperationDestroy Operation = "destroy"
+)
+
+// Effect is one change outside.
+type Effect struct {
+	Key     string         `json:"key"` // address#op: stable over revisions
+	Op      Op             `json:"op"`
+	Address Address        `json:"address"`
+	Name    string         `json:"name,omitempty"`
+	Account string         `json:"account,omitempty"`
+	Params  map[string]any `json:"params,omitempty"` // what is declared; null is known only during the run; never a secret
+	Secrets []SecretWrite  `json:"secrets,omitempty"`
+	// Basis is what the diff read: exists, id, and the observed value of each param. It is checked again just before the effect.
+	Basis     map[string]any `json:"basis"`
+	DependsOn []string       `json:"depends_on,omitempty"`
+	Gate      Gate           `json:"gate"`
+
+	// Prose, outside the digest.
+	Changes     []Change `json:"changes,omitempty"`
+	Reason      string   `json:"reason"`
+	Consequence string   `json:"consequence,omitempty"`
+	Reversible  bool     `json:"reversible"`
+}
+
+// SecretWrite tells which value an effect writes, by reference and keyed fingerprint; "" is known only during the run.
+type SecretWrite struct {
+	Name        string `json:"name"`
+	Reference   string `json:"reference"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// Change is one field that differs, for display. Secrets show as "(changed)".
+type Change struct {
+	Field string `json:"field"`
+	From  any    `json:"from"`
+	To    any    `json:"to"`
+}
+
+// Check is a step that looks and changes nothing: the health probes on a deployment.
+type Check struct {
+	Key       string        `json:"key"`
+	Address   Address       `json:"address"` // the deployment
+	DependsOn []string      `json:"depends_on,omitempty"`
+	Probes    []HealthProbe `json:"probes"`
+}
+
+// Plan is the ordered effects and checks of a run.
+type Plan struct {
+	Format      int       `json:"format"`
+	Operation   Operation `json:"operation"`
+	App         string    `json:"app"`
+	Environment string    `json:"environment"`
+	Source      string    `json:"source,omitempty"` // digest of the source tree
+	Effects     []Effect  `json:"effects"`
+	Checks      []Check   `json:"checks,omitempty"`
+	// Undeclared are stateful resources of ours that the manifest no longer names. They stay until destroy.
+	Undeclared []Address `json:"undeclared,omitempty"`
+	// Serving is the deployment that production serves, where a promote is planned. Drift tells that it is not our last.
+	Serving string `json:"serving,omitempty"`
+	Drift   bool   `json:"drift,omitempty"`
+}
+
+// NoChanges reports whether there is nothing to do.
+func (p *Plan) NoChanges() bool { return len(p.Effects) == 0 }
+
+// Effect returns the effect with that key, nil for none.
+func (p *Plan) Effect(key string) *Effect {
+	for i := range p.Effects {
+		if p.Effects[i].Key == key {
+			return &p.Effects[i]
+		}
+	}
+	return nil
+}
+
+// Counts returns the number of effects by op.
+func (p *Plan) Counts() map[Op]int {
+	n := map[Op]int{}
+	for _, e := range p.Effects {
+		n[e.Op]++
+	}
+	return n
+}
+
+// Digest returns sha256:… over the canonical JSON (RFC 8785) of all that an approval binds; prose is left out.
+func (p *Plan) Digest() string {
+	bare := *p
+	bare.Effects = slices.Clone(p.Effects)
+	for i := range bare.Effects {
+		e := &bare.Effects[i]
+		e.Changes, e.Reason, e.Consequence, e.Reversible = nil, "", "", false
+	}
+	slices.SortFunc(bare.Effects, func(a, b Effect) int { return strings.Compare(a.Key, b.Key) })
+	return CanonicalDigest(bare)
+}
+
+// CanonicalDigest returns sha256:… over the canonical JSON (RFC 8785) of v. It panics on a value that JSON cannot hold, which only a
+// defect can make.
+func CanonicalDigest(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("slipway: canonical digest: %v", err))
+	}
+	canonical, err := jcs.Transform(raw)
+	if err != nil {
+		panic(fmt.Sprintf("slipway: canonical digest: %v", err))
+	}
+	sum := sha256.Sum256(canonical)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// PlanInput is all that planning reads.
+type PlanInput struct {
+	Operation   Operation
+	App         string
+	Environment string
+	Source      string // digest of the source tree
+	Specs       []Spec // Params resolved as far as they can be known
+	Kinds       map[Kind]KindInfo
+	Observed    map[Address]Observation
+	Owned       map[Address]bool    // proven ours: a recorded id, the ledger, or the provider's own mark
+	Receipts    map[Address]Receipt // what is recorded, declared or not
+	Listed      []Observation       // ours by the provider's own mark, declared or not
+	Ledger      *Ledger             // what the provider's ledger says now; nil for none
+	Probes      []HealthProbe
+	LastServed  string // the deployment that our last promote moved production to; "" for none
+}
+
+// MakePlan returns what must change so that what is observed becomes what is desired. It is pure: the same input gives the same plan.
+// It fails with CodeAmbiguous, CodeConflict or CodeInvalid (a cycle) and then there is no plan.
+func MakePlan(in PlanInput) (*Plan, error) {
+	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
+		Format: PlanFormat, Operation: in.Operation, App: in.App, Environment: in.Environment, Source: in.Source, Effects: []Effect{},
+	}}
+	specs, err := sortSpecs(in.Specs)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range specs {
+		if s.isLedger() {
+			continue // it depends on all the others
+		}
+		if err := p.add(s); err != nil {
+			return nil, err
+		}
+	}
+	p.deleteUnlisted(specs)
+	p.addLedger(specs)
+	p.joinBatches()
+	p.addChecks(specs)
+	p.undeclared(specs)
+	return p.plan, nil
+}
+
+type planner struct {
+	PlanInput
+	plan *Plan
+	last map[Address]string // key of the last effect on an address
+}
+
+func (s Spec) isLedger() bool {
+	for _, in := range s.Inputs {
+		if in.Ledger && !in.CreateOnly {
+			return true
+		}
+	}
+	return false
+}
+
+// add compares one Spec with what was observed and adds the effect that mends the difference.
+func (p *planner) add(s Spec) error {
+	kind, obs := p.Kinds[s.Address.Kind()], p.Observed[s.Address]
+	if len(obs.Namesakes) > 1 {
+		return ambiguous(s, obs.Namesakes)
+	}
+	p.fillFromOthers(&s)
+	changes := p.changes(s, obs)
+	switch {
+	case !obs.Exists && obs.Vanished && kind.Stateful:
+		p.put(s, OpReplace, GateDestroy, nil, "its recorded id no longer exists in this account")
+	case !obs.Exists:
+		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it does not exist"))
+	case kind.Shared, kind.Versioned && len(changes) == 0:
+	case kind.Versioned:
+		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, changes, "what it was made from has changed")
+	case !p.Owned[s.Address] && kind.UpdateOp == "":
+		if bad := immutable(kind, changes); bad != "" {
+			return Errorf(CodeConflict, "%s %q exists, was not made by Slipway, and its %s differs", s.Address.Kind(), s.Name, bad).
+				WithHint("give this resource another name: in the manifest, or declare what exists")
+		}
+		p.put(s, OpAdopt, kind.Gate, changes, "it exists and was not made by Slipway")
+	case len(changes) == 0:
+	case immutable(kind, changes) != "":
+		p.put(s, OpReplace, GateDestroy, changes, "its "+immutable(kind, changes)+" cannot be changed in place")
+	default:
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, changes, "it differs in "+fieldNames(changes))
+	}
+	return nil
+}
+
+// fillFromOthers sets the params that are another resource's id: null while that one is still to be made.
+func (p *planner) fillFromOthers(s *Spec) {
+	for _, name := range slices.Sorted(maps.Keys(s.IDs)) {
+		s.Params = maps.Clone(s.Params)
+		of := s.IDs[name]
+		if obs := p.Observed[of]; obs.Exists && p.last[of] == "" {
+			s.Params[name] = obs.Receipt.ID
+		} else {
+			s.Params[name] = nil
+		}
+	}
+}
+
+func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string) {
+	kind, obs := p.Kinds[s.Address.Kind()], p.Observed[s.Address]
+	if gate == "" {
+		gate = GateApply
+	}
+	e := Effect{
+		Key: string(s.Address) + "#" + string(op), Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,
+		Params: s.Params, Secrets: secretWrites(s), Basis: Basis(s, obs), Gate: gate, Changes: changes, Reason: reason,
+		Consequence: kind.Consequence[op], Reversible: op != OpReplace && op != OpDelete,
+	}
+	e.DependsOn = p.dependencies(s)
+	if op == OpPromote {
+		p.plan.Serving, _ = obs.Fields["deployment"].(string)
+		p.plan.Drift = p.plan.Serving != "" && p.plan.Serving != p.LastServed
+	}
+	p.append(e)
+}
+
+func (p *planner) append(e Effect) {
+	p.plan.Effects = append(p.plan.Effects, e)
+	p.last[e.Address] = e.Key
+}
+
+// dependencies are the effects on what s needs, reads and seals.
+func (p *planner) dependencies(s Spec) []string {
+	var keys []string
+	for _, a := range append(slices.Clone(s.Needs), s.reads(p.Specs)...) {
+		if k := p.last[a]; k != "" {
+			keys = append(keys, k)
+		}
+	}
+	return uniq(keys)
+}
+
+// deleteUnlisted adds a delete for what is ours by the provider's own mark and no longer declared.
+func (p *planner) deleteUnlisted(specs []Spec) {
+	declared := map[Address]bool{}
+	for _, s := range specs {
+		declared[s.Address] = true
+	}
+	var deleted []string
+	for _, obs := range p.Listed {
+		a := obs.Receipt.Address
+		if declared[a] || !obs.Exists {
+			continue
+		}
+		declared[a] = true
+		kind := p.Kinds[a.Kind()]
+		s := Spec{Address: a, Name: obs.Receipt.Name}
+		e := Effect{
+			Key: string(a) + "#" + string(OpDelete), Op: OpDelete, Address: a, Name: s.Name, Account: obs.Receipt.Account,
+			Basis: Basis(s, obs), Gate: GateDestroy, Reason: "the manifest no longer declares it", Consequence: kind.Consequence[OpDelete],
+		}
+		p.append(e)
+		deleted = append(deleted, e.Key)
+	}
+	for i := range p.plan.Effects {
+		if e := &p.plan.Effects[i]; e.Op == OpDeploy {
+			e.DependsOn = uniq(append(e.DependsOn, deleted...))
+		}
+	}
+}
+
+// addLedger keeps the ledger true: intents are written before the creates that they stand for, ids after them.
+func (p *planner) addLedger(specs []Spec) {
+	i := slices.IndexFunc(specs, Spec.isLedger)
+	if i < 0 {
+		return
+	}
+	s := specs[i]
+	s.Params = maps.Clone(s.Params)
+	var pending []Address
+	var keys []string
+	carrier := "" // the effect that carries the intents outside
+	for _, e := range p.plan.Effects {
+		if !p.Kinds[e.Address.Kind()].Ledgered || e.Op == OpUpdate || e.Op == OpDelete {
+			continue
+		}
+		pending, keys = append(pending, e.Address), append(keys, e.Key)
+		if e.Op == OpCreate && slices.Contains(s.Needs, e.Address) {
+			carrier = e.Key
+		}
+	}
+	obs := p.Observed[s.Address]
+	if len(pending) == 0 {
+		s.Params["value"] = NewLedger(p.App, LedgerReceipts(p.Kinds, p.Receipts), nil).Encode()
+		if changes := p.changes(s, obs); !obs.Exists || len(changes) > 0 {
+			p.put(s, ledgerOp(obs), GateApply, changes, "the ledger tells what is ours")
+		}
+		return
+	}
+	s.Params["value"] = nil
+	if carrier == "" && !p.Ledger.covers(pending) {
+		e := Effect{
+			Key: string(s.Address) + "#intend", Op: ledgerOp(obs), Address: s.Address, Name: s.Name, Params: s.Params,
+			Basis: Basis(s, obs), Gate: GateApply, Reason: "the ledger tells what is about to be made", Reversible: true,
+		}
+		e.DependsOn = p.dependencies(s)
+		carrier = e.Key
+		p.plan.Effects = append([]Effect{e}, p.plan.Effects...)
+	}
+	for i := range p.plan.Effects {
+		if e := &p.plan.Effects[i]; carrier != "" && e.Key != carrier && slices.Contains(keys, e.Key) {
+			e.DependsOn = uniq(append(e.DependsOn, carrier))
+		}
+	}
+	p.put(s, OpUpdate, GateApply, []Change{{Field: "value", From: obs.Fields["value"]}}, "the ledger tells what is ours")
+	last := &p.plan.Effects[len(p.plan.Effects)-1]
+	last.DependsOn = uniq(append(last.DependsOn, keys...))
+}
+
+func ledgerOp(obs Observation) Op {
+	if obs.Exists {
+		return OpUpdate
+	}
+	return OpCreate
+}
+
+// joinBatches makes the effects of one batch ready at the same time, so that they go out in one call.
+func (p *planner) joinBatches() {
+	join := map[Kind][]string{}
+	inBatch := func(e *Effect) bool {
+		return p.Kinds[e.Address.Kind()].Batch && e.Op != OpDelete && !strings.HasSuffix(e.Key, "#intend")
+	}
+	for i := range p.plan.Effects {
+		if e := &p.plan.Effects[i]; inBatch(e) {
+			join[e.Address.Kind()] = append(join[e.Address.Kind()], e.DependsOn...)
+		}
+	}
+	for i := range p.plan.Effects {
+		if e := &p.plan.Effects[i]; inBatch(e) {
+			e.DependsOn = uniq(slices.Clone(join[e.Address.Kind()]))
+		}
+	}
+}
+
+// addChecks puts the probes between a deployment and what depends on it.
+func (p *planner) addChecks(specs []Spec) {
+	for _, s := range specs {
+		if len(s.Seals) == 0 && !p.Kinds[s.Address.Kind()].Versioned || len(p.Probes) == 0 {
+			continue
+		}
+		promote := slices.IndexFunc(p.plan.Effects, func(e Effect) bool { return e.Op == OpPromote })
+		if p.last[s.Address] == "" && promote < 0 {
+			continue
+		}
+		c := Check{Key: string(s.Address) + "#health", Address: s.Address, Probes: p.Probes, DependsOn: uniq(p.dependencies(Spec{Needs: []Address{s.Address}}))}
+		p.plan.Checks = append(p.plan.Checks, c)
+		if promote >= 0 {
+			e := &p.plan.Effects[promote]
+			e.DependsOn = uniq(append(e.DependsOn, c.Key))
+		}
+		for _, e := range p.plan.Effects {
+			if p.Kinds[e.Address.Kind()].Probing {
+				last := &p.plan.Checks[len(p.plan.Checks)-1]
+				last.DependsOn = uniq(append(last.DependsOn, e.Key))
+			}
+		}
+	}
+}
+
+// undeclared lists the stateful things of ours that the manifest does not name; those of other environments are not looked at.
+func (p *planner) undeclared(specs []Spec) {
+	declared := map[Address]bool{}
+	for _, s := range specs {
+		declared[s.Address] = true
+	}
+	for _, a := range slices.Sorted(maps.Keys(p.Receipts)) {
+		if p.Kinds[a.Kind()].Stateful && !declared[a] && (a.Environment() == "" || a.Environment() == p.Environment) {
+			p.plan.Undeclared = append(p.plan.Undeclared, a)
+		}
+	}
+}
+
+// changes lists the params whose observed value differs. What is known only during the run differs.
+func (p *planner) changes(s Spec, obs Observation) []Change {
+	var out []Change
+	if !obs.Exists {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Params)) {
+		want, have := s.Params[name], obs.Fields[name]
+		if want == nil || !equalJSON(want, have) {
+			out = append(out, Change{Field: name, From: have, To: want})
+		}
+	}
+	return out
+}
+
+// Basis returns what a diff of s reads of obs: whether it exists, its id, and the observed value of each param.
+func Basis(s Spec, obs Observation) map[string]any {
+	b := map[string]any{"exists": obs.Exists}
+	if !obs.Exists {
+		return b
+	}
+	b["id"] = obs.Receipt.ID
+	fields := map[string]any{}
+	for name := range s.Params {
+		fields[name] = obs.Fields[name]
+	}
+	b["fields"] = fields
+	return b
+}
+
+// EqualBasis reports whether two bases say the same, as JSON.
+func EqualBasis(a, b map[string]any) bool { return equalJSON(a, b) }
+
+// reads are the addresses whose outputs or fingerprints s takes.
+func (s Spec) reads(all []Spec) []Address {
+	out := slices.Clone(s.Seals)
+	for _, in := range s.Inputs {
+		if in.From == nil {
+			continue
+		}
+		for _, o := range all {
+			if o.Serves == in.From.Resource {
+				out = append(out, o.Address)
+			}
+		}
+	}
+	for _, a := range s.IDs {
+		out = append(out, a)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sortSpecs orders Specs so that what is needed comes first, else by address. A cycle is CodeInvalid.
+func sortSpecs(specs []Spec) ([]Spec, error) {
+	byAddress := map[Address]Spec{}
+	for _, s := range specs {
+		byAddress[s.Address] = s
+	}
+	var out []Spec
+	state := map[Address]int{} // 1: on the way, 2: done
+	var visit func(a Address) error
+	visit = func(a Address) error {
+		s, ok := byAddress[a]
+		if !ok || state[a] == 2 {
+			return nil
+		}
+		if state[a] == 1 {
+			return Errorf(CodeInvalid, "%s depends on itself", a)
+		}
+		state[a] = 1
+		for _, need := range append(slices.Clone(s.Needs), s.reads(specs)...) {
+			if err := visit(need); err != nil {
+				return err
+			}
+		}
+		state[a] = 2
+		out = append(out, s)
+		return nil
+	}
+	for _, a := range slices.Sorted(maps.Keys(byAddress)) {
+		if err := visit(a); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// SortSpecs orders Specs so that what is needed comes first. A cycle is CodeInvalid.
+func SortSpecs(specs []Spec) ([]Spec, error) { return sortSpecs(specs) }
+
+func secretWrites(s Spec) []SecretWrite {
+	var out []SecretWrite
+	for _, name := range slices.Sorted(maps.Keys(s.Inputs)) {
+		in := s.Inputs[name]
+		ref := in.Reference()
+		if ref == "" {
+			continue
+		}
+		fp, _ := s.Params["fingerprint"].(string)
+		out = append(out, SecretWrite{Name: name, Reference: ref, Fingerprint: fp})
+	}
+	return out
+}
+
+// Reference tells where an input comes from: secret:NAME or resource.output; "" for what is no secret.
+func (in Input) Reference() string {
+	switch {
+	case in.From != nil:
+		return in.From.String()
+	case in.Secret != "":
+		return "secret:" + in.Secret
+	}
+	return ""
+}
+
+func ambiguous(s Spec, found []Receipt) error {
+	var ids []string
+	for _, r := range found {
+		ids = append(ids, r.ID)
+	}
+	sort.Strings(ids)
+	return Errorf(CodeAmbiguous, "%s: %d are named %q: %s", s.Address, len(ids), s.Name, strings.Join(ids, ", ")).
+		WithHint("delete or rename all but one of them, or give this resource another name: in the manifest; nothing was changed")
+}
+
+func immutable(kind KindInfo, changes []Change) string {
+	for _, c := range changes {
+		if slices.Contains(kind.Immutable, c.Field) {
+			return c.Field
+		}
+	}
+	return ""
+}
+
+func fieldNames(changes []Change) string {
+	var names []string
+	for _, c := range changes {
+		names = append(names, c.Field)
+	}
+	return strings.Join(names, ", ")
+}
+
+func orOp(op, otherwise Op) Op {
+	if op == "" {
+		return otherwise
+	}
+	return op
+}
+
+func reasonOr(note, otherwise string) string {
+	if note == "" {
+		return otherwise
+	}
+	return note
+}
+
+func uniq(keys []string) []string {
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func equalJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
