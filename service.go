@@ -1,0 +1,53 @@
+package slipway
+
+import "context"
+
+// Service is everything that can be asked of Slipway. The engine implements it in process; a client can implement it over the wire,
+// so no method takes a path, a credential or a secret value.
+type Service interface {
+	// Plan observes and plans; it changes nothing and keeps nothing.
+	Plan(ctx context.Context, req ShipRequest) (*Plan, error)
+	// Ship starts a run, or continues the app's unfinished run when the same is wanted, else supersedes it.
+	Ship(ctx context.Context, req ShipRequest) (Run, error)
+	// Destroy starts a run that deletes what Slipway made.
+	Destroy(ctx context.Context, req DestroyRequest) (Run, error)
+	// Resume continues a run that failed, was interrupted, or waits; files is nil for a destroy.
+	Resume(ctx context.Context, run string, files FileSet, by Principal) (Run, error)
+	// Cancel ends a run: no new request is sent, the one in flight is given up, and its outcome is looked for by the next run.
+	Cancel(ctx context.Context, run, reason string, by Principal) (Run, error)
+	// Decide approves or rejects at a gate.
+	Decide(ctx context.Context, d Decision) (Approval, error)
+	// Get returns a run with all that belongs to it.
+	Get(ctx context.Context, run string) (*RunDetail, error)
+	Runs(ctx context.Context, f RunFilter) ([]Run, error)
+	// Events returns those after seq; none is no error.
+	Events(ctx context.Context, run string, after int64) ([]Event, error)
+	// Probe says what each credential is good for; it changes nothing.
+	Probe(ctx context.Context) ([]Capability, error)
+}
+
+// ShipRequest asks for a plan or a run.
+type ShipRequest struct {
+	Manifest    []byte
+	Environment string // default production
+	Files       FileSet
+	Requester   Principal
+	Options     RunOptions
+}
+
+// DestroyRequest asks for the deletion of one environment's resources, or with Options.All of the whole app.
+type DestroyRequest struct {
+	Manifest    []byte
+	Environment string
+	Requester   Principal
+	Options     RunOptions
+}
+
+// RunDetail is a run with its plan, steps and approvals.
+type RunDetail struct {
+	Run       Run        `json:"run"`
+	Plan      *Plan      `json:"plan,omitempty"`
+	Digest    string     `json:"plan_digest,omitempty"`
+	Steps     []Step     `json:"steps,omitempty"`
+	Approvals []Approval `json:"approvals,omitempty"`
+}

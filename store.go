@@ -1,0 +1,75 @@
+package slipway
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps runs. Every write goes through Tx, is durable when Tx returns nil, and is refused with CodeSecretLeak when any text of it
+// holds a secret that this process has seen. Errors are *Error: CodeStore for an unusable database, with a hint.
+type Store interface {
+	// Tx runs f in one writing transaction; an error rolls it back. f uses only its Tx.
+	Tx(ctx context.Context, f func(Tx) error) error
+	// Read runs f in one reading transaction.
+	Read(ctx context.Context, f func(Tx) error) error
+	// Changed waits until another connection or process may have written, or until ctx ends or d is over.
+	Changed(ctx context.Context, d time.Duration) error
+	Close() error
+}
+
+// Tx is what can be done inside one transaction. Get methods return CodeNotFound for what is not there.
+type Tx interface {
+	AddRun(Run) error
+	Run(id string) (Run, error)
+	// Runs returns the newest first.
+	Runs(RunFilter) ([]Run, error)
+	// SaveRun writes all but id, created_at and the lease.
+	SaveRun(Run) error
+
+	// Claim takes the lease of an active run that nobody holds, or whose lease is over. ok is false when it is not to be had.
+	Claim(id, holder string, now, until time.Time) (epoch int64, ok bool, err error)
+	// Fence extends the lease. ok is false when another epoch has it or the run is not active: the caller must stop at once.
+	Fence(id string, epoch int64, until time.Time) (ok bool, err error)
+	// Release gives the lease back; nothing happens when another epoch has it.
+	Release(id string, epoch int64) error
+	// Sweep frees leases that are over and returns every active run that nobody holds.
+	Sweep(now time.Time) ([]string, error)
+
+	AddPlan(run string, revision int, plan *Plan) error
+	Plan(run string, revision int) (*Plan, error)
+
+	SaveStep(Step) error
+	Steps(run string, revision int) ([]Step, error)
+	// OpenIntents returns the steps of an app's runs, except those of the run named, whose outcome is not known.
+	OpenIntents(app, except string) ([]Step, error)
+
+	SaveApproval(Approval) error
+	// Approvals returns a run's, the oldest first.
+	Approvals(run string) ([]Approval, error)
+
+	// AddEvent numbers and appends.
+	AddEvent(Event) error
+	// Events returns up to 1,000 after seq, in order.
+	Events(run string, after int64) ([]Event, error)
+
+	Receipts(app string) (map[Address]Receipt, error)
+	SaveReceipt(app string, r Receipt) error
+	DeleteReceipt(app string, a Address) error
+
+	// PutArtifact keeps bytes under their name: a source list. The same name is written once.
+	PutArtifact(name string, data []byte) error
+	Artifact(name string) ([]byte, error)
+
+	// SetDue wakes a run at a time; the earliest wins.
+	SetDue(run string, at time.Time) error
+	// TakeDue removes and returns what is due at now, and the time of the next; zero for none.
+	TakeDue(now time.Time) (runs []string, next time.Time, err error)
+}
+
+// RunFilter narrows Runs; zero fields do not.
+type RunFilter struct {
+	App         string
+	Environment string
+	Unfinished  bool
+	Limit       int // 0: 100
+}
