@@ -101,6 +101,8 @@ type Plan struct {
 	Checks      []Check   `json:"checks,omitempty"`
 	// Undeclared are stateful resources of ours that the manifest no longer names. They stay until destroy.
 	Undeclared []Address `json:"undeclared,omitempty"`
+	// Kept are resources that a destroy leaves, because Slipway did not make them.
+	Kept []Address `json:"kept,omitempty"`
 	// Serving is the deployment that production serves, where a promote is planned. Drift tells that it is not our last.
 	Serving string `json:"serving,omitempty"`
 	Drift   bool   `json:"drift,omitempty"`
@@ -169,7 +171,8 @@ type PlanInput struct {
 	Listed      []Observation       // ours by the provider's own mark, declared or not
 	Ledger      *Ledger             // what the provider's ledger says now; nil for none
 	Probes      []HealthProbe
-	LastServed  string // the deployment that our last promote moved production to; "" for none
+	LastServed  string // the deployment that our last promote moved production to; "" when nothing is recorded
+	PromoteAuto bool   // the apply approval covers the promote, unless production has drifted
 }
 
 // MakePlan returns what must change so that what is observed becomes what is desired. It is pure: the same input gives the same plan.
@@ -226,7 +229,7 @@ func (p *planner) add(s Spec) error {
 		p.put(s, OpReplace, GateDestroy, nil, "its recorded id no longer exists in this account")
 	case !obs.Exists:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it does not exist"))
-	case kind.Shared, kind.Versioned && len(changes) == 0:
+	case kind.Shared || kind.Versioned && len(changes) == 0:
 	case kind.Versioned:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, changes, "what it was made from has changed")
 	case !p.Owned[s.Address] && kind.UpdateOp == "":
@@ -270,7 +273,10 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 	e.DependsOn = p.dependencies(s)
 	if op == OpPromote {
 		p.plan.Serving, _ = obs.Fields["deployment"].(string)
-		p.plan.Drift = p.plan.Serving != "" && p.plan.Serving != p.LastServed
+		p.plan.Drift = p.plan.Serving != "" && p.plan.Serving != p.LastServed && !obs.Owned
+		if p.PromoteAuto && !p.plan.Drift {
+			e.Gate = GateApply
+		}
 	}
 	p.append(e)
 }

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// planDestroy looks at all that is recorded or told by the ledger, declared or not, and plans its deletion.
+func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt, opts slipway.RunOptions) (*sight, *slipway.Plan, error) {
+	s, err := e.look(ctx, w, receipts)
+	if err != nil {
+		return nil, nil, err
+	}
+	for a, obs := range s.observed {
+		if _, recorded := s.receipts[a]; !recorded && obs.Exists && s.owned[a] {
+			r := obs.Receipt
+			r.Origin = slipway.OriginCreated
+			s.receipts[a] = r
+		}
+	}
+	for _, obs := range s.listed {
+		if _, recorded := s.receipts[obs.Receipt.Address]; !recorded {
+			r := obs.Receipt
+			r.Origin = slipway.OriginCreated
+			s.receipts[r.Address], s.observed[r.Address] = r, obs
+		}
+	}
+	if err := e.lookAtUndeclared(ctx, w, s); err != nil {
+		return nil, nil, err
+	}
+	in := e.planInput(w, s)
+	in.Operation = slipway.OperationDestroy
+	return s, slipway.MakeDestroy(in, slipway.DestroyScope{All: opts.All, Only: opts.Only}), nil
+}
+
+// lookAtUndeclared observes what is recorded and not expanded from the manifest: other environments, or what it no longer names.
+func (e *Engine) lookAtUndeclared(ctx context.Context, w *wanted, s *sight) error {
+	sessions := w.pass()
+	for _, a := range slices.Sorted(maps.Keys(s.receipts)) {
+		if _, seen := s.observed[a]; seen {
+			continue
+		}
+		h, err := handler(sessions, a)
+		if err != nil {
+			return slipway.Errorf(slipway.CodeCredential, "%s is recorded, and nothing here can look at it", a).
+				WithHint("declare a resource of that provider, or set its credential")
+		}
+		r := s.receipts[a]
+		spec := slipway.Spec{Address: a, App: w.manifest.App, Name: r.Name, Known: &r, Needs: r.Needs, Parents: map[slipway.Kind]slipway.Receipt{}}
+		gone := false
+		for _, need := range r.Needs {
+			if p, ok := s.receipts[need]; ok {
+				spec.Parents[need.Kind()] = p
+			}
+			gone = gone || !s.observed[need].Exists
+		}
+		var obs slipway.Observation
+		if !gone {
+			if obs, err = h.Observe(ctx, spec); err != nil {
+				return withOp(err, "%s observe", a)
+			}
+		}
+		obs.Receipt.Address, obs.Receipt.Needs = a, r.Needs
+		s.observed[a], s.specs[a] = obs, spec
+	}
+	return nil
+}
+
+// settleOld finds out what became of the requests of the app's earlier runs that were stopped between intent and outcome.
+func (w *worker) settleOld(ctx context.Context) error {
+	var open []slipway.Step
+	err := w.Store.Read(ctx, func(tx slipway.Tx) (err error) {
+		open, err = tx.OpenIntents(w.run.App, w.id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, step := range open {
+		if err := w.settleStep(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleStep looks for what one lost request made, records it when it is there, and closes the step either way.
+func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
+	var plan *slipway.Plan
+	err := w.Store.Read(ctx, func(tx slipway.Tx) (err error) {
+		plan, err = tx.Plan(step.Run, step.Revision)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e := plan.Effect(step.Key)
+	if e == nil {
+		return slipway.Errorf(slipway.CodeInternal, "no effect %s in run %s", step.Key, step.Run)
+	}
+	receipts, err := w.receipts(ctx, w.run.App)
+	if err != nil {
+		return err
+	}
+	spec := w.specFor(e.Address, receipts)
+	if spec.Name == "" {
+		spec.Name = e.Name
+	}
+	u := &unit{effect: *e, spec: spec, step: step, search: true}
+	sessions := w.wanted.pass()
+	if err := w.lookFor(ctx, &sessions, u); err != nil {
+		return err
+	}
+	made := u.obs.Exists && len(u.obs.Namesakes) < 2 && (e.Op == slipway.OpCreate || e.Op == slipway.OpReplace)
+	return w.commit(ctx, func(tx slipway.Tx) (err error) {
+		if made {
+			r := u.obs.Receipt
+			r.Origin = slipway.OriginCreated
+			step.Receipt = &r
+			if err := tx.SaveReceipt(w.run.App, r); err != nil {
+				return err
+			}
+		}
+		to := slipway.StepFailed
+		if made {
+			to = slipway.StepDone
+		}
+		if step.State == slipway.StepIntended {
+			if step, err = step.Move(to); err != nil {
+				return err
+			}
+		}
+		step.Unknown, step.EndedAt = false, w.Now()
+		if err := tx.SaveStep(step); err != nil {
+			return err
+		}
+		return w.event(tx, w.id, slipway.EventNote, step.Key, map[string]any{"settled": step.Run, "found": made})
+	})
+}

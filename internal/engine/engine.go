@@ -1,0 +1,160 @@
+// Package engine runs Slipway's runs: it observes, plans, waits at gates, and makes each effect true exactly once. It implements
+// slipway.Service. It knows no provider: whoever builds it hands the providers in.
+//
+// Runs are reconciled level by level, as controllers do: a worker loads the run, computes what may run now (slipway.WhatNext), does it,
+// commits, and goes on or goes away until a decision or a time. The intent of every change outside is committed before its request and
+// the outcome after; whatever happens between the two is looked for, never assumed.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// Config is what an Engine works with. All fields without a default must be set.
+type Config struct {
+	Store     slipway.Store
+	Providers []slipway.Provider
+	// Settings looks up the providers' settings, such as VERCEL_TOKEN.
+	Settings slipway.Settings
+	// Secrets looks up the values of the app's own env vars.
+	Secrets slipway.Settings
+	// Parse turns a manifest's bytes into a Manifest that the providers have checked.
+	Parse func([]byte) (*slipway.Manifest, error)
+	// Fingerprints keys the fingerprints of written values.
+	Fingerprints slipway.FingerprintKey
+	// Remember tells the redactor and the store's guard of a secret; called before the value is used. Default: nothing.
+	Remember func(slipway.Secret)
+	// Redact cleans text that comes from outside. Default: as it is.
+	Redact func(string) string
+	// HTTP sends the health probes. Default: http.DefaultTransport, 10 s a request.
+	HTTP http.RoundTripper
+	// Settle overrides how long a lost create is looked for. Default: as the kind says, else slipway.DefaultSettle.
+	Settle *slipway.Settle
+	// Holder names this process in a lease. Default: a random name.
+	Holder string
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	Log *slog.Logger // default: nothing
+}
+
+// Engine implements slipway.Service. Plan, Get, Decide and the like work at any time; runs move only between Start and Stop.
+type Engine struct {
+	Config
+	kinds map[slipway.Kind]slipway.KindInfo
+	queue *localQueue
+
+	mu    sync.Mutex
+	files map[string]slipway.FileSet // by run: the source trees that this process can read
+}
+
+var _ slipway.Service = (*Engine)(nil)
+
+// New returns an engine that is not started.
+func New(c Config) *Engine {
+	if c.Remember == nil {
+		c.Remember = func(slipway.Secret) {}
+	}
+	if c.Redact == nil {
+		c.Redact = func(s string) string { return s }
+	}
+	if c.HTTP == nil {
+		c.HTTP = http.DefaultTransport
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Holder == "" {
+		c.Holder = uuid.NewString()
+	}
+	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, files: map[string]slipway.FileSet{}}
+	for _, p := range c.Providers {
+		for _, k := range p.Info().Kinds {
+			e.kinds[k.Kind] = k
+		}
+	}
+	e.queue = &localQueue{store: c.Store, now: c.Now}
+	return e
+}
+
+// Start takes over every run that can go on and works until ctx ends or Stop. Only the process that owns the database calls it.
+func (e *Engine) Start(ctx context.Context) error { return e.queue.Start(ctx, e.advance) }
+
+// Stop ends the work at once and waits for it: requests in flight are given up, and what they did is looked for by whoever resumes.
+func (e *Engine) Stop() { e.queue.Stop() }
+
+// Wait returns the run as soon as it is no longer active.
+func (e *Engine) Wait(ctx context.Context, id string) (slipway.Run, error) {
+	for {
+		run, err := e.run(ctx, id)
+		if err != nil || run.Status != slipway.RunActive {
+			return run, err
+		}
+		if err := e.Store.Changed(ctx, time.Second); err != nil {
+			return run, err
+		}
+	}
+}
+
+func (e *Engine) run(ctx context.Context, id string) (run slipway.Run, err error) {
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		run, err = tx.Run(id)
+		return err
+	})
+	return run, err
+}
+
+func (e *Engine) setFiles(run string, files slipway.FileSet) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if files != nil {
+		e.files[run] = files
+	}
+}
+
+func (e *Engine) filesOf(run string) slipway.FileSet {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.files[run]
+}
+
+func newID(prefix string) string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic(fmt.Sprintf("engine: no randomness: %v", err))
+	}
+	return prefix + "_" + id.String()
+}
+
+// setStatus moves run and tells so, inside tx.
+func (e *Engine) setStatus(tx slipway.Tx, run slipway.Run, to slipway.RunStatus) (slipway.Run, error) {
+	next, err := run.Move(to)
+	if err != nil {
+		return run, err
+	}
+	next.UpdatedAt = e.Now()
+	if err := tx.SaveRun(next); err != nil {
+		return run, err
+	}
+	data := map[string]any{"status": string(to)}
+	if next.Error != nil && to == slipway.RunFailed {
+		data["error"] = next.Error.Message
+		data["code"] = string(next.Error.Code)
+	}
+	return next, e.event(tx, next.ID, slipway.EventRunStatus, "", data)
+}
+
+func (e *Engine) event(tx slipway.Tx, run string, t slipway.EventType, step string, data map[string]any) error {
+	return tx.AddEvent(slipway.Event{Run: run, At: e.Now(), Type: t, Step: step, Data: data})
+}

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// openGates returns the gates that a valid approval has opened for what would be done now.
+func (w *worker) openGates(ctx context.Context) (map[slipway.Gate]bool, error) {
+	var approvals []slipway.Approval
+	err := w.Store.Read(ctx, func(tx slipway.Tx) (err error) {
+		approvals, err = tx.Approvals(w.id)
+		return err
+	})
+	open := map[slipway.Gate]bool{}
+	for _, a := range approvals {
+		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a) {
+			open[a.Gate] = true
+		}
+	}
+	return open, err
+}
+
+// current reports whether an approval is about the plan as it is now.
+func (w *worker) current(a slipway.Approval) bool {
+	digest, _ := a.Content["plan"].(string)
+	return digest == w.plan.Digest()
+}
+
+// subject is what an approver of gate approves.
+func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any, error) {
+	content := map[string]any{"plan": w.plan.Digest(), "gate": string(gate)}
+	switch gate {
+	case slipway.GateDestroy:
+		var keys []any
+		stateful := false
+		for _, e := range w.plan.Effects {
+			if e.Gate == gate {
+				keys = append(keys, e.Key)
+				stateful = stateful || w.kinds[e.Address.Kind()].Stateful || w.run.Operation == slipway.OperationDestroy
+			}
+		}
+		content["effects"], content["stateful"] = keys, stateful
+	case slipway.GatePromote:
+		return w.promoteSubject(ctx, content)
+	}
+	return content, nil
+}
+
+// promoteSubject names the deployment, what was verified of it, the domains that move, and what production serves now.
+func (w *worker) promoteSubject(ctx context.Context, content map[string]any) (map[string]any, error) {
+	for _, e := range w.plan.Effects {
+		if e.Gate != slipway.GatePromote {
+			continue
+		}
+		u, err := w.unit(ctx, e.Key)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.observeUnit(ctx, w.wanted.pass(), u); err != nil {
+			return nil, err
+		}
+		content["deployment"], content["source"] = u.spec.Params["deployment"], w.plan.Source
+		content["serving"], content["domains"] = u.obs.Fields["deployment"], toAny(u.obs.Receipt.URLs)
+	}
+	verified := []any{}
+	for _, c := range w.plan.Checks {
+		if w.step(c.Key).State == slipway.StepDone {
+			verified = append(verified, c.Key)
+		}
+	}
+	content["verified"] = verified
+	return content, nil
+}
+
+func toAny(in []string) []any {
+	out := make([]any, len(in))
+	for i, s := range in {
+		out[i] = s
+	}
+	return out
+}
+
+// park asks for the approvals that the run waits for. parked is false when a decision came meanwhile.
+func (w *worker) park(ctx context.Context) (parked bool, err error) {
+	open, err := w.openGates(ctx)
+	if err != nil {
+		return false, err
+	}
+	next := slipway.WhatNext(slipway.Progress{Plan: w.plan, Steps: w.snapshot(), Open: open})
+	if len(next.Ready) > 0 {
+		return false, nil
+	}
+	subjects := map[slipway.Gate]map[string]any{}
+	for _, gate := range next.Gates {
+		if subjects[gate], err = w.subject(ctx, gate); err != nil {
+			return false, err
+		}
+	}
+	return true, w.commit(ctx, func(tx slipway.Tx) error {
+		all, err := tx.Approvals(w.id)
+		if err != nil {
+			return err
+		}
+		for _, gate := range slices.Sorted(maps.Keys(subjects)) {
+			if err := w.request(tx, all, gate, subjects[gate]); err != nil {
+				return err
+			}
+		}
+		_, err = w.setStatus(tx, w.run, slipway.RunWaitingApproval)
+		return err
+	})
+}
+
+// request writes a request for gate, unless the same is already asked for; what was asked or approved before is voided.
+func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gate, content map[string]any) error {
+	subject := slipway.CanonicalDigest(content)
+	for _, a := range all {
+		switch {
+		case a.Gate != gate:
+		case a.State == slipway.ApprovalRequested && a.Subject == subject:
+			return nil
+		case a.State == slipway.ApprovalRequested || a.State == slipway.ApprovalApproved:
+			if err := w.void(tx, a, content); err != nil {
+				return err
+			}
+		}
+	}
+	a := slipway.Approval{
+		ID: newID("apr"), Run: w.id, Gate: gate, Subject: subject, Content: content, State: slipway.ApprovalRequested, CreatedAt: w.Now(),
+	}
+	if err := tx.SaveApproval(a); err != nil {
+		return err
+	}
+	return w.event(tx, w.id, slipway.EventGateRequested, "", map[string]any{"gate": string(gate), "subject": subject})
+}
+
+// void ends an approval that is not about what would be done now, and says what differs.
+func (w *worker) void(tx slipway.Tx, a slipway.Approval, content map[string]any) error {
+	a.State, a.DecidedAt = slipway.ApprovalVoided, w.Now()
+	for _, name := range slices.Sorted(maps.Keys(content)) {
+		if !slipway.EqualBasis(map[string]any{"v": content[name]}, map[string]any{"v": a.Content[name]}) {
+			a.Void = append(a.Void, name)
+		}
+	}
+	if err := tx.SaveApproval(a); err != nil {
+		return err
+	}
+	return w.event(tx, w.id, slipway.EventGateVoided, "", map[string]any{"gate": string(a.Gate), "subject": a.Subject, "differs": a.Void})
+}
+
+// consume marks the approval that opened gate as used, inside the transaction of the first intent behind it.
+func (w *worker) consume(tx slipway.Tx, gate slipway.Gate) error {
+	all, err := tx.Approvals(w.id)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.Gate == gate && a.State == slipway.ApprovalApproved && w.current(a) {
+			a.State = slipway.ApprovalConsumed
+			return tx.SaveApproval(a)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,244 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// settleDown looks at what was sent until it can be used and is as declared, and commits the step as done. A unit's own failure is left
+// in u.err.
+func (w *worker) settleDown(ctx context.Context, u *unit) error {
+	if u.effect.Op == slipway.OpDelete {
+		return w.untilGone(ctx, u)
+	}
+	mended := false
+	for poll := w.poll(u); ; {
+		if err := w.observeUnit(ctx, w.wanted.pass(), u); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if slipway.RetryClass(err) == slipway.RetryNever {
+				u.err = err
+				return nil
+			}
+		} else {
+			switch {
+			case u.obs.Failed != nil:
+				u.err = u.obs.Failed
+				return nil
+			case u.obs.Exists && !u.obs.Pending && len(differing(u.spec, u.obs)) == 0:
+				return w.done(ctx, u)
+			case u.obs.Exists && !u.obs.Pending && !mended && canMend(u):
+				// A create cannot always carry every field; what is left is one update.
+				mended = true
+				if _, err := u.handler.Update(ctx, u.spec, u.obs); err != nil && slipway.RetryClass(err) == slipway.RetryNever {
+					u.err = withOp(err, "%s update", u.effect.Address)
+					return nil
+				}
+				continue
+			}
+			if err := w.watch(ctx, u); err != nil {
+				return err
+			}
+		}
+		if err := sleep(ctx, poll.next()); err != nil {
+			return err
+		}
+		if poll.over() {
+			u.err = w.notSettled(u)
+			return nil
+		}
+	}
+}
+
+func canMend(u *unit) bool {
+	return u.effect.Op == slipway.OpCreate || u.effect.Op == slipway.OpReplace || u.effect.Op == slipway.OpAdopt
+}
+
+func (w *worker) notSettled(u *unit) error {
+	what := "is not usable yet"
+	if u.obs.Exists && !u.obs.Pending {
+		what = "still differs from what was declared"
+	}
+	return slipway.Errorf(slipway.CodeUnavailable, "%s was sent and %s", u.effect.Address, what).
+		WithHint("look at it on the provider's page, then: slipway resume %s", w.id)
+}
+
+// untilGone looks until a deleted thing is no longer there.
+func (w *worker) untilGone(ctx context.Context, u *unit) error {
+	for poll := w.poll(u); ; {
+		err := w.observeUnit(ctx, w.wanted.pass(), u)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil && !u.obs.Exists {
+			return w.done(ctx, u)
+		}
+		if err != nil && slipway.RetryClass(err) == slipway.RetryNever {
+			u.err = err
+			return nil
+		}
+		if poll.over() {
+			u.err = w.notSettled(u)
+			return nil
+		}
+		if err := sleep(ctx, poll.next()); err != nil {
+			return err
+		}
+	}
+}
+
+// done commits the outcome of a step, with what was observed after it.
+func (w *worker) done(ctx context.Context, u *unit) error {
+	step := u.step
+	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
+		step.Basis, step.EndedAt, step.Error = slipway.Basis(u.spec, u.obs), w.Now(), nil
+		data := map[string]any{"op": string(u.effect.Op), "address": string(u.effect.Address)}
+		if u.effect.Op == slipway.OpDelete {
+			err = tx.DeleteReceipt(w.run.App, u.effect.Address)
+		} else {
+			r := w.outcome(u)
+			step.Receipt = &r
+			data["id"] = r.ID
+			if len(r.URLs) > 0 {
+				data["url"] = r.URLs[0]
+			}
+			err = tx.SaveReceipt(w.run.App, r)
+		}
+		if err != nil {
+			return err
+		}
+		if u.effect.Op == slipway.OpDelete {
+			if err := w.strikeContained(tx, u.effect.Address); err != nil {
+				return err
+			}
+		}
+		if step, err = w.save(tx, step, slipway.StepDone); err != nil {
+			return err
+		}
+		return w.event(tx, w.id, slipway.EventStepDone, u.effect.Key, data)
+	})
+	if err == nil {
+		w.remember(step)
+	}
+	return err
+}
+
+// outcome is the receipt of u: what was observed last, with the origin of what was sent.
+func (w *worker) outcome(u *unit) slipway.Receipt {
+	r := u.obs.Receipt
+	r.Origin = slipway.OriginCreated
+	switch {
+	case u.effect.Op == slipway.OpAdopt:
+		r.Origin = slipway.OriginAdopted
+	case u.spec.Known != nil && u.spec.Known.Origin != "":
+		r.Origin = u.spec.Known.Origin
+	}
+	return r
+}
+
+// strikeContained forgets the receipts of what went with its parent.
+func (w *worker) strikeContained(tx slipway.Tx, gone slipway.Address) error {
+	receipts, err := tx.Receipts(w.run.App)
+	if err != nil {
+		return err
+	}
+	for a, r := range receipts {
+		if w.kinds[a.Kind()].Contained && len(r.Needs) > 0 && r.Needs[0] == gone {
+			if err := tx.DeleteReceipt(w.run.App, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// failStep commits that a step failed. Unknown says that a request may have acted, and that resume must look first.
+func (w *worker) failStep(ctx context.Context, u *unit) error {
+	step := u.step
+	e := w.runError(u.err, u.effect.Key)
+	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
+		step.Error, step.EndedAt = &e, w.Now()
+		step.Unknown = u.search || u.sent
+		if step, err = w.save(tx, step, slipway.StepFailed); err != nil {
+			return err
+		}
+		data := map[string]any{"code": string(e.Code), "error": e.Message, "hint": e.Hint}
+		return w.event(tx, w.id, slipway.EventStepFailed, u.effect.Key, data)
+	})
+	if err == nil {
+		w.remember(step)
+	}
+	return err
+}
+
+// watch follows a pending resource's log where there is one, until there may be news.
+func (w *worker) watch(ctx context.Context, u *unit) error {
+	watcher, ok := u.handler.(slipway.Watcher)
+	if !ok || !u.obs.Exists || !u.obs.Pending {
+		return nil
+	}
+	var lines []slipway.LogLine
+	flush := func(since string) error {
+		if len(lines) == 0 {
+			return nil
+		}
+		step := u.step
+		err := w.commit(ctx, func(tx slipway.Tx) error {
+			for _, l := range lines {
+				data := map[string]any{"stream": l.Stream, "text": w.Redact(l.Text)}
+				if err := w.event(tx, w.id, slipway.EventLog, u.effect.Key, data); err != nil {
+					return err
+				}
+			}
+			if since != "" {
+				step.Since = since
+			}
+			return tx.SaveStep(step)
+		})
+		lines, u.step = nil, step
+		w.remember(step)
+		return err
+	}
+	var failed error
+	next, err := watcher.Watch(ctx, u.obs.Receipt, u.step.Since, func(l slipway.LogLine) {
+		lines = append(lines, l)
+		if len(lines) >= 64 && failed == nil {
+			failed = flush("")
+		}
+	})
+	if failed == nil {
+		failed = flush(next)
+	}
+	if failed != nil {
+		return failed
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return nil // a log that cannot be followed does not stop the build: the next look tells
+}
+
+// poller spaces the looks at something pending.
+type poller struct {
+	every, most, spent, limit time.Duration
+}
+
+func (w *worker) poll(u *unit) *poller {
+	p := &poller{every: w.kinds[u.effect.Address.Kind()].Poll, most: 2 * time.Second, limit: 45 * time.Minute}
+	if p.every == 0 {
+		p.every = 250 * time.Millisecond
+	}
+	return p
+}
+
+func (p *poller) next() time.Duration {
+	d := p.every
+	p.spent += d
+	p.every = min(p.every*5/4, max(p.most, p.every))
+	return d
+}
+
+func (p *poller) over() bool { return p.spent > p.limit }

@@ -1,0 +1,295 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// Plan observes and plans; it changes nothing and keeps nothing.
+func (e *Engine) Plan(ctx context.Context, req slipway.ShipRequest) (*slipway.Plan, error) {
+	w, err := e.desire(req.Manifest, req.Environment, req.Files)
+	if err != nil {
+		return nil, err
+	}
+	receipts, err := e.receipts(ctx, w.manifest.App)
+	if err != nil {
+		return nil, err
+	}
+	_, plan, err := e.plan(ctx, w, receipts)
+	return plan, err
+}
+
+func (e *Engine) receipts(ctx context.Context, app string) (out map[slipway.Address]slipway.Receipt, err error) {
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		out, err = tx.Receipts(app)
+		return err
+	})
+	return out, err
+}
+
+// Ship starts a run, continues the unfinished one when the same is wanted, else supersedes it.
+func (e *Engine) Ship(ctx context.Context, req slipway.ShipRequest) (slipway.Run, error) {
+	w, err := e.desire(req.Manifest, req.Environment, req.Files)
+	if err != nil {
+		return slipway.Run{}, err
+	}
+	run := slipway.Run{
+		ID: newID("run"), App: w.manifest.App, Environment: w.environment, Operation: slipway.OperationShip, Status: slipway.RunActive,
+		Manifest: string(req.Manifest), Source: req.Files.Digest(), Requester: req.Requester, Options: req.Options,
+		CreatedAt: e.Now(), UpdatedAt: e.Now(),
+	}
+	return e.begin(ctx, run, req.Files)
+}
+
+// Destroy starts a run that deletes what Slipway made.
+func (e *Engine) Destroy(ctx context.Context, req slipway.DestroyRequest) (slipway.Run, error) {
+	w, err := e.desire(req.Manifest, req.Environment, nil)
+	if err != nil {
+		return slipway.Run{}, err
+	}
+	if only := req.Options.Only; only != "" {
+		if _, declared := w.manifest.Resources[only]; !declared {
+			receipts, err := e.receipts(ctx, w.manifest.App)
+			if err != nil {
+				return slipway.Run{}, err
+			}
+			if !hasKey(receipts, only) {
+				return slipway.Run{}, slipway.Errorf(slipway.CodeInvalid, "there is no resource %q", only).
+					WithHint("name one of the manifest's resources, or one that slipway status lists")
+			}
+		}
+	}
+	run := slipway.Run{
+		ID: newID("run"), App: w.manifest.App, Environment: w.environment, Operation: slipway.OperationDestroy, Status: slipway.RunActive,
+		Manifest: string(req.Manifest), Requester: req.Requester, Options: req.Options, CreatedAt: e.Now(), UpdatedAt: e.Now(),
+	}
+	return e.begin(ctx, run, nil)
+}
+
+func hasKey(receipts map[slipway.Address]slipway.Receipt, key string) bool {
+	for a := range receipts {
+		if a.Key() == key {
+			return true
+		}
+	}
+	return false
+}
+
+// begin stores run, or wakes the unfinished run of its environment that wants the same.
+func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileSet) (slipway.Run, error) {
+	err := e.Store.Tx(ctx, func(tx slipway.Tx) error {
+		unfinished, err := tx.Runs(slipway.RunFilter{App: run.App, Environment: run.Environment, Unfinished: true})
+		if err != nil {
+			return err
+		}
+		for _, old := range unfinished {
+			if sameWanted(old, run) {
+				run, err = e.wake(tx, old)
+				return err
+			}
+			old.Error = nil
+			if _, err := e.setStatus(tx, old, slipway.RunSuperseded); err != nil {
+				return err
+			}
+		}
+		if err := tx.AddRun(run); err != nil {
+			return err
+		}
+		data := map[string]any{"operation": string(run.Operation), "environment": run.Environment, "by": run.Requester.Name}
+		if err := e.event(tx, run.ID, slipway.EventRunCreated, "", data); err != nil {
+			return err
+		}
+		return e.queue.Insert(tx, run.ID, e.Now())
+	})
+	e.setFiles(run.ID, files)
+	return run, err
+}
+
+func sameWanted(old, run slipway.Run) bool {
+	return old.Operation == run.Operation && old.Manifest == run.Manifest && old.Source == run.Source && old.Options == run.Options
+}
+
+// wake makes an unfinished run due: failed steps become pending again, or are looked for when their outcome is unknown.
+func (e *Engine) wake(tx slipway.Tx, run slipway.Run) (slipway.Run, error) {
+	if run.Status.Final() {
+		return run, slipway.Errorf(slipway.CodeConflict, "run %s is %s", run.ID, run.Status).WithHint("start another with: slipway ship")
+	}
+	steps, err := tx.Steps(run.ID, run.Revision)
+	if err != nil {
+		return run, err
+	}
+	for _, s := range steps {
+		if s.State != slipway.StepFailed {
+			continue
+		}
+		to := slipway.StepPending
+		if s.Unknown {
+			to = slipway.StepIntended
+		}
+		if s, err = s.Move(to); err != nil {
+			return run, err
+		}
+		s.Error = nil
+		if err := tx.SaveStep(s); err != nil {
+			return run, err
+		}
+	}
+	if run.Status != slipway.RunActive {
+		run.Error = nil
+		if run, err = e.setStatus(tx, run, slipway.RunActive); err != nil {
+			return run, err
+		}
+	}
+	return run, e.queue.Insert(tx, run.ID, e.Now())
+}
+
+// Resume continues an unfinished run with a source tree that must be the planned one.
+func (e *Engine) Resume(ctx context.Context, id string, files slipway.FileSet, by slipway.Principal) (run slipway.Run, err error) {
+	err = e.Store.Tx(ctx, func(tx slipway.Tx) error {
+		if run, err = tx.Run(id); err != nil {
+			return err
+		}
+		if files != nil && run.Operation == slipway.OperationShip && files.Digest() != run.Source {
+			return slipway.Errorf(slipway.CodeSourceChanged, "the source is not the one that run %s planned", id).
+				WithHint("restore the files, or start another run with: slipway ship")
+		}
+		run, err = e.wake(tx, run)
+		return err
+	})
+	if err == nil {
+		e.setFiles(id, files)
+	}
+	return run, err
+}
+
+// Cancel ends a run. What is in flight is given up within a second, and looked for by the app's next run.
+func (e *Engine) Cancel(ctx context.Context, id, reason string, by slipway.Principal) (run slipway.Run, err error) {
+	err = e.Store.Tx(ctx, func(tx slipway.Tx) error {
+		if run, err = tx.Run(id); err != nil {
+			return err
+		}
+		if run.Status.Final() {
+			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", id, run.Status)
+		}
+		run.Error = &slipway.RunError{Code: slipway.CodeCanceled, Message: strings.TrimSpace("cancelled by " + by.Name + " " + reason)}
+		run, err = e.setStatus(tx, run, slipway.RunCanceled)
+		return err
+	})
+	return run, err
+}
+
+// Decide approves or rejects at a gate; the run goes on when an owner works on its database.
+func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Approval, err error) {
+	err = e.Store.Tx(ctx, func(tx slipway.Tx) error {
+		run, err := tx.Run(d.Run)
+		if err != nil {
+			return err
+		}
+		if run.Status.Final() {
+			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", run.ID, run.Status)
+		}
+		if out, err = requested(tx, d); err != nil {
+			return err
+		}
+		if out, err = out.Decide(d, run.App, e.Now()); err != nil {
+			return err
+		}
+		if err := tx.SaveApproval(out); err != nil {
+			return err
+		}
+		data := map[string]any{"gate": string(out.Gate), "state": string(out.State), "subject": out.Subject, "by": d.By.Name, "how": d.How}
+		if err := e.event(tx, run.ID, slipway.EventGateDecided, "", data); err != nil {
+			return err
+		}
+		if d.Approve {
+			_, err = e.wake(tx, run)
+			return err
+		}
+		run.Error = &slipway.RunError{Code: slipway.CodeRejected, Message: strings.TrimSpace("rejected by " + d.By.Name + " " + d.Reason)}
+		_, err = e.setStatus(tx, run, slipway.RunRejected)
+		return err
+	})
+	return out, err
+}
+
+// requested finds the approval that d is about.
+func requested(tx slipway.Tx, d slipway.Decision) (slipway.Approval, error) {
+	all, err := tx.Approvals(d.Run)
+	if err != nil {
+		return slipway.Approval{}, err
+	}
+	slices.Reverse(all)
+	for _, a := range all {
+		if d.Gate == a.Gate || d.Gate == "" && a.State == slipway.ApprovalRequested {
+			return a, nil
+		}
+	}
+	return slipway.Approval{}, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval", d.Run).
+		WithHint("look at it with: slipway status %s", d.Run)
+}
+
+// Get returns a run with all that belongs to it.
+func (e *Engine) Get(ctx context.Context, id string) (*slipway.RunDetail, error) {
+	d := &slipway.RunDetail{}
+	err := e.Store.Read(ctx, func(tx slipway.Tx) (err error) {
+		if d.Run, err = tx.Run(id); err != nil {
+			return err
+		}
+		if d.Approvals, err = tx.Approvals(id); err != nil || d.Run.Revision == 0 {
+			return err
+		}
+		if d.Plan, err = tx.Plan(id, d.Run.Revision); err != nil {
+			return err
+		}
+		d.Digest = d.Plan.Digest()
+		d.Steps, err = tx.Steps(id, d.Run.Revision)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Runs returns the newest first.
+func (e *Engine) Runs(ctx context.Context, f slipway.RunFilter) (out []slipway.Run, err error) {
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		out, err = tx.Runs(f)
+		return err
+	})
+	return out, err
+}
+
+// Events returns those after seq.
+func (e *Engine) Events(ctx context.Context, run string, after int64) (out []slipway.Event, err error) {
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		out, err = tx.Events(run, after)
+		return err
+	})
+	return out, err
+}
+
+// Probe asks every provider what its credential is good for.
+func (e *Engine) Probe(ctx context.Context) ([]slipway.Capability, error) {
+	var out []slipway.Capability
+	for _, p := range e.Providers {
+		name := p.Info().Name
+		s, err := p.Open(ctx, e.Settings)
+		if err != nil {
+			c := slipway.Capability{Provider: name, Name: "credential", State: slipway.CapabilityMissing, Reason: err.Error()}
+			if slipway.ErrorCode(err) != slipway.CodeCredential {
+				c.State = slipway.CapabilityInvalid
+			}
+			c.Hint = hintOf(err)
+			out = append(out, c)
+			continue
+		}
+		if prober, ok := s.(slipway.Prober); ok {
+			out = append(out, prober.Probe(ctx)...)
+		}
+	}
+	return out, ctx.Err()
+}
