@@ -1,0 +1,456 @@
+package manifest
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml/ast"
+
+	slipway "github.com/slipway-dev/slipway"
+)
+
+// read checks y against n and returns its value: string, int64, bool, []any or map[string]any. false: it has a fault, which is noted.
+func (r *reader) read(n *node, y ast.Node, path []string) (any, bool) {
+	switch n.shape {
+	case list:
+		return r.readList(n, y, path)
+	case object:
+		return r.readObject(n, y, path)
+	case mapping:
+		return r.readMapping(n, y, path)
+	case integer:
+		return r.readInteger(n, y, path)
+	case boolean:
+		if b, ok := y.(*ast.BoolNode); ok {
+			return b.Value, true
+		}
+		return r.mistyped(n, y, path, "true or false")
+	case scalar:
+		if _, ok := plain(y); !ok {
+			return r.mistyped(n, y, path, "text, a number, or true or false")
+		}
+	case text:
+		if !isText(y) {
+			return r.mistyped(n, y, path, "text")
+		}
+	}
+	s, _ := plain(y)
+	return s, r.follows(n, s, y, path)
+}
+
+// follows checks text against the node's rule and enum.
+func (r *reader) follows(n *node, s string, y ast.Node, path []string) bool {
+	at := start(y)
+	switch {
+	case n.rule != nil && !n.rule.holds(s):
+		r.refuse(at, path, n.rule.hint, "must %s", n.rule.says)
+		if n.rule.masked {
+			r.mask(at)
+		}
+		return false
+	case len(n.enum) > 0 && !slices.Contains(n.enum, s):
+		r.refuse(at, path, suggest(s, "values", n.enum), "%s is not one of the allowed values", quoted(s))
+		return false
+	}
+	return true
+}
+
+var decimal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`) })
+
+func (r *reader) readInteger(n *node, y ast.Node, path []string) (any, bool) {
+	if _, ok := y.(*ast.IntegerNode); !ok {
+		return r.mistyped(n, y, path, "a whole number")
+	}
+	s := y.GetToken().Value
+	if !decimal().MatchString(s) {
+		r.refuse(start(y), path, "write it in plain decimal digits", "%s is not a plain whole number", quoted(s))
+		return nil, false
+	}
+	v, _ := strconv.ParseInt(s, 10, 64)
+	if n.max != 0 && (v < n.min || v > n.max) {
+		r.refuse(start(y), path, "", "must be from %d to %d", n.min, n.max)
+		return nil, false
+	}
+	return v, r.follows(n, s, y, path)
+}
+
+func (r *reader) readList(n *node, y ast.Node, path []string) (any, bool) {
+	seq, ok := y.(*ast.SequenceNode)
+	if !ok {
+		return r.mistyped(n, y, path, "a list")
+	}
+	good := r.counted(n, len(seq.Values), y, path)
+	out, seen := []any{}, map[string]position{}
+	for i, entry := range seq.Values {
+		at := append(slices.Clone(path), strconv.Itoa(i))
+		r.places[pathKey(at)] = place{value: start(entry)}
+		v, ok := r.read(n.item, entry, at)
+		good = good && ok
+		if s, isString := v.(string); ok && isString && n.unique {
+			if first, twice := seen[s]; twice {
+				r.refuse(start(entry), at, fmt.Sprintf("it stands on line %d already; remove one", first.line), "%s stands there twice", quoted(s))
+				good = false
+			}
+			seen[s] = start(entry)
+		}
+		out = append(out, v)
+	}
+	return out, good
+}
+
+func (r *reader) counted(n *node, have int, y ast.Node, path []string) bool {
+	switch {
+	case int64(have) < n.min:
+		r.refuse(start(y), path, "leave the key out, or name at least one", "the list is empty")
+	case n.max > 0 && int64(have) > n.max:
+		r.refuse(start(y), path, "", "has %d entries, and at most %d are supported", have, n.max)
+	default:
+		return true
+	}
+	return false
+}
+
+// pair is one key and its value.
+type pair struct {
+	name  string
+	key   ast.Node
+	value ast.Node
+}
+
+// pairs returns what a mapping holds, in order. A key that stands there twice is noted, and counts once.
+func (r *reader) pairs(n *node, y ast.Node, path []string) ([]pair, bool) {
+	var values []*ast.MappingValueNode
+	switch y := y.(type) {
+	case *ast.MappingNode:
+		values = y.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{y}
+	default:
+		_, ok := r.mistyped(n, y, path, "a mapping (key: value)")
+		return nil, ok
+	}
+	good := true
+	first := map[string]position{}
+	var out []pair
+	for _, v := range values {
+		name, at := v.Key.GetToken().Value, start(v.Key)
+		here := append(slices.Clone(path), name)
+		if before, twice := first[name]; twice {
+			r.refuse(at, here, fmt.Sprintf("it stands on line %d already; remove one", before.line), "this key stands there twice")
+			good = false
+			continue
+		}
+		first[name] = at
+		r.places[pathKey(here)] = place{key: at, value: start(v.Value)}
+		out = append(out, pair{name, v.Key, v.Value})
+	}
+	return out, good
+}
+
+func (r *reader) readMapping(n *node, y ast.Node, path []string) (any, bool) {
+	pairs, good := r.pairs(n, y, path)
+	if pairs == nil && !good {
+		return nil, false
+	}
+	good = r.counted(n, len(pairs), y, path) && good
+	out := map[string]any{}
+	for _, p := range pairs {
+		at := append(slices.Clone(path), p.name)
+		if !n.rule.holds(p.name) {
+			r.refuse(start(p.key), at, n.rule.hint, "the name must %s", n.rule.says)
+			good = false
+		}
+		v, ok := r.read(n.item, p.value, at)
+		good = good && ok
+		out[p.name] = v
+	}
+	return out, good
+}
+
+func (r *reader) readObject(n *node, y ast.Node, path []string) (any, bool) {
+	pairs, good := r.pairs(n, y, path)
+	if pairs == nil && !good {
+		return nil, false
+	}
+	if n.kinds != nil {
+		if n = r.choose(n, pairs, y, path); n == nil {
+			return nil, false
+		}
+	}
+	out := map[string]any{}
+	for _, p := range pairs {
+		at := append(slices.Clone(path), p.name)
+		i := slices.IndexFunc(n.keys, func(k key) bool { return k.name == p.name })
+		if i < 0 {
+			r.refuse(start(p.key), at, suggest(p.name, "keys", n.keyNames()), "unknown key")
+			good = false
+			continue
+		}
+		v, ok := r.read(n.keys[i].node, p.value, at)
+		good = good && ok
+		out[p.name] = v
+	}
+	good = r.together(n, pairs, y, path) && good
+	n.fill(out)
+	return out, good
+}
+
+// choose returns the node that the key type asks for, nil when there is none.
+func (r *reader) choose(n *node, pairs []pair, y ast.Node, path []string) *node {
+	var names []string
+	for _, k := range n.kinds {
+		names = append(names, k.name)
+	}
+	i := slices.IndexFunc(pairs, func(p pair) bool { return p.name == "type" })
+	if i < 0 {
+		r.refuse(r.header(path, y), path, suggest("", "types", names), "the key type is missing")
+		return nil
+	}
+	at := append(slices.Clone(path), "type")
+	name, _ := plain(pairs[i].value)
+	for _, k := range n.kinds {
+		if isText(pairs[i].value) && k.name == name {
+			return k.node
+		}
+	}
+	r.refuse(start(pairs[i].value), at, suggest(name, "types", names), "%s is not a type of resource", quoted(name))
+	return nil
+}
+
+// together checks which keys stand beside each other.
+func (r *reader) together(n *node, pairs []pair, y ast.Node, path []string) bool {
+	have := map[string]ast.Node{}
+	var alone []string
+	for _, p := range pairs {
+		have[p.name] = p.key
+		if slices.Contains(n.alone, p.name) {
+			alone = append(alone, p.name)
+		}
+	}
+	good := true
+	for _, k := range n.keys {
+		if k.required && have[k.name] == nil && (n.waiver == "" || have[n.waiver] == nil) {
+			r.refuse(r.header(path, y), path, example(n, k), "the key %s is missing", k.name)
+			good = false
+		}
+	}
+	switch {
+	case len(alone) > 1:
+		r.refuse(start(have[alone[1]]), path, "keep one of them", "%s exclude each other", strings.Join(alone, " and "))
+		good = false
+	case n.one && len(alone) == 0:
+		r.refuse(r.header(path, y), path, "for example: "+n.example, "one of %s is missing", strings.Join(n.alone, ", "))
+		good = false
+	}
+	for _, p := range pairs {
+		if other := n.needs[p.name]; other != "" && have[other] == nil {
+			r.refuse(start(p.key), append(slices.Clone(path), p.name), "add "+other+", or remove "+p.name, "means nothing without %s", other)
+			good = false
+		}
+	}
+	return good
+}
+
+func example(n *node, k key) string {
+	switch {
+	case k.node.example != "":
+		return "for example: " + k.name + ": " + k.node.example
+	case k.node.rule != nil && strings.HasPrefix(k.node.rule.hint, "for example: "):
+		return "for example: " + k.name + ": " + strings.TrimPrefix(k.node.rule.hint, "for example: ")
+	case len(k.node.enum) > 0:
+		return "for example: " + k.name + ": " + k.node.enum[0]
+	}
+	return "add it: " + k.node.help
+}
+
+// header is where a thing is introduced: its key, or its first character.
+func (r *reader) header(path []string, y ast.Node) position {
+	if at, ok := r.places[pathKey(path)]; ok && len(path) > 0 {
+		return at.start()
+	}
+	return start(y)
+}
+
+// fill adds the defaults of the keys that were left out.
+func (n *node) fill(out map[string]any) {
+	if _, waived := out[n.waiver]; waived && n.waiver != "" {
+		return
+	}
+	for _, k := range n.keys {
+		if _, given := out[k.name]; given {
+			continue
+		}
+		if slices.Contains(n.alone, k.name) && slices.ContainsFunc(n.alone, func(a string) bool { _, ok := out[a]; return ok }) {
+			continue
+		}
+		if k.node.def != nil {
+			out[k.name] = k.node.def
+		} else if k.node.shape == object && k.node.kinds == nil {
+			inner := map[string]any{}
+			k.node.fill(inner)
+			out[k.name] = inner
+		}
+	}
+}
+
+func (n *node) keyNames() []string {
+	var names []string
+	for _, k := range n.keys {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// mistyped notes that something else than want stands at y. What stands where env wants a mapping may be a secret, and is not shown.
+func (r *reader) mistyped(n *node, y ast.Node, path []string, want string) (any, bool) {
+	s, isPlain := plain(y)
+	hint := ""
+	switch {
+	case y.Type() == ast.NullType:
+		r.refuse(r.header(path, y), path, "give it a value, or remove the key", "is empty, and must be %s", want)
+		return nil, false
+	case n.example != "":
+		hint = "for example: " + n.example
+	case n.shape == text && isPlain:
+		hint = "put it in quotes: " + strconv.Quote(s)
+	case n.shape == integer && decimal().MatchString(s):
+		hint = "write it without quotes: " + s
+	case n.shape == boolean:
+		hint = "write true or false, without quotes"
+	}
+	r.refuse(start(y), path, hint, "must be %s, not %s", want, described(y))
+	if len(path) > 0 && path[0] == "env" && isPlain {
+		r.mask(start(y))
+	}
+	return nil, false
+}
+
+// mask stars the rest of the last fault's line.
+func (r *reader) mask(at position) {
+	f := &r.faults[len(r.faults)-1]
+	line := []rune(f.Source)
+	from := min(at.column-1, len(line))
+	f.Source = string(line[:from]) + stars(string(line[from:]))
+}
+
+// plain returns a scalar as it was written: text without its quotes, anything else letter by letter. false: it is none, or null.
+func plain(y ast.Node) (string, bool) {
+	switch y := y.(type) {
+	case *ast.StringNode:
+		return y.Value, true
+	case *ast.LiteralNode:
+		return y.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return y.GetToken().Value, true
+	}
+	return "", false
+}
+
+func isText(y ast.Node) bool { return y.Type() == ast.StringType || y.Type() == ast.LiteralType }
+
+func described(y ast.Node) string {
+	switch y.Type() {
+	case ast.StringType, ast.LiteralType:
+		return "text"
+	case ast.IntegerType, ast.FloatType, ast.InfinityType, ast.NanType:
+		return "a number"
+	case ast.BoolType:
+		return "true or false"
+	case ast.SequenceType:
+		return "a list"
+	case ast.MappingType, ast.MappingValueType:
+		return "a mapping"
+	}
+	return "this"
+}
+
+// start is where a node begins. A block mapping begins with its first key, though its token is the colon.
+func start(y ast.Node) position {
+	if m, ok := y.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		return start(m.Values[0].Key)
+	}
+	if m, ok := y.(*ast.MappingValueNode); ok {
+		return start(m.Key)
+	}
+	t := y.GetToken()
+	if t == nil || t.Position == nil {
+		return position{1, 1}
+	}
+	return position{t.Position.Line, t.Position.Column}
+}
+
+const shown = 60
+
+// quoted returns s for a message: in quotes, short, and without what looks like a credential.
+func quoted(s string) string {
+	s = credential().ReplaceAllStringFunc(s, stars)
+	if utf8.RuneCountInString(s) > shown {
+		s = string([]rune(s)[:shown]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// refer checks what ties two places together: from names a declared resource and one of its outputs, targets are declared.
+func (r *reader) refer(tree map[string]any, types []slipway.ResourceType) {
+	resources, resourcesRead := tree["resources"].(map[string]any)
+	_, resourcesGiven := r.places["resources"]
+	environments, environmentsRead := tree["environments"].([]any)
+	env, _ := tree["env"].(map[string]any)
+	for name, v := range env {
+		entry, _ := v.(map[string]any)
+		if from, ok := entry["from"].(string); ok && (resourcesRead || !resourcesGiven) {
+			r.referOutput([]string{"env", name, "from"}, from, resources, types)
+		}
+		targets, _ := entry["targets"].([]any)
+		for i, t := range targets {
+			s, ok := t.(string)
+			if !ok || !environmentsRead || slices.Contains(environments, t) || !environmentRule.holds(s) {
+				continue
+			}
+			path := []string{"env", name, "targets", strconv.Itoa(i)}
+			r.refuse(r.places[pathKey(path)].value, path, "declare it, for example: environments: [production, "+s+"]", "the environment %s is not declared", quoted(s))
+		}
+	}
+}
+
+func (r *reader) referOutput(path []string, from string, resources map[string]any, types []slipway.ResourceType) {
+	if !fromRule.holds(from) {
+		return // noted
+	}
+	at := r.places[pathKey(path)].value
+	name, output, _ := strings.Cut(from, ".")
+	declared := r.declared()
+	if !slices.Contains(declared, name) {
+		r.refuse(at, path, suggest(name, "resources", declared), "no resource has the name %s", quoted(name))
+		return
+	}
+	entry, _ := resources[name].(map[string]any)
+	i := slices.IndexFunc(types, func(t slipway.ResourceType) bool { return t.Name == entry["type"] })
+	if i < 0 {
+		return // the type's own fault is noted
+	}
+	var outputs []string
+	for _, o := range types[i].Outputs {
+		outputs = append(outputs, o.Name)
+	}
+	if !slices.Contains(outputs, output) {
+		r.refuse(at, path, suggest(output, "outputs", outputs), "%s has no output %s", types[i].Name, quoted(output))
+	}
+}
+
+// declared lists the names under resources, in the order of the alphabet, whether or not they have faults.
+func (r *reader) declared() []string {
+	var names []string
+	for k := range r.places {
+		if rest, ok := strings.CutPrefix(k, "resources\x00"); ok && !strings.Contains(rest, "\x00") {
+			names = append(names, rest)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
