@@ -91,8 +91,11 @@ func document(file string) (*openapi3.T, error) {
 	if doc := documents.byName[file]; doc != nil {
 		return doc, nil
 	}
-	for _, stream := range []string{"application/x-ndjson", "application/stream+json", "application/gzip", "application/octet-stream"} {
-		openapi3filter.RegisterBodyDecoder(stream, openapi3filter.FileBodyDecoder)
+	for _, opaque := range []string{"application/gzip", "application/octet-stream"} {
+		openapi3filter.RegisterBodyDecoder(opaque, openapi3filter.FileBodyDecoder)
+	}
+	for _, lines := range lineStreams {
+		openapi3filter.RegisterBodyDecoder(lines, openapi3filter.JSONBodyDecoder)
 	}
 	doc, err := openapi3.NewLoader().LoadFromFile(file)
 	if err == nil {
@@ -132,9 +135,21 @@ func (c *Checker) Response(r *http.Request, status int, header http.Header, body
 	c.mu.Lock()
 	c.covered[r.Method+" "+in.Route.Path]++
 	c.mu.Unlock()
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: status, Header: header, Options: in.Options}
-	return short(openapi3filter.ValidateResponse(context.Background(), out.SetBodyBytes(body)))
+	parts := [][]byte{body}
+	if slices.Contains(lineStreams, header.Get("Content-Type")) {
+		parts = bytes.Split(bytes.TrimSpace(body), []byte("\n"))
+	}
+	for _, part := range parts {
+		out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: status, Header: header, Options: in.Options}
+		if err := openapi3filter.ValidateResponse(context.Background(), out.SetBodyBytes(part)); err != nil {
+			return short(err)
+		}
+	}
+	return nil
 }
+
+// lineStreams are one JSON value a line, each judged by the schema.
+var lineStreams = []string{"application/x-ndjson", "application/stream+json"}
 
 // Request judges one request, whose body it reads and puts back. It is an error to ask for an operation that the
 // document does not have.

@@ -12,6 +12,7 @@ import (
 func TestResponse(t *testing.T) {
 	c := Load(t, "vercel")
 	user := `{"user":{"limited":true,"id":"u","email":"e","name":null,"username":"n","avatar":null,"defaultTeamId":null}}`
+	line := `{"created":1,"date":1,"deploymentId":"d","id":"1","info":{"type":"build","name":"b"},"serial":"1","type":"stdout","text":"x"}`
 	for name, tc := range map[string]struct {
 		reason, method, path, contentType, body string
 		status                                  int
@@ -22,6 +23,8 @@ func TestResponse(t *testing.T) {
 		"wrong status":    {"a 2xx status that is not listed is refused", "GET", "/v2/user", "application/json", user, 202, false},
 		"wrong type":      {"the content type counts", "GET", "/v2/user", "text/html", user, 200, false},
 		"not in document": {"what the document does not have is not judged", "GET", "/v99/none", "text/html", "x", 200, true},
+		"stream":          {"each line of a stream is judged", "GET", "/v3/deployments/d/events", "application/stream+json", line + "\n" + line + "\n", 200, true},
+		"broken stream":   {"also the last", "GET", "/v3/deployments/d/events", "application/stream+json", line + "\n{}\n", 200, false},
 		"no content":      {"204 needs no body", "DELETE", "/v9/projects/x", "", "", 204, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -32,7 +35,7 @@ func TestResponse(t *testing.T) {
 			}
 		})
 	}
-	if diff := cmp.Diff([]string{"DELETE /v9/projects/{idOrName}", "GET /v2/user"}, c.Covered()); diff != "" {
+	if diff := cmp.Diff([]string{"DELETE /v9/projects/{idOrName}", "GET /v2/user", "GET /v3/deployments/{idOrUrl}/events"}, c.Covered()); diff != "" {
 		t.Errorf("covered (-want +got):\n%s", diff)
 	}
 }
