@@ -1,0 +1,384 @@
+package vercelemu
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+)
+
+// States of a deployment. QUEUED, INITIALIZING and BUILDING pass by the clock into READY or ERROR; a cancel in
+// between ends in CANCELED.
+const (
+	queued       = "QUEUED"
+	initializing = "INITIALIZING"
+	building     = "BUILDING"
+	ready        = "READY"
+	errored      = "ERROR"
+	canceled     = "CANCELED"
+)
+
+type deployment struct {
+	id, name, host string
+	buildID        string
+	project        *project
+	creator        User
+	created        int64
+	birth          emukit.Birth
+	build          emukit.Timeline
+	broken         string // the build's error message; "" for a build that succeeds
+	target         string // production, staging, or "" for preview
+	staged         bool   // autoAssignCustomDomains was false
+	meta           map[string]string
+	tree           map[string][]byte
+	env            map[string]string // frozen at create
+	envNames       []string          // of env, without the system's own
+	settings       map[string]json.RawMessage
+	canceledAt     time.Time
+	aliasedAt      time.Time // zero until aliasAssigned
+	aliasError     *failure
+	promoted       bool          // has served production
+	ended          chan struct{} // closed by cancel and delete
+	dir            string        // where its files are laid out for functions
+}
+
+// deploymentBody is the published schema plus what the vendor's own clients send and the document forbids:
+// autoAssignCustomDomains, version, public, source, env, build and regions from the CLI, mode of a file from
+// @vercel/client.
+var deploymentBody = object(map[string]*schema{
+	"customEnvironmentSlugOrId": str(0), "deploymentId": str(0), "monorepoManager": null(str(0)), "name": str(0), "project": str(0),
+	"target": str(0), "withLatestCommit": boolean(), "meta": mapOf(str(65536)), "gitSource": openObject(map[string]*schema{"type": str(0)}, "type"),
+	"gitMetadata": object(map[string]*schema{"remoteUrl": str(0), "commitAuthorName": str(0), "commitAuthorEmail": str(0),
+		"commitMessage": str(0), "commitRef": str(0), "commitSha": str(0), "dirty": boolean(), "ci": boolean(), "ciType": str(0),
+		"ciGitProviderUsername": str(0), "ciGitRepoVisibility": str(0)}),
+	"projectSettings": object(deploymentSettings()),
+	"files": list(either(
+		object(map[string]*schema{"file": str(0), "data": str(0), "encoding": oneOf("base64", "utf-8"), "mode": number()}, "file", "data"),
+		object(map[string]*schema{"file": str(0), "sha": str(0), "size": number(), "mode": number()}, "file"))),
+	"autoAssignCustomDomains": boolean(), "version": number(), "public": boolean(), "source": str(0),
+	"env": mapOf(str(0)), "build": anything(), "regions": list(str(0)),
+}, "name")
+
+func deploymentSettings() map[string]*schema {
+	fields := buildSettings()
+	fields["nodeVersion"] = oneOf("22.x", "20.x", "18.x", "16.x", "14.x", "12.x", "10.x", "8.10.x")
+	fields["sourceFilesOutsideRootDirectory"] = boolean()
+	return fields
+}
+
+func deploymentRoutes() []route {
+	return []route{
+		{method: "POST", versions: "v13", path: "/deployments", doc: "deployments/create-a-new-deployment", body: deploymentBody, do: (*Server).createDeployment},
+		{method: "GET", versions: "v13", path: "/deployments/{deployment}", doc: "deployments/get-a-deployment-by-id-or-url", do: (*Server).getDeployment},
+		{method: "DELETE", versions: "v13", path: "/deployments/{deployment}", doc: "deployments/delete-a-deployment", do: (*Server).deleteDeployment},
+		{method: "GET", versions: "v6 v7", path: "/deployments", doc: "deployments/list-deployments", do: (*Server).listDeployments},
+		{method: "PATCH", versions: "v12", path: "/deployments/{deployment}/cancel", doc: "deployments/cancel-a-deployment", do: (*Server).cancelDeployment},
+		{method: "GET", versions: "v3", path: "/deployments/{deployment}/events", doc: "deployments/get-deployment-events", stream: (*Server).getEvents},
+		{method: "GET", versions: "v3", path: "/now/deployments/{deployment}/events", doc: "deployments/get-deployment-events", stream: (*Server).getEvents},
+	}
+}
+
+type deploymentInput struct {
+	Name, Project, Target, DeploymentID, CustomEnvironmentSlugOrID string
+	Files                                                          []fileInput
+	Meta                                                           map[string]string
+	Env                                                            map[string]string
+	GitSource                                                      json.RawMessage
+	ProjectSettings                                                map[string]json.RawMessage
+	AutoAssignCustomDomains                                        *bool
+}
+
+func (s *Server) createDeployment(c *call) (any, *failure) {
+	var in deploymentInput
+	if f := c.into(&in); f != nil {
+		return nil, f
+	}
+	if in.Target != "" && in.Target != "production" && in.Target != "staging" {
+		return nil, badRequest("Invalid request: `target` should be equal to one of the allowed values \"production, staging\".")
+	}
+	if in.CustomEnvironmentSlugOrID != "" {
+		return nil, notFound("The custom environment was not found.")
+	}
+	tree, f := s.deploymentTree(c, in)
+	if f != nil {
+		return nil, f
+	}
+	p, f := s.deploymentProject(c, in)
+	if f != nil {
+		return nil, f
+	}
+	d := s.newDeployment(c, p, in, tree)
+	return s.deploymentView(d, c.now), nil
+}
+
+func (s *Server) deploymentTree(c *call, in deploymentInput) (map[string][]byte, *failure) {
+	if in.DeploymentID != "" {
+		old := s.deployments[in.DeploymentID]
+		if old == nil || old.project.scope != c.scope {
+			return nil, deploymentNotFound(in.DeploymentID)
+		}
+		return old.tree, nil
+	}
+	if len(in.Files) == 0 && in.GitSource != nil {
+		return nil, &failure{status: http.StatusNotImplemented, code: "not_implemented", message: "the emulator does not model deployments from gitSource"}
+	}
+	if len(in.Files) == 0 {
+		return nil, badRequest("The deployment has no files.")
+	}
+	tree, missing, f := c.scope.tree(in.Files)
+	if f != nil {
+		return nil, f
+	}
+	if len(missing) > 0 {
+		return nil, &failure{status: http.StatusBadRequest, code: "missing_files", message: "Missing files", more: map[string]any{"missing": missing}}
+	}
+	return tree, nil
+}
+
+// deploymentProject finds the project, or makes one of the deployment's name when none was named.
+func (s *Server) deploymentProject(c *call, in deploymentInput) (*project, *failure) {
+	named := in.Project
+	if named == "" {
+		named = in.Name
+	}
+	p := c.scope.project(named)
+	if p == nil && in.Project != "" {
+		return nil, notFound("Project not found.")
+	}
+	first := p == nil || len(p.deployments) == 0
+	if first && in.ProjectSettings == nil && c.query("skipAutoDetectionConfirmation") != "1" && in.DeploymentID == "" {
+		return nil, &failure{status: http.StatusBadRequest, code: "missing_project_settings",
+			message: "The `projectSettings` object is required for new projects, but is missing in the deployment payload",
+			more:    map[string]any{"framework": obj{"slug": nil, "name": "Other"}}}
+	}
+	if p == nil {
+		var f *failure
+		if p, f = s.newProject(c, in.Name, map[string]json.RawMessage{}); f != nil {
+			return nil, f
+		}
+	}
+	if first {
+		for k, v := range in.ProjectSettings {
+			p.settings[k] = v
+		}
+	}
+	return p, nil
+}
+
+func (s *Server) newDeployment(c *call, p *project, in deploymentInput, tree map[string][]byte) *deployment {
+	d := &deployment{
+		id: "dpl_" + s.RandomString(28, emukit.Alnum), buildID: "bld_" + s.RandomString(9, emukit.LowerAlnum), name: p.name, project: p,
+		creator: c.who.User, created: s.stamp(), birth: s.Born(), target: in.Target, meta: in.Meta, tree: tree, ended: make(chan struct{}),
+		staged: in.AutoAssignCustomDomains != nil && !*in.AutoAssignCustomDomains,
+	}
+	if in.AutoAssignCustomDomains == nil {
+		var auto *bool
+		_ = json.Unmarshal(p.settings["autoAssignCustomDomains"], &auto)
+		d.staged = auto != nil && !*auto
+	}
+	d.staged = d.staged && d.target == "production"
+	if d.meta == nil {
+		d.meta = map[string]string{}
+	}
+	d.settings = map[string]json.RawMessage{}
+	for _, from := range []map[string]json.RawMessage{p.settings, in.ProjectSettings} {
+		for k := range deploymentSettings() {
+			if raw, ok := from[k]; ok {
+				d.settings[k] = raw
+			}
+		}
+	}
+	d.host = s.deploymentHost(p)
+	s.freezeEnv(d, in.Env)
+	d.broken = s.buildFailure(d)
+	last := ready
+	if d.broken != "" {
+		last = errored
+	}
+	t := s.buildTime()
+	d.build = emukit.Timeline{Started: c.now, Stages: []emukit.Stage{{State: queued}, {State: initializing, After: t / 20}, {State: building, After: t / 10}, {State: last, After: t}}}
+	p.deployments = append(p.deployments, d)
+	p.updated = d.created
+	s.deployments[d.id], s.hosts[d.host] = d, d
+	if d.broken == "" {
+		s.at(d.build.End().Add(s.aliasTime()), func(at time.Time) { s.assign(d, at) })
+	}
+	s.advance(c.now)
+	return d
+}
+
+// deploymentHost is <project>-<9 random>-<team>.<suffix>, its label at most 63 characters.
+func (s *Server) deploymentHost(p *project) string {
+	tail := "-" + s.RandomString(9, emukit.LowerAlnum) + "-" + p.scope.slug
+	name := label(p.name)
+	return strings.TrimRight(name[:min(len(name), max(1, 63-len(tail)))], "-") + tail + "." + s.suffix()
+}
+
+// freezeEnv sets what the deployment keeps for life: https://vercel.com/docs/environment-variables says that a change
+// applies to the next deployment.
+func (s *Server) freezeEnv(d *deployment, own map[string]string) {
+	target := "preview"
+	if d.target == "production" {
+		target = "production"
+	}
+	d.env = d.project.envFor(target)
+	maps.Copy(d.env, own)
+	d.envNames = slices.AppendSeq(make([]string, 0, len(d.env)), maps.Keys(d.env))
+	slices.Sort(d.envNames)
+	maps.Copy(d.env, map[string]string{"VERCEL": "1", "VERCEL_ENV": target, "VERCEL_TARGET_ENV": target, "VERCEL_URL": d.host,
+		"VERCEL_DEPLOYMENT_ID": d.id, "VERCEL_PROJECT_ID": d.project.id, "VERCEL_PROJECT_PRODUCTION_URL": d.project.primary,
+		"VERCEL_REGION": "dev1", "NODE_ENV": "production"})
+}
+
+func (s *Server) buildFailure(d *deployment) string {
+	if s.BuildFails != nil {
+		return s.BuildFails(Build{ID: d.id, Project: d.project.name, Target: d.target, Meta: d.meta, File: func(name string) []byte { return d.tree[name] }})
+	}
+	text, ok := d.tree["vercelemu.fail"]
+	if !ok {
+		return ""
+	}
+	if msg := strings.TrimSpace(string(text)); msg != "" {
+		return msg
+	}
+	return `Command "npm run build" exited with 1`
+}
+
+// state is what the deployment is at now.
+func (d *deployment) state(now time.Time) string {
+	if !d.canceledAt.IsZero() && !now.Before(d.canceledAt) {
+		return canceled
+	}
+	return d.build.At(now)
+}
+
+func deploymentNotFound(named string) *failure {
+	return notFound(`The deployment "` + named + `" can't be found.`)
+}
+
+// findDeployment takes an id or a hostname, generated or alias.
+func (s *Server) findDeployment(c *call, named string) (*deployment, *failure) {
+	d := s.deployments[named]
+	if d == nil {
+		d = s.serving(strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(named, "https://"), "http://")))
+	}
+	if d == nil || d.project.scope != c.scope {
+		return nil, deploymentNotFound(named)
+	}
+	return d, nil
+}
+
+func (s *Server) getDeployment(c *call) (any, *failure) {
+	d, f := s.findDeployment(c, c.path("deployment"))
+	if f != nil {
+		return nil, f
+	}
+	return s.deploymentView(d, c.now), nil
+}
+
+func (s *Server) deleteDeployment(c *call) (any, *failure) {
+	named := c.path("deployment")
+	if url := c.query("url"); url != "" {
+		named = url
+	}
+	d, f := s.findDeployment(c, named)
+	if f != nil {
+		return nil, f
+	}
+	s.remove(d)
+	return obj{"uid": d.id, "state": "DELETED"}, nil
+}
+
+func (s *Server) remove(d *deployment) {
+	delete(s.deployments, d.id)
+	delete(s.hosts, d.host)
+	for _, host := range s.hostsOf(d) {
+		s.unpoint(s.aliases[host])
+	}
+	d.project.deployments = slices.DeleteFunc(d.project.deployments, func(o *deployment) bool { return o == d })
+	d.end()
+	s.discard(d)
+}
+
+func (d *deployment) end() {
+	select {
+	case <-d.ended:
+	default:
+		close(d.ended)
+	}
+}
+
+func (s *Server) cancelDeployment(c *call) (any, *failure) {
+	d, f := s.findDeployment(c, c.path("deployment"))
+	if f != nil {
+		return nil, f
+	}
+	if state := d.state(c.now); state == ready || state == errored || state == canceled {
+		return nil, badRequest("The deployment cannot be canceled because it is " + state + ".") // [?] the status
+	}
+	d.canceledAt = c.now
+	d.end()
+	return s.deploymentView(d, c.now), nil
+}
+
+func (s *Server) listDeployments(c *call) (any, *failure) {
+	limit, f := c.limit(20, 100)
+	if f != nil {
+		return nil, f
+	}
+	until, f := c.millis("until")
+	if f != nil {
+		return nil, f
+	}
+	since, f := c.millis("since")
+	if f != nil {
+		return nil, f
+	}
+	var found []*deployment
+	for _, p := range c.scope.projects {
+		if named := c.query("projectId"); named != "" && named != p.id && named != p.name {
+			continue
+		}
+		for _, d := range p.deployments {
+			if d.created > since && d.matches(c) && s.Listed(&d.birth) {
+				found = append(found, d)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b *deployment) int { return int(b.created - a.created) })
+	page, next := emukit.PageBefore(found, func(d *deployment) int64 { return d.created }, until, limit)
+	views := make([]obj, 0, len(page))
+	for _, d := range page {
+		views = append(views, s.listedView(d, c.now))
+	}
+	return obj{"deployments": views, "pagination": pagination(len(views), next)}, nil
+}
+
+func (d *deployment) matches(c *call) bool {
+	q := c.r.URL.Query()
+	if app := q.Get("app"); app != "" && app != d.name {
+		return false
+	}
+	if ids := q["projectIds"]; len(ids) > 0 && !slices.Contains(ids, d.project.id) {
+		return false
+	}
+	if target := q.Get("target"); target != "" && target != d.target && !(target == "preview" && d.target == "") {
+		return false
+	}
+	if states := q.Get("state"); states != "" && !slices.Contains(strings.Split(strings.ToUpper(states), ","), d.state(c.now)) {
+		return false
+	}
+	if users := q.Get("users"); users != "" && !slices.Contains(strings.Split(users, ","), d.creator.ID) {
+		return false
+	}
+	for name, values := range q {
+		if key, ok := strings.CutPrefix(name, "meta-"); ok && d.meta[key] != values[0] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,273 @@
+package vercelemu
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+)
+
+// domain is a hostname that belongs to a project.
+type domain struct {
+	name, redirect, gitBranch string
+	redirectStatus            int
+	project                   *project
+	verified                  bool
+	challenge                 string // the TXT value that proves ownership
+	created, updated          int64
+}
+
+// SetTXT plants a TXT record, such as the one that a domain's verification asks for. An empty value removes all.
+func (s *Server) SetTXT(name, value string) {
+	s.once.Do(s.init)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if value == "" {
+		delete(s.txt, name)
+		return
+	}
+	s.txt[name] = append(s.txt[name], value)
+}
+
+// SetDNS says how a domain's DNS leads to Vercel: "A", "CNAME", "http", "dns-01", or "" for not at all.
+func (s *Server) SetDNS(name, configuredBy string) {
+	s.once.Do(s.init)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dns[name] = configuredBy
+}
+
+func domainRoutes() []route {
+	options := map[string]*schema{"gitBranch": null(str(250)), "redirect": null(str(0)), "redirectStatusCode": null(number()), "customEnvironmentId": str(0)}
+	create := map[string]*schema{"name": str(0)}
+	for k, v := range options {
+		create[k] = v
+	}
+	const path = "/projects/{project}/domains/{domain}"
+	return []route{
+		{method: "GET", versions: "v9", path: "/projects/{project}/domains", doc: "projects/retrieve-project-domains-by-project-by-id-or-name", do: (*Server).listDomains},
+		{method: "POST", versions: "v10 v9", path: "/projects/{project}/domains", doc: "projects/add-a-domain-to-a-project", body: openObject(create, "name"), do: (*Server).addDomain},
+		{method: "GET", versions: "v9", path: path, doc: "projects/get-a-project-domain", do: (*Server).getDomain},
+		{method: "PATCH", versions: "v9", path: path, doc: "projects/update-a-project-domain", body: openObject(options), do: (*Server).patchDomain},
+		{method: "DELETE", versions: "v9", path: path, doc: "projects/remove-a-domain-from-a-project", body: empty(openObject(nil)), do: (*Server).deleteDomain},
+		{method: "POST", versions: "v9", path: path + "/verify", doc: "projects/verify-project-domain", body: empty(openObject(nil)), do: (*Server).verifyDomain},
+		{method: "GET", versions: "v6", path: "/domains/{domain}/config", doc: "domains/get-a-domains-configuration", do: (*Server).domainConfig},
+	}
+}
+
+func (p *project) domain(name string) *domain {
+	for _, d := range p.domains {
+		if d.name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+func (sc *scope) domain(name string) *domain {
+	for _, p := range sc.projects {
+		if d := p.domain(name); d != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+// apex is the registered name: the last two labels.
+func apex(name string) string {
+	labels := strings.Split(name, ".")
+	return strings.Join(labels[max(0, len(labels)-2):], ".")
+}
+
+func (d *domain) view() obj {
+	v := obj{"name": d.name, "apexName": apex(d.name), "projectId": d.project.id, "verified": d.verified, "createdAt": d.created, "updatedAt": d.updated,
+		"redirect": nil, "redirectStatusCode": nil, "gitBranch": nil, "customEnvironmentId": nil}
+	if d.redirect != "" {
+		v["redirect"], v["redirectStatusCode"] = d.redirect, cmp.Or(d.redirectStatus, http.StatusPermanentRedirect)
+	}
+	if d.gitBranch != "" {
+		v["gitBranch"] = d.gitBranch
+	}
+	if !d.verified {
+		v["verification"] = []obj{{"type": "TXT", "domain": "_vercel." + apex(d.name), "value": d.challenge, "reason": "pending_domain_verification"}}
+	}
+	return v
+}
+
+func (s *Server) findDomain(c *call) (*domain, *failure) {
+	p, f := s.find(c)
+	if f != nil {
+		return nil, f
+	}
+	if d := p.domain(strings.ToLower(c.path("domain"))); d != nil {
+		return d, nil
+	}
+	return nil, notFound("The domain \"" + c.path("domain") + "\" is not assigned to \"" + p.name + "\".")
+}
+
+func (s *Server) listDomains(c *call) (any, *failure) {
+	p, f := s.find(c)
+	if f != nil {
+		return nil, f
+	}
+	limit, f := c.limit(20, 100)
+	if f != nil {
+		return nil, f
+	}
+	until, f := c.millis("until")
+	if f != nil {
+		return nil, f
+	}
+	var found []*domain
+	for _, d := range slices.Backward(p.domains) {
+		if v := c.query("verified"); v != "" && (v == "true") != d.verified {
+			continue
+		}
+		if c.query("redirects") == "false" && d.redirect != "" || c.query("target") == "preview" && d.gitBranch == "" {
+			continue
+		}
+		found = append(found, d)
+	}
+	page, next := emukit.PageBefore(found, func(d *domain) int64 { return d.created }, until, limit)
+	views := []obj{}
+	for _, d := range page {
+		views = append(views, d.view())
+	}
+	if strings.EqualFold(c.query("order"), "ASC") {
+		slices.Reverse(views)
+	}
+	return obj{"domains": views, "pagination": pagination(len(views), next)}, nil
+}
+
+type domainInput struct {
+	Name                string
+	Redirect, GitBranch *string
+	RedirectStatusCode  *int
+}
+
+func (d *domain) set(in domainInput) {
+	if in.Redirect != nil {
+		d.redirect = *in.Redirect
+	}
+	if in.GitBranch != nil {
+		d.gitBranch = *in.GitBranch
+	}
+	if in.RedirectStatusCode != nil {
+		d.redirectStatus = *in.RedirectStatusCode
+	}
+}
+
+func (s *Server) addDomain(c *call) (any, *failure) {
+	p, f := s.find(c)
+	if f != nil {
+		return nil, f
+	}
+	var in domainInput
+	if f := c.into(&in); f != nil {
+		return nil, f
+	}
+	name := strings.ToLower(in.Name)
+	if !hostname.MatchString(name) || !strings.Contains(name, ".") {
+		return nil, &failure{status: http.StatusBadRequest, code: "invalid_domain", message: "The domain \"" + in.Name + "\" is not valid."}
+	}
+	for _, sc := range s.scopes {
+		if d := sc.domain(name); d != nil {
+			more := map[string]any{"domain": obj{"name": name}}
+			if sc == c.scope {
+				more["projectId"] = d.project.id
+			}
+			return nil, &failure{status: http.StatusConflict, code: "domain_already_in_use", more: more,
+				message: "Cannot add " + name + " since it's already in use by " + owner(sc == c.scope, d.project) + "."}
+		}
+	}
+	now := s.stamp()
+	d := &domain{name: name, project: p, created: now, updated: now,
+		verified:  s.VerifiedDomains || strings.HasSuffix(name, "."+s.suffix()),
+		challenge: "vc-domain-verify=" + name + "," + s.RandomString(20, "0123456789abcdef")}
+	d.set(in)
+	p.domains = append(p.domains, d)
+	s.serveDomain(d)
+	return d.view(), nil
+}
+
+func owner(ours bool, p *project) string {
+	if ours {
+		return "your project \"" + p.name + "\""
+	}
+	return "another Vercel account"
+}
+
+// serveDomain lets a verified domain serve what production serves.
+func (s *Server) serveDomain(d *domain) {
+	if now := s.serving(d.project.primary); d.verified && d.redirect == "" && d.gitBranch == "" && now != nil {
+		s.point(d.name, now)
+	}
+}
+
+func (s *Server) getDomain(c *call) (any, *failure) {
+	d, f := s.findDomain(c)
+	if f != nil {
+		return nil, f
+	}
+	return d.view(), nil
+}
+
+func (s *Server) patchDomain(c *call) (any, *failure) {
+	d, f := s.findDomain(c)
+	if f != nil {
+		return nil, f
+	}
+	var in domainInput
+	if f := c.into(&in); f != nil {
+		return nil, f
+	}
+	d.set(in)
+	d.updated = s.stamp()
+	return d.view(), nil
+}
+
+func (s *Server) deleteDomain(c *call) (any, *failure) {
+	d, f := s.findDomain(c)
+	if f != nil {
+		return nil, f
+	}
+	d.project.domains = slices.DeleteFunc(d.project.domains, func(o *domain) bool { return o == d })
+	if a := s.aliases[d.name]; a != nil && a.project == d.project {
+		s.unpoint(a)
+	}
+	return obj{}, nil
+}
+
+func (s *Server) verifyDomain(c *call) (any, *failure) {
+	d, f := s.findDomain(c)
+	if f != nil {
+		return nil, f
+	}
+	record := "_vercel." + apex(d.name)
+	switch {
+	case d.verified:
+	case slices.Contains(s.txt[record], d.challenge):
+		d.verified, d.updated = true, s.stamp()
+		s.serveDomain(d)
+	case len(s.txt[record]) > 0:
+		return nil, &failure{status: http.StatusBadRequest, code: "txt_record_mismatch", message: "The TXT record on " + record + " does not match the expected challenge."} // [?] the code
+	default:
+		return nil, &failure{status: http.StatusBadRequest, code: "missing_txt_record", message: "Domain " + record + " is missing required TXT Record \"" + d.challenge + "\"."}
+	}
+	return d.view(), nil
+}
+
+// domainConfig is about DNS, not ownership: a verified domain can be misconfigured, and the other way round.
+func (s *Server) domainConfig(c *call) (any, *failure) {
+	name := strings.ToLower(c.path("domain"))
+	by := s.dns[name]
+	v := obj{"configuredBy": nil, "acceptedChallenges": []string{}, "misconfigured": by == "", "nameservers": []string{}, "serviceType": "external",
+		"recommendedIPv4":  []obj{{"rank": 1, "value": []string{"76.76.21.21"}}},
+		"recommendedCNAME": []obj{{"rank": 1, "value": "cname.vercel-dns.com."}}}
+	if by != "" {
+		v["configuredBy"], v["acceptedChallenges"] = by, []string{"http-01"}
+	}
+	return v, nil
+}

@@ -1,0 +1,152 @@
+package vercelemu
+
+import (
+	"net/http"
+	"time"
+)
+
+// aliasJob moves a project's production aliases to a deployment, one after another.
+type aliasJob struct {
+	kind             string // promote or rollback
+	from, to         string
+	requested, ends  time.Time
+	moves            []*aliasMove
+	description      string
+	userID, username string
+}
+
+type aliasMove struct {
+	host, id string
+	status   string // pending, completed or failed
+	at       int64
+}
+
+func promoteRoutes() []route {
+	return []route{
+		{method: "POST", versions: "v10 v9 v1", path: "/projects/{project}/promote/{deployment}", doc: "projects/points-all-production-domains-for-a-project-to-the-given-deploy", body: empty(openObject(nil)), status: http.StatusCreated, do: (*Server).promote},
+		{method: "GET", versions: "v1 v9", path: "/projects/{project}/promote/aliases", doc: "projects/gets-a-list-of-aliases-with-status-for-the-current-promote", do: (*Server).promoteAliases},
+		{method: "POST", versions: "v1 v9", path: "/projects/{project}/rollback/{deployment}", doc: "projects/points-all-production-domains-for-a-project-to-the-given-deploy", body: empty(openObject(nil)), status: http.StatusCreated, do: (*Server).rollBack},
+		{method: "GET", versions: "v1 v9", path: "/projects/{project}/rollback/aliases", doc: "projects/gets-a-list-of-aliases-with-status-for-the-current-promote", do: (*Server).promoteAliases},
+	}
+}
+
+// promotable finds the deployment and refuses what neither promote nor rollback takes.
+func (s *Server) promotable(c *call) (*project, *deployment, *failure) {
+	p, f := s.find(c)
+	if f != nil {
+		return nil, nil, f
+	}
+	d := s.deployments[c.path("deployment")]
+	if d == nil || d.project != p {
+		return nil, nil, deploymentNotFound(c.path("deployment"))
+	}
+	conflict := func(message string) *failure {
+		return &failure{status: http.StatusConflict, code: "conflict", message: message}
+	}
+	switch {
+	case d.state(c.now) != ready:
+		return nil, nil, conflict("The deployment is not READY.") // [?] the status
+	case p.job != nil && c.now.Before(p.job.ends):
+		return nil, nil, conflict("Another promotion or rollback of this project is in progress.")
+	case s.serving(p.primary) == d:
+		return nil, nil, conflict("The deployment is already the current production deployment.")
+	}
+	return p, d, nil
+}
+
+func (s *Server) promote(c *call) (any, *failure) {
+	p, d, f := s.promotable(c)
+	if f != nil {
+		return nil, f
+	}
+	if d.target != "production" {
+		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [?] the code
+			message: "A preview deployment cannot be promoted: it has to be built for production."}
+	}
+	s.startJob(c, p, d, "promote")
+	return nil, nil
+}
+
+func (s *Server) rollBack(c *call) (any, *failure) {
+	p, d, f := s.promotable(c)
+	if f != nil {
+		return nil, f
+	}
+	if !d.promoted {
+		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [?] the code
+			message: "The deployment has never served production."}
+	}
+	p.rollback = s.startJob(c, p, d, "rollback")
+	p.rollback.description = c.query("description")
+	return nil, nil
+}
+
+func (s *Server) startJob(c *call, p *project, d *deployment, kind string) *aliasJob {
+	j := &aliasJob{kind: kind, to: d.id, requested: c.now, userID: c.who.User.ID, username: c.who.User.Username}
+	if now := s.serving(p.primary); now != nil {
+		j.from = now.id
+	}
+	at := c.now
+	for _, host := range s.productionHosts(p) {
+		at = at.Add(s.promoteTime())
+		m := &aliasMove{host: host, id: s.RandomString(24, "0123456789abcdef"), status: "pending", at: c.now.UnixMilli()}
+		j.moves = append(j.moves, m)
+		s.at(at, func(time.Time) { s.move(m, d) })
+	}
+	j.ends = at
+	p.job = j
+	s.advance(c.now)
+	return j
+}
+
+func (s *Server) move(m *aliasMove, d *deployment) {
+	if s.deployments[d.id] != d || s.AliasFails != nil && s.AliasFails(m.host) {
+		m.status = "failed"
+		return
+	}
+	s.point(m.host, d)
+	m.status, d.promoted = "completed", true
+}
+
+// status is of the whole job: failed when one alias did not move.
+func (j *aliasJob) status() string {
+	done, failed := 0, 0
+	for _, m := range j.moves {
+		switch m.status {
+		case "completed":
+			done++
+		case "failed":
+			failed++
+		}
+	}
+	switch {
+	case done+failed < len(j.moves) && done+failed == 0:
+		return "pending"
+	case done+failed < len(j.moves):
+		return "in-progress"
+	case failed > 0:
+		return "failed"
+	}
+	return "succeeded"
+}
+
+func (j *aliasJob) view() obj {
+	return obj{"fromDeploymentId": j.from, "toDeploymentId": j.to, "jobStatus": j.status(), "requestedAt": j.requested.UnixMilli(), "type": j.kind}
+}
+
+func (s *Server) promoteAliases(c *call) (any, *failure) {
+	p, f := s.find(c)
+	if f != nil {
+		return nil, f
+	}
+	views := []obj{}
+	if p.job != nil {
+		for _, m := range p.job.moves {
+			if c.query("failedOnly") == "true" && m.status != "failed" {
+				continue
+			}
+			views = append(views, obj{"id": m.id, "alias": m.host, "status": m.status, "createdAt": m.at})
+		}
+	}
+	return obj{"aliases": views, "pagination": pagination(len(views), 0)}, nil
+}

@@ -1,0 +1,257 @@
+package vercelemu
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+)
+
+// route is one modelled operation. The versions are those that the vendor's clients use for the same operation; the
+// first is the published one.
+type route struct {
+	method   string
+	versions string // "v11 v10"; "-" is the path without a version
+	path     string
+	doc      string  // page under https://vercel.com/docs/rest-api/
+	body     *schema // nil when the operation takes none
+	status   int     // of success; 0 means 200
+	do       func(*Server, *call) (any, *failure)
+	stream   func(*Server, *call) *failure // instead of do: reads or writes as it goes, unlocked
+}
+
+// call is one authenticated request.
+type call struct {
+	r     *http.Request
+	w     http.ResponseWriter
+	who   Account
+	scope *scope
+	now   time.Time
+	body  []byte
+}
+
+func (c *call) query(name string) string { return c.r.URL.Query().Get(name) }
+func (c *call) path(name string) string  { return c.r.PathValue(name) }
+
+// into reads the body, which has passed the route's schema. An error in it would be a schema that lets through what
+// v cannot hold.
+func (c *call) into(v any) *failure {
+	if err := json.Unmarshal(c.body, v); err != nil {
+		return badRequest("Invalid request: " + err.Error())
+	}
+	return nil
+}
+
+// limit returns ?limit= within 1..most, or ifAbsent.
+func (c *call) limit(ifAbsent, most int) (int, *failure) {
+	text := c.query("limit")
+	if text == "" {
+		return ifAbsent, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, badRequest("Invalid request: `limit` should be a number from 1 to " + strconv.Itoa(most) + ".")
+	}
+	return n, nil
+}
+
+// millis returns a timestamp of the query, 0 when absent.
+func (c *call) millis(name string) (int64, *failure) {
+	text := c.query(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, badRequest("Invalid request: `" + name + "` should be a timestamp.")
+	}
+	return n, nil
+}
+
+// failure is an error reply: {"error":{"code","message",...more}}.
+type failure struct {
+	status        int
+	code, message string
+	more          map[string]any
+}
+
+func badRequest(message string) *failure {
+	return &failure{status: http.StatusBadRequest, code: "bad_request", message: message}
+}
+
+func notFound(message string) *failure {
+	return &failure{status: http.StatusNotFound, code: "not_found", message: message}
+}
+
+func (f *failure) write(w http.ResponseWriter) {
+	body := map[string]any{"code": f.code, "message": f.message}
+	for k, v := range f.more {
+		body[k] = v
+	}
+	if f.status == http.StatusTooManyRequests {
+		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
+		reset := time.Now().Add(time.Duration(wait) * time.Second)
+		body["limit"] = map[string]any{"remaining": 0, "reset": reset.Unix(), "resetMs": reset.UnixMilli(), "total": 100}
+	}
+	emukit.WriteJSON(w, f.status, map[string]any{"error": body})
+}
+
+func writeError(w http.ResponseWriter, status int, code, message string) {
+	(&failure{status: status, code: code, message: message}).write(w)
+}
+
+// routes is everything that is modelled.
+func routes() []route {
+	return slices.Concat(accountRoutes(), projectRoutes(), envRoutes(), fileRoutes(), deploymentRoutes(), aliasRoutes(), promoteRoutes(), domainRoutes())
+}
+
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, rt := range routes() {
+		for v := range strings.FieldsSeq(rt.versions) {
+			prefix := "/" + v
+			if v == "-" {
+				prefix = ""
+			}
+			mux.HandleFunc(rt.method+" "+prefix+rt.path, func(w http.ResponseWriter, r *http.Request) {
+				if f := s.answer(rt, &call{r: r, w: w}); f != nil {
+					f.write(w)
+				}
+			})
+		}
+	}
+	return mux
+}
+
+func (s *Server) answer(rt route, c *call) *failure {
+	if f := s.authenticate(c); f != nil {
+		return f
+	}
+	if c.who.ReadOnly && rt.method != http.MethodGet {
+		// https://github.com/dyad-sh/dyad/issues/4175 has this shape for a project's create.
+		return &failure{status: http.StatusForbidden, code: "forbidden", message: "You don't have permission to " + permission(rt) + ".",
+			more: map[string]any{"action": action(rt), "resource": resource(rt)}}
+	}
+	if rt.stream != nil {
+		return rt.stream(s, c)
+	}
+	if rt.body != nil {
+		if f := c.read(rt.body); f != nil {
+			return f
+		}
+	}
+	reply, f := s.locked(rt, c)
+	if f != nil {
+		return f
+	}
+	status := rt.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if reply == nil {
+		c.w.WriteHeader(status)
+		return nil
+	}
+	emukit.WriteJSON(c.w, status, reply)
+	return nil
+}
+
+// locked runs the operation on a state in which everything due has happened.
+func (s *Server) locked(rt route, c *call) (any, *failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.now = s.Clock()
+	s.advance(c.now)
+	return rt.do(s, c)
+}
+
+// read takes the body in and checks it.
+func (c *call) read(want *schema) *failure {
+	body, err := io.ReadAll(c.r.Body)
+	if emukit.TooLarge(err) {
+		return &failure{status: http.StatusRequestEntityTooLarge, code: "request_entity_too_large", message: "The request body is too large."}
+	}
+	if err != nil {
+		return badRequest("Invalid request: the body ended early.")
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		if want.optional {
+			c.body = []byte("{}")
+			return nil
+		}
+		return badRequest("Invalid request: missing request body.")
+	}
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		return &failure{status: http.StatusBadRequest, code: "invalid_json", message: "Invalid JSON: " + err.Error()}
+	}
+	if complaint := want.check("", v); complaint != "" {
+		return badRequest("Invalid request: " + complaint)
+	}
+	c.body = body
+	return nil
+}
+
+// authenticate finds the token's account and the team that the query names. An unknown token is 403 with
+// invalidToken, as recorded of the real API; a missing one 401 [?].
+func (s *Server) authenticate(c *call) *failure {
+	token, ok := emukit.Bearer(c.r)
+	if !ok {
+		return &failure{status: http.StatusUnauthorized, code: "forbidden", message: "The request is missing an authentication token",
+			more: map[string]any{"missingToken": true}}
+	}
+	if c.who, ok = s.Tokens[token]; !ok {
+		return &failure{status: http.StatusForbidden, code: "forbidden", message: "Not authorized", more: map[string]any{"invalidToken": true}}
+	}
+	id, slug := c.query("teamId"), c.query("slug")
+	if id == "" && slug == "" || id == c.who.User.ID {
+		if len(c.who.OnlyTeams) > 0 {
+			return &failure{status: http.StatusForbidden, code: "forbidden", message: "Not authorized"}
+		}
+		c.scope = s.scopes[c.who.User.ID]
+		return nil
+	}
+	for _, t := range c.who.Teams {
+		if (id == "" || id == t.ID) && (slug == "" || slug == t.Slug) && (len(c.who.OnlyTeams) == 0 || slices.Contains(c.who.OnlyTeams, t.ID)) {
+			c.scope = s.scopes[t.ID]
+			return nil
+		}
+	}
+	named := id
+	if named == "" {
+		named = slug
+	}
+	return &failure{status: http.StatusForbidden, code: "forbidden",
+		message: `Not authorized: Trying to access resource under scope "` + named + `". You must re-authenticate to this scope.`,
+		more:    map[string]any{"scope": named}}
+}
+
+func action(rt route) string {
+	switch rt.method {
+	case http.MethodPost:
+		return "create"
+	case http.MethodDelete:
+		return "delete"
+	}
+	return "update"
+}
+
+func resource(rt route) string {
+	switch {
+	case strings.Contains(rt.path, "/env"):
+		return "projectEnvVars"
+	case strings.Contains(rt.path, "domains"):
+		return "projectDomain"
+	case strings.Contains(rt.path, "deployments"), strings.Contains(rt.path, "files"):
+		return "deployment"
+	}
+	return "project"
+}
+
+func permission(rt route) string { return action(rt) + " the " + resource(rt) }

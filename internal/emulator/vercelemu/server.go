@@ -1,0 +1,211 @@
+// Package vercelemu is an emulator of the Vercel REST API, and of the hosting behind it: projects, environment
+// variables, files, deployments, aliases, promotion, rollback, domains and deployment protection, in memory. It
+// shares no code with any client of that API. What it does not model answers 501 with the route's name.
+//
+// Behaviour follows https://vercel.com/docs/rest-api and, where that is silent, recorded replies; a comment says
+// [?] where neither is known.
+package vercelemu
+
+import (
+	"cmp"
+	"container/heap"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+)
+
+// DefaultToken is the token that a Server without Tokens accepts, for DefaultAccount.
+const DefaultToken = "vercel-emulator-token"
+
+// User is a person with a personal account.
+type User struct{ ID, Username, Email, Name string }
+
+// Team is an account that users share.
+type Team struct{ ID, Slug, Name string }
+
+// Account is what a token opens.
+type Account struct {
+	User User
+	// Teams are those that the user is a member of, chosen by ?teamId= or ?slug=. Without either a call is about
+	// the user's personal account.
+	Teams []Team
+	// ReadOnly answers 403 to every call that would change something.
+	ReadOnly bool
+	// OnlyTeams, when not empty, are the team ids that the token is limited to; the personal account is then 403.
+	OnlyTeams []string
+}
+
+// DefaultAccount returns the account behind DefaultToken: user "emulator" with the team "acme".
+func DefaultAccount() Account {
+	return Account{
+		User:  User{ID: "K4amb7K9dAt5R2vBJWF32bmY", Username: "emulator", Email: "emulator@example.com", Name: "Emulator"},
+		Teams: []Team{{ID: "team_LLHUOMOoDlqOp8wPE4kFo9pE", Slug: "acme", Name: "Acme"}},
+	}
+}
+
+// Server is the emulator. The zero value is ready. Set the exported fields before the first request.
+type Server struct {
+	emukit.Kit
+
+	// Tokens are the accepted bearer tokens. nil accepts DefaultToken only.
+	Tokens map[string]Account
+	// MaxProjects is how many projects an account may have; one more is 402 too_many_projects. 0 means no limit.
+	MaxProjects int
+	// BuildTime is from a deployment's create to READY or ERROR. 0 means 100 ms, negative at once.
+	BuildTime time.Duration
+	// AliasTime is from READY to aliasAssigned. 0 means 20 ms, negative at once.
+	AliasTime time.Duration
+	// PromoteTime is what promote and rollback take for each alias they move. 0 means 20 ms, negative at once.
+	PromoteTime time.Duration
+	// Unprotected makes new projects without deployment protection. Real ones have ssoProtection
+	// prod_deployment_urls_and_all_previews: all but production aliases need authentication.
+	Unprotected bool
+	// VerifiedDomains makes new project domains verified at once, as for a domain that nobody else uses. Otherwise
+	// they wait for the TXT record that SetTXT plants.
+	VerifiedDomains bool
+	// DomainSuffix is what follows the dot of deployment URLs and project aliases. "" means vercel.app. A hosting
+	// listener sets localhost:PORT.
+	DomainSuffix string
+	// EnvConflictStatus is the status of a refused single environment variable that exists already: 400, 403 and
+	// 409 are all documented. 0 means 400, with code ENV_CONFLICT; 403 comes with ENV_ALREADY_EXISTS and 409 with
+	// existing_key_and_target.
+	EnvConflictStatus int
+	// EnvFails, when it returns a code, fails that variable of a create. It is called with the server locked.
+	EnvFails func(key string) (code string)
+	// BuildFails decides whether a deployment's build fails, by returning its error message. It is called at create
+	// with the server locked. nil fails a tree that has a file vercelemu.fail in its root, with that file's text.
+	BuildFails func(Build) string
+	// AliasFails keeps an alias from being moved to a deployment: aliasError at a build, a failed alias at a promote.
+	// It is called with the server locked.
+	AliasFails func(host string) bool
+	// Node is the Node.js program that runs functions. "" looks for node on PATH.
+	Node string
+
+	once    sync.Once
+	handler http.Handler
+	nodeSem chan struct{}
+
+	mu          sync.Mutex
+	scopes      map[string]*scope // by id of user or team
+	deployments map[string]*deployment
+	hosts       map[string]*deployment // by generated hostname
+	aliases     map[string]*alias      // by hostname
+	txt         map[string][]string
+	dns         map[string]string
+	due         events
+	lastStamp   int64
+	workDir     string // where functions' files are laid out; made when first needed
+}
+
+// Build is what BuildFails may look at.
+type Build struct {
+	ID, Project, Target string
+	Meta                map[string]string
+	// File returns a file of the tree, or nil.
+	File func(name string) []byte
+}
+
+// scope is one account's world.
+type scope struct {
+	id, slug string
+	projects []*project
+	files    map[string][]byte // by SHA-1
+}
+
+// ServeHTTP serves the API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.once.Do(s.init)
+	s.handler.ServeHTTP(w, r)
+}
+
+// Close removes what functions have laid out on disk.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.workDir != "" {
+		_ = os.RemoveAll(s.workDir)
+		s.workDir = ""
+	}
+}
+
+func (s *Server) init() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Tokens == nil {
+		s.Tokens = map[string]Account{DefaultToken: DefaultAccount()}
+	}
+	s.scopes = map[string]*scope{}
+	s.deployments = map[string]*deployment{}
+	s.hosts = map[string]*deployment{}
+	s.aliases = map[string]*alias{}
+	s.txt = map[string][]string{}
+	s.dns = map[string]string{}
+	s.nodeSem = make(chan struct{}, maxFunctions)
+	for _, a := range s.Tokens {
+		s.scopes[a.User.ID] = &scope{id: a.User.ID, slug: a.User.Username, files: map[string][]byte{}}
+		for _, t := range a.Teams {
+			s.scopes[t.ID] = &scope{id: t.ID, slug: t.Slug, files: map[string][]byte{}}
+		}
+	}
+	s.handler = s.Wrap(emukit.API{Name: "vercel", Mux: s.mux(), Error: writeError, BodyLimit: bodyLimit})
+}
+
+// bodyLimit is 100 MB for a file upload (https://vercel.com/docs/limits) and 10 MB for a JSON body [?].
+func bodyLimit(route string) int64 {
+	if strings.HasSuffix(route, "/files") {
+		return 100 << 20
+	}
+	return 10 << 20
+}
+
+func (s *Server) suffix() string { return cmp.Or(s.DomainSuffix, "vercel.app") }
+
+func span(d, ifZero time.Duration) time.Duration {
+	if d == 0 {
+		return ifZero
+	}
+	return max(d, 0)
+}
+
+func (s *Server) buildTime() time.Duration   { return span(s.BuildTime, 100*time.Millisecond) }
+func (s *Server) aliasTime() time.Duration   { return span(s.AliasTime, 20*time.Millisecond) }
+func (s *Server) promoteTime() time.Duration { return span(s.PromoteTime, 20*time.Millisecond) }
+
+// stamp returns the present time in milliseconds, never twice the same, so that paging by time loses nothing.
+func (s *Server) stamp() int64 {
+	s.lastStamp = max(s.lastStamp+1, s.Clock().UnixMilli())
+	return s.lastStamp
+}
+
+// event is something that happens at a time. What is due happens before anything looks at the state.
+type event struct {
+	at time.Time
+	do func(at time.Time)
+}
+
+type events []event
+
+func (e events) Len() int           { return len(e) }
+func (e events) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
+func (e events) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)        { *e = append(*e, x.(event)) }
+func (e *events) Pop() any {
+	old := *e
+	last := old[len(old)-1]
+	*e = old[:len(old)-1]
+	return last
+}
+
+func (s *Server) at(t time.Time, do func(at time.Time)) { heap.Push(&s.due, event{t, do}) }
+
+// advance lets happen what is due by now.
+func (s *Server) advance(now time.Time) {
+	for len(s.due) > 0 && !s.due[0].at.After(now) {
+		e := heap.Pop(&s.due).(event)
+		e.do(e.at)
+	}
+}
