@@ -1,0 +1,261 @@
+package neonemu
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Postgres makes branches real databases. The emulator calls it off the request, one call at a time for a project, and
+// lets the change's operations finish when the call has returned.
+type Postgres interface {
+	// Apply makes the branch what spec says, whatever it was, and returns where it listens. A branch that is new to it
+	// starts as a copy of spec.Parent. An error fails the operations.
+	Apply(ctx context.Context, spec BranchSpec) (Address, error)
+	// Drop removes the branch. It is nil when there was none.
+	Drop(ctx context.Context, branchID string) error
+}
+
+// BranchSpec is what a branch should hold. Its passwords are real secrets: never log it.
+type BranchSpec struct {
+	ID        string
+	Parent    string // a branch id; "" for a root
+	PgVersion int
+	Roles     []RoleSpec
+	Databases []DatabaseSpec
+}
+
+// RoleSpec is a role. An empty password cannot log in.
+type RoleSpec struct{ Name, Password string }
+
+// DatabaseSpec is a database and the role that owns it.
+type DatabaseSpec struct{ Name, Owner string }
+
+// Address is where a branch listens.
+type Address struct {
+	Host    string // host:port
+	SSLMode string // "" means disable
+}
+
+// applyTime is how long Postgres may take for one change.
+const applyTime = 2 * time.Minute
+
+// reality is what is known of a branch's real database.
+type reality struct {
+	address Address // zero until there is one
+	err     string
+}
+
+// apply hands the branch's desired state to Postgres and holds the batch's last operation back until it is so.
+// s.mu is held.
+func (s *Server) apply(b *branch, made *batch) {
+	if s.Postgres == nil || made.count == 0 {
+		return
+	}
+	made.working = true
+	spec := b.spec()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), applyTime)
+		defer cancel()
+		address, err := s.Postgres.Apply(ctx, spec)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		made.working = false
+		made.takes = max(made.takes, s.Kit.Clock().Sub(made.started))
+		if err != nil {
+			made.failed = "the emulator's PostgreSQL could not apply the change"
+			b.real.err = made.failed
+			return
+		}
+		b.real = reality{address: address}
+	}()
+}
+
+// drop removes the branch's real database. s.mu is held.
+func (s *Server) drop(b *branch) {
+	if s.Postgres == nil {
+		return
+	}
+	id := b.id
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), applyTime)
+		defer cancel()
+		_ = s.Postgres.Drop(ctx, id) // nobody can reach it any more
+	}()
+}
+
+func (b *branch) spec() BranchSpec {
+	spec := BranchSpec{ID: b.id, PgVersion: b.project.pgVersion}
+	if b.parent != nil {
+		spec.Parent = b.parent.id
+	}
+	for _, r := range b.roles {
+		spec.Roles = append(spec.Roles, RoleSpec{r.name, r.password})
+	}
+	for _, d := range b.databases {
+		spec.Databases = append(spec.Databases, DatabaseSpec{d.name, d.owner})
+	}
+	return spec
+}
+
+// Connectable reports whether the branch's connection strings reach a database, and if not, why. It is the emulator's
+// own: Neon has nothing like it.
+func (s *Server) Connectable(projectID, branchID string) (ok bool, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.branches[branchID]
+	switch {
+	case b == nil || b.project.id != projectID || !b.alive() || !b.project.deleted.IsZero():
+		return false, "no such branch"
+	case s.Postgres == nil:
+		return false, "no PostgreSQL is attached: control plane only, and the host is in a domain that never resolves"
+	case b.writer() == nil:
+		return false, "the branch has no read-write compute"
+	case b.real.err != "":
+		return false, b.real.err
+	case b.real.address.Host == "" || !b.made.usable(s.Kit.Clock()):
+		return false, "the branch is being made"
+	}
+	return true, ""
+}
+
+// host is what a compute's connection string names: ep-cool-sun-12345678.us-east-2.aws.neon.invalid, with -pooler
+// after its first label when pooled.
+func (s *Server) host(e *endpoint, pooled bool) string {
+	id := e.id
+	if pooled {
+		id += "-pooler"
+	}
+	return id + "." + e.project.region.host(s.suffix())
+}
+
+type connectionDetails struct {
+	ConnectionURI        string `json:"connection_uri"`
+	ConnectionParameters struct {
+		Database   string `json:"database"`
+		Password   string `json:"password"`
+		Role       string `json:"role"`
+		Host       string `json:"host"`
+		PoolerHost string `json:"pooler_host"`
+	} `json:"connection_parameters"`
+}
+
+func (s *Server) connection(e *endpoint, r *role, d *database) connectionDetails {
+	var c connectionDetails
+	c.ConnectionURI = s.uri(e, r, d, false)
+	p := &c.ConnectionParameters
+	p.Database, p.Password, p.Role, p.Host, p.PoolerHost = d.name, r.password, r.name, s.host(e, false), s.host(e, true)
+	return c
+}
+
+// uri names a real database when there is one; it has no pooler, so pooled makes no difference to it.
+func (s *Server) uri(e *endpoint, r *role, d *database, pooled bool) string {
+	u := url.URL{Scheme: "postgresql", User: url.UserPassword(r.name, r.password), Host: s.host(e, pooled), Path: "/" + d.name}
+	u.RawQuery = "sslmode=require&channel_binding=require"
+	if a := e.branch.real.address; a.Host != "" {
+		u.Host, u.RawQuery = a.Host, "sslmode="+or(a.SSLMode, "disable")
+	}
+	return u.String()
+}
+
+// getConnectionURI is 423 while the branch, compute, role or database it names is still being made [?]: Neon says only
+// that they are not usable before their operations have finished, and that 423 is safe to retry.
+func (s *Server) getConnectionURI(q *request) (any, *failure) {
+	p, f := s.readable(q)
+	if f != nil {
+		return nil, f
+	}
+	pooled, f := q.flag("pooled")
+	if f != nil {
+		return nil, f
+	}
+	for _, name := range []string{"database_name", "role_name"} {
+		if q.param(name) == "" {
+			return nil, fail(http.StatusBadRequest, "query parameter %q is required", name)
+		}
+	}
+	e, f := p.compute(q.param("branch_id"), q.param("endpoint_id"))
+	if f != nil {
+		return nil, f
+	}
+	r, f := e.branch.role(q.param("role_name"))
+	if f != nil {
+		return nil, f
+	}
+	d, f := e.branch.database(q.param("database_name"))
+	if f != nil {
+		return nil, f
+	}
+	for _, made := range []*batch{e.branch.made, e.made, r.made, d.made} {
+		if !made.usable(q.now) {
+			return nil, errLocked
+		}
+	}
+	if !p.storePasswords || r.noLogin {
+		return nil, fail(http.StatusPreconditionFailed, "storing passwords is disabled")
+	}
+	return struct {
+		URI string `json:"uri"`
+	}{s.uri(e, r, d, pooled)}, nil
+}
+
+// compute returns the endpoint asked for, else the branch's read-write one; the branch asked for, else the default one.
+func (p *project) compute(branchID, endpointID string) (*endpoint, *failure) {
+	b := p.defaultBranch()
+	if branchID != "" {
+		var f *failure
+		if b, f = p.branchByID(branchID); f != nil {
+			return nil, f
+		}
+	}
+	if endpointID != "" {
+		e, f := p.endpointByID(endpointID)
+		if f == nil && branchID != "" && e.branch != b {
+			return nil, notFound("endpoint")
+		}
+		return e, f
+	}
+	if e := b.writer(); e != nil {
+		return e, nil
+	}
+	return nil, errNoWriter
+}
+
+// first returns the first failure.
+func first(fs ...*failure) *failure {
+	for _, f := range fs {
+		if f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func checkName(what, name string, max int) *failure {
+	if name == "" || len(name) > max || strings.ContainsRune(name, 0) {
+		return fail(http.StatusBadRequest, "%s must have from 1 to %d bytes", what, max)
+	}
+	return nil
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func orName(name *string, otherwise string) string {
+	if name == nil {
+		return otherwise
+	}
+	return *name
+}
+
+func set[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
