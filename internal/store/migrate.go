@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/slipway-dev/slipway"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the schema up to date under the lock at lockPath: goose's own first start races with itself.
+func migrate(ctx context.Context, db *sql.DB, lockPath string) (err error) {
+	unlock, err := waitLock(ctx, lockPath)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return unusable(err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return unusable(err)
+	}
+	have, know, err := provider.GetVersions(ctx)
+	if err != nil {
+		return unusable(err)
+	}
+	if have > know {
+		return slipway.Errorf(slipway.CodeStore, "the database was written by a newer Slipway: its schema is %d, this program knows %d", have, know).
+			WithHint("upgrade slipway; nothing was changed")
+	}
+	if have < know {
+		_, err = provider.Up(ctx)
+	}
+	return unusable(err)
+}
+
+// waitLock waits for the lock at path, which others hold for some milliseconds.
+func waitLock(ctx context.Context, path string) (unlock func() error, err error) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		f, err := lockFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			return f.Close, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, unusable(ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
