@@ -20,16 +20,17 @@ type Ledger struct {
 
 // LedgerEntry is one receipt in short.
 type LedgerEntry struct {
-	ID      string `json:"id"`
-	Account string `json:"account,omitempty"`
-	Origin  Origin `json:"origin,omitempty"` // "" is created
+	ID      string    `json:"id"`
+	Account string    `json:"account,omitempty"`
+	Origin  Origin    `json:"origin,omitempty"` // "" is created
+	Needs   []Address `json:"needs,omitempty"`
 }
 
 // NewLedger makes a ledger from receipts and from what is about to be made.
 func NewLedger(app string, receipts map[Address]Receipt, intended []Address) Ledger {
 	l := Ledger{Version: 1, App: app, Resources: map[Address]LedgerEntry{}}
 	for a, r := range receipts {
-		e := LedgerEntry{ID: r.ID, Account: r.Account}
+		e := LedgerEntry{ID: r.ID, Account: r.Account, Needs: r.Needs}
 		if r.Origin != OriginCreated {
 			e.Origin = r.Origin
 		}
@@ -78,7 +79,7 @@ func (l Ledger) Receipts() map[Address]Receipt {
 		if e.Origin == "" {
 			e.Origin = OriginCreated
 		}
-		out[a] = Receipt{Address: a, ID: e.ID, Account: e.Account, Origin: e.Origin}
+		out[a] = Receipt{Address: a, ID: e.ID, Account: e.Account, Origin: e.Origin, Needs: e.Needs}
 	}
 	return out
 }

@@ -26,19 +26,23 @@ type worker struct {
 	*Engine
 	id    string
 	epoch int64
+	files slipway.FileSet // nil for a destroy
 
 	run    slipway.Run
 	wanted *wanted
 	plan   *slipway.Plan
 
-	mu      sync.Mutex
-	steps   map[string]slipway.Step
-	probers map[string]slipway.Secret // headers that health probes send
+	mu    sync.Mutex
+	steps map[string]slipway.Step
 }
 
 // advance does all that a run may do now, then parks it. It is the queue's work function.
 func (e *Engine) advance(ctx context.Context, id string) {
-	w := &worker{Engine: e, id: id}
+	files, mine := e.taken(id)
+	if !mine {
+		return
+	}
+	w := &worker{Engine: e, id: id, files: files}
 	ok, err := w.claim(ctx)
 	if err != nil || !ok {
 		return
@@ -123,7 +127,11 @@ func (w *worker) drive(ctx context.Context) error {
 		return err
 	}
 	w.run = run
-	if w.wanted, err = w.desire([]byte(run.Manifest), run.Environment, w.filesOf(run.ID)); err != nil {
+	if run.Operation == slipway.OperationShip && w.files == nil {
+		return slipway.Errorf(slipway.CodeSourceChanged, "this process was not given the run's source").
+			WithHint("in the app's folder: slipway resume %s", w.id)
+	}
+	if w.wanted, err = w.desire([]byte(run.Manifest), run.Environment, w.files); err != nil {
 		return err
 	}
 	if err := w.settleOld(ctx); err != nil {
@@ -167,9 +175,6 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 	var s *sight
 	if w.run.Operation == slipway.OperationDestroy {
 		s, w.plan, err = w.planDestroy(ctx, w.wanted, receipts, w.run.Options)
-	} else if w.wanted.files == nil {
-		return false, slipway.Errorf(slipway.CodeSourceChanged, "this process has not been given the run's source").
-			WithHint("slipway resume %s, in the app's folder", w.id)
 	} else {
 		s, w.plan, err = w.Engine.plan(ctx, w.wanted, receipts)
 	}

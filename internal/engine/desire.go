@@ -93,7 +93,7 @@ func (e *Engine) expand(w *wanted) ([]slipway.Spec, error) {
 	for i := range specs {
 		s := &specs[i]
 		s.App = w.manifest.App
-		if len(s.Seals) > 0 || e.kinds[s.Address.Kind()].Versioned {
+		if e.kinds[s.Address.Kind()].Versioned {
 			s.Params = maps.Clone(s.Params)
 			s.Files = w.files
 			if w.files != nil {

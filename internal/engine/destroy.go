@@ -28,6 +28,11 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 			s.receipts[r.Address], s.observed[r.Address] = r, obs
 		}
 	}
+	for a := range s.observed {
+		if e.kinds[a.Kind()].Versioned { // looked at by what a ship would deploy; what is meant here is what was deployed
+			delete(s.observed, a)
+		}
+	}
 	if err := e.lookAtUndeclared(ctx, w, s); err != nil {
 		return nil, nil, err
 	}
@@ -80,6 +85,13 @@ func (w *worker) settleOld(ctx context.Context) error {
 		return err
 	}
 	for _, step := range open {
+		old, err := w.Engine.run(ctx, step.Run)
+		if err != nil {
+			return err
+		}
+		if !old.Status.Final() || old.Environment != w.run.Environment {
+			continue // its own environment's next run settles it
+		}
 		if err := w.settleStep(ctx, step); err != nil {
 			return err
 		}

@@ -52,8 +52,8 @@ type Engine struct {
 	kinds map[slipway.Kind]slipway.KindInfo
 	queue *localQueue
 
-	mu    sync.Mutex
-	files map[string]slipway.FileSet // by run: the source trees that this process can read
+	mu   sync.Mutex
+	mine map[string]slipway.FileSet // the runs that this process was asked to work on, and their source trees (nil for a destroy)
 }
 
 var _ slipway.Service = (*Engine)(nil)
@@ -78,7 +78,7 @@ func New(c Config) *Engine {
 	if c.Holder == "" {
 		c.Holder = uuid.NewString()
 	}
-	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, files: map[string]slipway.FileSet{}}
+	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, mine: map[string]slipway.FileSet{}}
 	for _, p := range c.Providers {
 		for _, k := range p.Info().Kinds {
 			e.kinds[k.Kind] = k
@@ -88,7 +88,7 @@ func New(c Config) *Engine {
 	return e
 }
 
-// Start takes over every run that can go on and works until ctx ends or Stop. Only the process that owns the database calls it.
+// Start works on the runs that Ship, Destroy and Resume were asked for, until ctx ends or Stop. Only the process that owns the database calls it.
 func (e *Engine) Start(ctx context.Context) error { return e.queue.Start(ctx, e.advance) }
 
 // Stop ends the work at once and waits for it: requests in flight are given up, and what they did is looked for by whoever resumes.
@@ -115,18 +115,20 @@ func (e *Engine) run(ctx context.Context, id string) (run slipway.Run, err error
 	return run, err
 }
 
-func (e *Engine) setFiles(run string, files slipway.FileSet) {
+// take makes a run this process's own. Others in the same database are left to whoever resumes them.
+func (e *Engine) take(run string, files slipway.FileSet) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if files != nil {
-		e.files[run] = files
+	if _, ok := e.mine[run]; !ok || files != nil {
+		e.mine[run] = files
 	}
 }
 
-func (e *Engine) filesOf(run string) slipway.FileSet {
+func (e *Engine) taken(run string) (files slipway.FileSet, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.files[run]
+	files, ok = e.mine[run]
+	return files, ok
 }
 
 func newID(prefix string) string {

@@ -87,6 +87,15 @@ func (w *worker) round(ctx context.Context, units []*unit) (wait time.Duration, 
 			wait = max(wait, w.putOff(u))
 			continue
 		}
+		if u.search { // only its values tell whether a lost write arrived
+			if err := w.resolve(ctx, sessions, []*unit{u}); err != nil {
+				return 0, err
+			}
+			if u.err != nil {
+				wait = max(wait, w.putOff(u))
+				continue
+			}
+		}
 		done, err := w.compare(ctx, u)
 		if err != nil {
 			return 0, err
@@ -105,7 +114,11 @@ func (w *worker) round(ctx context.Context, units []*unit) (wait time.Duration, 
 	if err := w.resolve(ctx, sessions, send); err != nil {
 		return 0, err
 	}
-	send = slices.DeleteFunc(send, func(u *unit) bool { return u.err != nil })
+	send = slices.DeleteFunc(send, func(u *unit) bool {
+		failed := u.err != nil
+		wait = max(wait, w.putOff(u))
+		return failed
+	})
 	if len(send) == 0 {
 		return wait, nil
 	}
@@ -175,8 +188,8 @@ func (w *worker) unit(ctx context.Context, key string) (*unit, error) {
 	for name, of := range u.spec.IDs {
 		u.spec.Params[name] = receipts[of].ID
 	}
-	// A create before whose intent nothing was there must not be told that an older id is meant.
-	if e.Op == slipway.OpReplace && u.step.Receipt == nil {
+	// What a replace has made is not what is recorded: that is what it replaces.
+	if e.Op == slipway.OpReplace && u.step.State == slipway.StepIntended {
 		u.spec.Known = nil
 	}
 	if u.step.Receipt != nil {
@@ -208,7 +221,7 @@ func (w *worker) observeUnit(ctx context.Context, sessions map[string]slipway.Se
 	if u.handler, err = handler(sessions, u.effect.Address); err != nil {
 		return err
 	}
-	if len(u.spec.Seals) > 0 {
+	if w.kinds[u.effect.Address.Kind()].Versioned {
 		if err := w.sealUnit(ctx, sessions, u); err != nil {
 			return err
 		}
@@ -340,8 +353,12 @@ func (w *worker) found(u *unit) bool {
 	switch u.effect.Op {
 	case slipway.OpDelete:
 		return !u.obs.Exists
-	case slipway.OpCreate, slipway.OpDeploy, slipway.OpReplace:
-		return u.obs.Exists && u.obs.Failed == nil
+	case slipway.OpReplace:
+		return u.obs.Exists && u.obs.Receipt.ID != u.effect.Basis["id"]
+	case slipway.OpCreate, slipway.OpDeploy:
+		if !w.kinds[u.effect.Address.Kind()].Batch {
+			return u.obs.Exists && u.obs.Failed == nil
+		}
 	}
 	return w.satisfied(u)
 }
@@ -462,12 +479,26 @@ func (w *worker) call(ctx context.Context, u *unit) (r slipway.Receipt, err erro
 	case u.effect.Op == slipway.OpDelete:
 		err = u.handler.Delete(ctx, u.obs.Receipt)
 		r = u.obs.Receipt
-	case u.obs.Exists && u.effect.Op != slipway.OpDeploy && u.effect.Op != slipway.OpReplace:
+	case u.effect.Op == slipway.OpReplace:
+		r, err = w.replace(ctx, u)
+	case u.obs.Exists && u.effect.Op != slipway.OpDeploy:
 		r, err = u.handler.Update(ctx, u.spec, u.obs)
 	default:
 		r, err = u.handler.Create(ctx, u.spec)
 	}
 	return r, withOp(err, "%s %s", u.effect.Address, u.effect.Op)
+}
+
+// replace deletes what the plan saw, where it is still there, and makes it anew. A kill between the two leaves nothing by that name, and
+// the next look says so.
+func (w *worker) replace(ctx context.Context, u *unit) (slipway.Receipt, error) {
+	if u.obs.Exists {
+		if err := u.handler.Delete(ctx, u.obs.Receipt); err != nil {
+			return slipway.Receipt{}, err
+		}
+	}
+	u.spec.Known = nil
+	return u.handler.Create(ctx, u.spec)
 }
 
 // reply takes the receipt of a call that succeeded.

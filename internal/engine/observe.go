@@ -64,7 +64,7 @@ func (e *Engine) look(ctx context.Context, w *wanted, receipts map[slipway.Addre
 
 // one observes s. A recorded parent is taken as it is, so that its children need not wait; if it then turns out to be gone, so are they.
 func (o *observer) one(ctx context.Context, s slipway.Spec) error {
-	if len(s.Seals) > 0 {
+	if o.kinds[s.Address.Kind()].Versioned {
 		if err := o.wait(ctx, s.Seals...); err != nil {
 			return err
 		}

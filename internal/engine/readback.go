@@ -46,7 +46,7 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 		if err := sleep(ctx, poll.next()); err != nil {
 			return err
 		}
-		if poll.over() {
+		if poll.over(u.obs.Pending) {
 			u.err = w.notSettled(u)
 			return nil
 		}
@@ -80,7 +80,7 @@ func (w *worker) untilGone(ctx context.Context, u *unit) error {
 			u.err = err
 			return nil
 		}
-		if poll.over() {
+		if poll.over(false) {
 			u.err = w.notSettled(u)
 			return nil
 		}
@@ -221,13 +221,18 @@ func (w *worker) watch(ctx context.Context, u *unit) error {
 	return nil // a log that cannot be followed does not stop the build: the next look tells
 }
 
+// A resource may be pending for longPending, as a long build is; one that is ready and differs, or is not seen, mends itself within
+// shortPending or not at all.
+const (
+	longPending  = 45 * time.Minute
+	shortPending = 30 * time.Second
+)
+
 // poller spaces the looks at something pending.
-type poller struct {
-	every, most, spent, limit time.Duration
-}
+type poller struct{ every, most, spent time.Duration }
 
 func (w *worker) poll(u *unit) *poller {
-	p := &poller{every: w.kinds[u.effect.Address.Kind()].Poll, most: 2 * time.Second, limit: 45 * time.Minute}
+	p := &poller{every: w.kinds[u.effect.Address.Kind()].Poll, most: 2 * time.Second}
 	if p.every == 0 {
 		p.every = 250 * time.Millisecond
 	}
@@ -241,4 +246,9 @@ func (p *poller) next() time.Duration {
 	return d
 }
 
-func (p *poller) over() bool { return p.spent > p.limit }
+func (p *poller) over(pending bool) bool {
+	if pending {
+		return p.spent > longPending
+	}
+	return p.spent > shortPending
+}

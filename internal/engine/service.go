@@ -80,13 +80,14 @@ func hasKey(receipts map[slipway.Address]slipway.Receipt, key string) bool {
 
 // begin stores run, or wakes the unfinished run of its environment that wants the same.
 func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileSet) (slipway.Run, error) {
-	err := e.Store.Tx(ctx, func(tx slipway.Tx) error {
+	err := e.Store.Tx(ctx, func(tx slipway.Tx) (err error) {
 		unfinished, err := tx.Runs(slipway.RunFilter{App: run.App, Environment: run.Environment, Unfinished: true})
 		if err != nil {
 			return err
 		}
 		for _, old := range unfinished {
 			if sameWanted(old, run) {
+				e.take(old.ID, files)
 				run, err = e.wake(tx, old)
 				return err
 			}
@@ -102,9 +103,9 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 		if err := e.event(tx, run.ID, slipway.EventRunCreated, "", data); err != nil {
 			return err
 		}
+		e.take(run.ID, files)
 		return e.queue.Insert(tx, run.ID, e.Now())
 	})
-	e.setFiles(run.ID, files)
 	return run, err
 }
 
@@ -156,12 +157,10 @@ func (e *Engine) Resume(ctx context.Context, id string, files slipway.FileSet, b
 			return slipway.Errorf(slipway.CodeSourceChanged, "the source is not the one that run %s planned", id).
 				WithHint("restore the files, or start another run with: slipway ship")
 		}
+		e.take(id, files)
 		run, err = e.wake(tx, run)
 		return err
 	})
-	if err == nil {
-		e.setFiles(id, files)
-	}
 	return run, err
 }
 
