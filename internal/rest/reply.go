@@ -50,7 +50,7 @@ func (c *Client) refusal(r Request, resp *http.Response, body []byte) *slipway.E
 	if e == nil {
 		e = Default(status, body)
 	}
-	e.Message, e.Hint = c.clean(e.Message), c.clean(e.Hint)
+	e.Message, e.Hint = c.Clean(e.Message), c.Clean(e.Hint)
 	if told := retryAfter(resp.Header); told > 0 {
 		e.RetryAfter = told
 	}
@@ -105,7 +105,7 @@ func (c *Client) malformed(r Request, resp *http.Response, body []byte) *slipway
 	if kind == "" {
 		kind = "none"
 	}
-	e := slipway.Errorf(slipway.CodeMalformed, "%s sent %s (status %d, content type %s)", c.host(), what, resp.StatusCode, c.clean(kind)).
+	e := slipway.Errorf(slipway.CodeMalformed, "%s sent %s (status %d, content type %s)", c.host(), what, resp.StatusCode, c.Clean(kind)).
 		WithHint("see whether a proxy or a wrong base URL stands between Slipway and the API")
 	if resp.StatusCode/100 == 2 && mutating(r) {
 		e.Retry = slipway.RetryAmbiguous
@@ -114,17 +114,21 @@ func (c *Client) malformed(r Request, resp *http.Response, body []byte) *slipway
 }
 
 // misfit is JSON of another shape than the API documents.
-func (c *Client) misfit(r Request, err error) *slipway.Error {
-	where := "its shape"
-	if t := (*json.UnmarshalTypeError)(nil); errors.As(err, &t) {
-		where = "field " + t.Field
-	}
-	e := slipway.Errorf(slipway.CodeMalformed, "%s sent JSON that is not what the API documents (%s)", c.host(), c.clean(where))
+func (c *Client) misfit(r Request, why string) *slipway.Error {
+	e := slipway.Errorf(slipway.CodeMalformed, "%s sent JSON that is not what the API documents (%s)", c.host(), c.Clean(why))
 	e.Op = r.Op
 	if mutating(r) {
 		e.Retry = slipway.RetryAmbiguous
 	}
 	return e
+}
+
+// unmarshalled names the field that does not fit, and nothing of its value.
+func unmarshalled(err error) string {
+	if t := (*json.UnmarshalTypeError)(nil); errors.As(err, &t) && t.Field != "" {
+		return "field " + t.Field
+	}
+	return "another shape"
 }
 
 // broken maps a failure to get a whole reply.
@@ -151,7 +155,7 @@ func (c *Client) broken(ctx context.Context, r Request, err error) *slipway.Erro
 		if u := (*url.Error)(nil); errors.As(err, &u) {
 			err = u.Err
 		}
-		e.Message = c.clean(fmt.Sprintf("no answer from %s: %v", c.host(), err))
+		e.Message = c.Clean(fmt.Sprintf("no answer from %s: %v", c.host(), err))
 		e.Hint = "see whether the network and the base URL are right"
 	}
 	return e
@@ -170,8 +174,8 @@ func (c *Client) host() string {
 	return c.api.Name
 }
 
-// clean makes a provider's text fit for an error: redacted, one line, without control characters, not endless.
-func (c *Client) clean(s string) string {
+// Clean makes a provider's text fit for an error, and for what a 2xx reply says went wrong: redacted, one line, without control characters, not endless.
+func (c *Client) Clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '

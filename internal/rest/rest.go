@@ -65,6 +65,10 @@ type Request struct {
 	Repeatable bool
 }
 
+// Checker is a reply that knows what it cannot do without: Missing names a field that is not there, "" for none. Do then fails as for
+// a reply that does not decode.
+type Checker interface{ Missing() string }
+
 // Client calls one API. It is safe for concurrent use.
 type Client struct {
 	api     API
@@ -149,7 +153,12 @@ func (c *Client) Do(ctx context.Context, r Request, out any) error {
 		return nil
 	}
 	if jsonErr := json.Unmarshal(body, out); jsonErr != nil {
-		return c.misfit(r, jsonErr)
+		return c.misfit(r, unmarshalled(jsonErr))
+	}
+	if reply, ok := out.(Checker); ok {
+		if field := reply.Missing(); field != "" {
+			return c.misfit(r, "no "+field)
+		}
 	}
 	return nil
 }

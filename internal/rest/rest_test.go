@@ -207,6 +207,25 @@ func TestProviderSaysRetry(t *testing.T) {
 	}
 }
 
+type named struct{ Name string }
+
+func (n *named) Missing() string {
+	if n.Name == "" {
+		return "name"
+	}
+	return ""
+}
+
+func TestChecker(t *testing.T) {
+	for method, want := range map[string]slipway.Retry{"GET": slipway.RetryNever, "POST": slipway.RetryAmbiguous} {
+		base, _ := script(t, reply{status: 200, body: `{}`})
+		err := New(Config{}, API{Name: "x", Base: base}).Do(t.Context(), Request{Method: method, Path: "/a"}, &named{})
+		if slipway.ErrorCode(err) != slipway.CodeMalformed || slipway.RetryClass(err) != want || !strings.Contains(err.Error(), "no name") {
+			t.Errorf("%s: %v, retry %d", method, err, slipway.RetryClass(err))
+		}
+	}
+}
+
 func TestBackoffGrows(t *testing.T) {
 	for n := 1; n < attempts; n++ {
 		full := firstWait << (n - 1)
