@@ -14,8 +14,8 @@ import (
 // Server is the emulator, an http.Handler rooted at /api/v2. The zero value is ready. Set the exported fields before
 // the first request; they are not guarded.
 type Server struct {
-	// Kit holds what every emulator has: clock, latency, hooks, request log, late visibility in lists.
-	Kit emukit.Kit
+	// Kit is what every emulator has: clock, latency, hooks, request log, late visibility in lists.
+	emukit.Kit
 
 	// APIKeys maps a bearer token to the account it opens. nil means DefaultAPIKeys().
 	APIKeys map[string]Account
