@@ -1,0 +1,183 @@
+// Package emulator starts the provider emulators on loopback and says how to point Slipway at them.
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
+	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
+)
+
+// Options are the settings of `slipway emulate`. The zero value listens on free ports without latency.
+type Options struct {
+	// Port is the first of four ports in a row: Vercel API, Vercel hosting, Neon, Upstash. 0 takes free ones.
+	Port int
+	// Latency is added to each API reply, not to deployed apps.
+	Latency time.Duration
+	// NeonProjectTime is how long the operations of a Neon project's create take, NeonOpTime those of any other
+	// change. 0 means the emulator's default.
+	NeonProjectTime, NeonOpTime time.Duration
+	// BuildTime is how long a Vercel build takes. 0 means the emulator's default.
+	BuildTime time.Duration
+	// Faults is a schedule in emukit.FaultSyntax; a rule may begin with "vercel:", "neon:" or "upstash:".
+	Faults string
+	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
+	RequestLog io.Writer
+	// Seed makes ids and credentials repeatable. 0 means random ones.
+	Seed uint64
+}
+
+// Emulator is one provider's emulator.
+type Emulator struct {
+	// Name is the API's name in faults and in the request log.
+	Name string
+	// URLVar is the environment variable that replaces the provider's base URL, Path what follows host and port in it.
+	URLVar, Path string
+	// New makes one. secret returns a credential of n characters.
+	New func(o Options, secret func(n int) string) Instance
+}
+
+// Instance is an emulator that is ready to be served.
+type Instance struct {
+	API http.Handler
+	Kit *emukit.Kit
+	// Env holds the credentials that the API accepts, by environment variable.
+	Env map[string]string
+	// Hosting serves what was deployed; nil for most. OnHosting is told its port before API is served.
+	Hosting   http.Handler
+	OnHosting func(port int)
+	// Close frees what it holds outside memory. May be nil.
+	Close func()
+}
+
+// All returns the emulators, in the order of their ports.
+func All() []Emulator {
+	return []Emulator{
+		{Name: "vercel", URLVar: "SLIPWAY_VERCEL_URL", New: newVercel},
+		{Name: "neon", URLVar: "SLIPWAY_NEON_URL", Path: "/api/v2", New: newNeon},
+	}
+}
+
+func newVercel(o Options, secret func(int) string) Instance {
+	token, account := secret(24), vercelemu.DefaultAccount()
+	s := &vercelemu.Server{Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime}
+	return Instance{
+		API: s, Kit: &s.Kit, Hosting: s.Hosting(), Close: s.Close,
+		OnHosting: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
+		Env:       map[string]string{"VERCEL_TOKEN": token, "VERCEL_TEAM_ID": account.Teams[0].ID},
+	}
+}
+
+func newNeon(o Options, secret func(int) string) Instance {
+	key, account := "napi_"+secret(64), neonemu.DefaultAPIKeys()[neonemu.DefaultPersonalKey]
+	s := &neonemu.Server{APIKeys: map[string]neonemu.Account{key: account}, ProjectTime: o.NeonProjectTime, OpTime: o.NeonOpTime}
+	return Instance{API: s, Kit: &s.Kit, Env: map[string]string{"NEON_API_KEY": key, "NEON_ORG_ID": account.Orgs[0].ID}}
+}
+
+// Running is a set of emulators that listen.
+type Running struct {
+	env     map[string]string
+	kits    map[string]*emukit.Kit
+	closers []func()
+}
+
+// Start serves all emulators on 127.0.0.1 until ctx ends or Close. A schedule of faults that does not parse and a
+// port that is taken are errors.
+func Start(ctx context.Context, o Options) (*Running, error) {
+	if o.RequestLog != nil {
+		o.RequestLog = &lockedWriter{to: o.RequestLog}
+	}
+	r := &Running{env: map[string]string{}, kits: map[string]*emukit.Kit{}}
+	credentials := &emukit.Kit{Seed: o.Seed}
+	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
+	port := o.Port
+	for _, e := range All() {
+		var err error
+		if port, err = r.start(ctx, e, e.New(o, secret), o, port); err != nil {
+			r.Close()
+			return nil, fmt.Errorf("%s emulator: %w", e.Name, err)
+		}
+	}
+	return r, nil
+}
+
+// start serves one emulator from port on and returns the next free port, 0 when ports are taken as they come.
+func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, port int) (int, error) {
+	if i.Close != nil {
+		r.closers = append(r.closers, i.Close)
+	}
+	hook, err := emukit.ParseFaults(e.Name, o.Faults)
+	if err != nil {
+		return 0, err
+	}
+	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, o.Seed
+	if o.Faults != "" {
+		i.Kit.Hook = hook
+	}
+	taken := 1
+	if i.Hosting != nil {
+		second := port
+		if port != 0 {
+			second++
+			taken++
+		}
+		hosting, err := emukit.Start(ctx, second, i.Hosting)
+		if err != nil {
+			return 0, err
+		}
+		r.closers = append(r.closers, hosting.Close)
+		i.OnHosting(hosting.Port)
+	}
+	api, err := emukit.Start(ctx, port, i.API)
+	if err != nil {
+		return 0, err
+	}
+	r.closers = append(r.closers, api.Close)
+	r.env[e.URLVar] = api.URL + e.Path
+	for k, v := range i.Env {
+		r.env[k] = v
+	}
+	r.kits[e.Name] = i.Kit
+	if port == 0 {
+		return 0, nil
+	}
+	return port + taken, nil
+}
+
+// Env returns a copy of the environment that points Slipway at the emulators: base URLs and credentials.
+func (r *Running) Env() map[string]string {
+	out := make(map[string]string, len(r.env))
+	for k, v := range r.env {
+		out[k] = v
+	}
+	return out
+}
+
+// Kit returns the kit of an emulator by name, for its request log. nil when there is none of that name.
+func (r *Running) Kit(name string) *emukit.Kit { return r.kits[strings.ToLower(name)] }
+
+// Close stops all listeners and removes what the emulators hold on disk.
+func (r *Running) Close() {
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		r.closers[i]()
+	}
+	r.closers = nil
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
+}
