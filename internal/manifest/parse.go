@@ -117,8 +117,8 @@ func (r *reader) load(src []byte) ast.Node {
 	if !r.checkCharacters() {
 		return nil
 	}
-	tokens := lexer.Tokenize(content)
-	if !r.checkTokens(tokens) {
+	tokens := r.tokens(content)
+	if len(r.faults) > 0 || !r.checkTokens(tokens) {
 		return nil
 	}
 	docs := r.parseYAML(tokens)
@@ -150,6 +150,38 @@ func (r *reader) checkCharacters() bool {
 		}
 	}
 	return true
+}
+
+// Reading costs memory for each mark and, in one mapping, time by the square of its keys: both are bounded far above any real manifest.
+const (
+	marks     = ",:-?[]{}'\"#&*!|>%@`"
+	maxMarks  = 50_000
+	maxTokens = 20_000
+)
+
+// tokens splits content. A file that is too long to be a manifest is refused where that shows.
+func (r *reader) tokens(content string) token.Tokens {
+	const message, hint = "the file is too long to be a manifest", "a manifest has at most a few hundred lines; is this the right file?"
+	count := 0
+	for i, line := range r.lines {
+		count++
+		for _, c := range []byte(line) {
+			if strings.IndexByte(marks, c) >= 0 {
+				count++
+			}
+		}
+		if count > maxMarks {
+			r.refuse(position{i + 1, 1}, nil, hint, "%s", message)
+			return nil
+		}
+	}
+	tokens := lexer.Tokenize(content)
+	if len(tokens) > maxTokens {
+		at := tokens[maxTokens].Position
+		r.refuse(position{at.Line, at.Column}, nil, hint, "%s", message)
+		return nil
+	}
+	return tokens
 }
 
 // refused are the parts of YAML that a manifest does without: they hide what is meant, or blow up.

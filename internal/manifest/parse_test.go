@@ -221,6 +221,8 @@ var invalid = map[string]sample{
 	"not UTF-8":          {"app: a\nname: \xff\n", []string{"2:7 : this is not UTF-8"}, "UTF-8", "YAML", true},
 	"deep nesting":       {"app: " + strings.Repeat("[", 5000) + "\n", []string{"1:38 : this is nested more than 32 levels deep"}, "", "the stack is finite", true},
 	"deep lists":         {"app:\n  " + strings.Repeat("- ", 5000) + "x\n", []string{"2:67 : this is nested more than 32 levels deep"}, "", "the stack is finite", true},
+	"too many keys":      {strings.Repeat("x: 1\n", 10_000), []string{"6667:4 : the file is too long to be a manifest"}, "right file", "bounded time", true},
+	"too many marks":     {"a: [\n" + strings.Repeat("[],\n", 20_000), []string{"12501:1 : the file is too long to be a manifest"}, "right file", "bounded memory", true},
 	"huge file":          {"app: a\n#" + strings.Repeat("x", MaxBytes), []string{"1:1 : the file has 1048584 bytes, and at most 1048576 are read"}, "right file", "bounded memory", true},
 }
 
