@@ -359,7 +359,7 @@ func (s *Server) listDeployments(c *call) (any, *failure) {
 }
 
 func (d *deployment) matches(c *call) bool {
-	q := c.r.URL.Query()
+	q := c.values
 	if app := q.Get("app"); app != "" && app != d.name {
 		return false
 	}

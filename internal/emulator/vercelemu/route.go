@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,15 +29,16 @@ type route struct {
 
 // call is one authenticated request.
 type call struct {
-	r     *http.Request
-	w     http.ResponseWriter
-	who   Account
-	scope *scope
-	now   time.Time
-	body  []byte
+	r      *http.Request
+	w      http.ResponseWriter
+	values url.Values // of the query
+	who    Account
+	scope  *scope
+	now    time.Time
+	body   []byte
 }
 
-func (c *call) query(name string) string { return c.r.URL.Query().Get(name) }
+func (c *call) query(name string) string { return c.values.Get(name) }
 func (c *call) path(name string) string  { return c.r.PathValue(name) }
 
 // into reads the body, which has passed the route's schema. An error in it would be a schema that lets through what
@@ -120,7 +122,7 @@ func (s *Server) mux() *http.ServeMux {
 				prefix = ""
 			}
 			mux.HandleFunc(rt.method+" "+prefix+rt.path, func(w http.ResponseWriter, r *http.Request) {
-				if f := s.answer(rt, &call{r: r, w: w}); f != nil {
+				if f := s.answer(rt, &call{r: r, w: w, values: r.URL.Query()}); f != nil {
 					f.write(w)
 				}
 			})
