@@ -1,0 +1,82 @@
+package vercel
+
+import (
+	"context"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// bypasses makes vercel.bypass: a secret that leads automation past deployment protection. Any that the project has will do:
+// https://vercel.com/docs/deployment-protection/methods-to-bypass-deployment-protection/protection-bypass-automation
+type bypasses struct{ *client }
+
+var (
+	_ slipway.Handler   = bypasses{}
+	_ slipway.Outputter = bypasses{}
+)
+
+// Observe's receipt has the project's id: the secret is the only name that a bypass has.
+func (h bypasses) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
+	secret, p, err := h.secret(ctx, "vercel.bypass observe", want)
+	if err != nil || secret == "" {
+		return slipway.Observation{}, err
+	}
+	return slipway.Observation{Exists: true, Receipt: slipway.Receipt{Address: want.Address, Account: p.AccountID, ID: p.ID, Name: p.Name}}, nil
+}
+
+// secret returns the oldest automation bypass, "" when there is none.
+func (h bypasses) secret(ctx context.Context, op string, want slipway.Spec) (string, *project, error) {
+	in, ok := parent(want)
+	if !ok {
+		return "", nil, nil
+	}
+	p, err := h.getProject(ctx, op, in.ID)
+	if err != nil {
+		return "", nil, gone(err)
+	}
+	oldest := ""
+	for secret, b := range p.ProtectionBypass {
+		if b.Scope == "automation-bypass" && (oldest == "" || b.CreatedAt < p.ProtectionBypass[oldest].CreatedAt) {
+			oldest = secret
+		}
+	}
+	return oldest, p, nil
+}
+
+func (h bypasses) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
+	const op = "vercel.bypass create"
+	in, ok := parent(want)
+	if !ok {
+		return slipway.Receipt{}, orphan(op)
+	}
+	if err := h.makeBypass(ctx, op, in.ID); err != nil {
+		return slipway.Receipt{}, err
+	}
+	return slipway.Receipt{Address: want.Address, Account: in.Account, ID: in.ID, Name: in.Name}, nil
+}
+
+// Outputs returns secret, for the header x-vercel-protection-bypass.
+func (h bypasses) Outputs(ctx context.Context, want slipway.Spec, _ slipway.Observation) (map[string]slipway.Secret, error) {
+	const op = "vercel.bypass outputs"
+	secret, _, err := h.secret(ctx, op, want)
+	if err != nil {
+		return nil, err
+	}
+	if secret == "" {
+		e := slipway.Errorf(slipway.CodeNotFound, "the project has no protection bypass for automation")
+		e.Op = op
+		return nil, e
+	}
+	return map[string]slipway.Secret{"secret": slipway.NewSecret(secret)}, nil
+}
+
+func (bypasses) Update(context.Context, slipway.Spec, slipway.Observation) (slipway.Receipt, error) {
+	return slipway.Receipt{}, never("vercel.bypass update")
+}
+
+func (bypasses) Delete(context.Context, slipway.Receipt) error { return never("vercel.bypass delete") }
+
+// orphan is a create before the project's: a defect of the caller.
+func orphan(op string) error {
+	return &slipway.Error{Code: slipway.CodeInternal, Op: op, Message: "the project's receipt is missing"}
+}

@@ -1,0 +1,127 @@
+package vercel
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// productions makes vercel.production: which deployment the project's production domains serve.
+type productions struct{ *client }
+
+var _ slipway.Handler = productions{}
+
+// Observe reads the project alone while no deployment is wanted. When one is, it also looks, at the same time, which domains production
+// has and which of them that deployment serves: the project's own word comes before the last domain has moved.
+func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
+	const op = "vercel.production observe"
+	in, ok := parent(want)
+	if !ok {
+		return slipway.Observation{}, nil
+	}
+	id := text(want.Params["deployment"])
+	var p *project
+	var domains, aliases []string
+	group, at := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { p, err = h.getProject(at, op, in.ID); return err })
+	if id != "" {
+		group.Go(func() (err error) { domains, err = h.productionDomains(at, op, in.ID); return err })
+		group.Go(func() (err error) { aliases, err = h.deploymentAliases(at, op, id); return gone(err) })
+	}
+	if err := group.Wait(); err != nil {
+		return slipway.Observation{}, gone(err)
+	}
+	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
+	if id == "" {
+		return obs, nil
+	}
+	waiting := slices.DeleteFunc(slices.Clone(domains), func(d string) bool { return slices.Contains(aliases, d) })
+	job := p.LastAliasRequest
+	switch moving := job != nil && job.ToDeploymentID == id; {
+	case moving && (job.JobStatus == "pending" || job.JobStatus == "in-progress"):
+		obs.Pending = true
+	case len(waiting) == 0 && p.serving() == id:
+		obs.Receipt = h.served(obs.Receipt, p, domains)
+	case moving && job.JobStatus == "failed":
+		obs.Failed = h.moveFailed(ctx, op, in.ID, waiting)
+	case moving || p.serving() == id:
+		obs.Pending = true
+	}
+	return obs, nil
+}
+
+// serving returns the id of the deployment that production serves, "" for none. A staged build is not served.
+func (p *project) serving() string {
+	if t := p.Targets[slipway.Production]; t != nil && t.ReadySubstate != "STAGED" {
+		return t.ID
+	}
+	return ""
+}
+
+// receipt lists the domains that the project itself says its production deployment has.
+func (h productions) receipt(p *project, a slipway.Address) slipway.Receipt {
+	r := slipway.Receipt{Address: a, Account: p.AccountID, ID: p.ID, Name: p.Name}
+	if t := p.Targets[slipway.Production]; t != nil && p.serving() != "" {
+		r = h.served(r, p, t.Alias)
+	}
+	return r
+}
+
+// served puts domains into a receipt: those of Vercel's own first, the shortest of them before all, which is the project's domain.
+func (h productions) served(r slipway.Receipt, p *project, domains []string) slipway.Receipt {
+	domains = slices.Clone(domains)
+	_, own, _ := strings.Cut(p.Targets[slipway.Production].URL, ".")
+	rank := func(d string) int {
+		if strings.HasSuffix(d, "."+own) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(domains, func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})
+	r.URLs, r.Details = nil, map[string]string{"domains": strings.Join(domains, ",")}
+	for _, d := range domains {
+		r.URLs = append(r.URLs, h.scheme+"://"+d)
+	}
+	return r
+}
+
+// moveFailed names the domains that did not move.
+func (h productions) moveFailed(ctx context.Context, op, projectID string, waiting []string) *slipway.Error {
+	if named, err := h.failedAliases(ctx, op, projectID); err == nil && len(named) > 0 {
+		waiting = named
+	}
+	e := slipway.Errorf(slipway.CodeUnavailable, "Vercel did not move every production domain: %s", h.rest.Clean(strings.Join(waiting, ", "))).
+		WithHint("look at these domains in the Vercel project, then promote again")
+	e.Op = op
+	return e
+}
+
+// Create is not called: production exists as soon as its project does.
+func (productions) Create(context.Context, slipway.Spec) (slipway.Receipt, error) {
+	return slipway.Receipt{}, never("vercel.production create")
+}
+
+// Update asks for the move and does not wait for it.
+func (h productions) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (slipway.Receipt, error) {
+	const op = "vercel.production promote"
+	in, ok := parent(want)
+	id := text(want.Params["deployment"])
+	if !ok || id == "" {
+		return slipway.Receipt{}, orphan(op)
+	}
+	if err := h.promote(ctx, op, in.ID, id); err != nil {
+		return slipway.Receipt{}, err
+	}
+	return have.Receipt, nil
+}
+
+func (productions) Delete(context.Context, slipway.Receipt) error {
+	return never("vercel.production delete")
+}

@@ -1,0 +1,97 @@
+package vercel
+
+import (
+	"context"
+	"slices"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// projects makes vercel.project. A project's name is unique in its account.
+type projects struct{ *client }
+
+var _ slipway.Handler = projects{}
+
+func (h projects) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
+	const op = "vercel.project observe"
+	id := want.Name
+	if want.Known != nil && want.Known.ID != "" {
+		id = want.Known.ID
+	}
+	p, err := h.getProject(ctx, op, id)
+	switch {
+	case slipway.ErrorCode(err) == slipway.CodeNotFound && id != want.Name:
+		return h.vanished(ctx, op, *want.Known)
+	case slipway.ErrorCode(err) == slipway.CodeNotFound:
+		return slipway.Observation{}, nil
+	case err != nil:
+		return slipway.Observation{}, err
+	case want.Known != nil && want.Known.Account != "" && want.Known.Account != p.AccountID:
+		return slipway.Observation{}, otherAccount(op, want.Known.Account)
+	}
+	return slipway.Observation{Exists: true, Receipt: p.receipt(want), Fields: p.Settings}, nil
+}
+
+// vanished tells a deleted project from another account, for which Vercel answers 404 as well.
+func (c *client) vanished(ctx context.Context, op string, known slipway.Receipt) (slipway.Observation, error) {
+	accounts, err := c.accounts(ctx, op)
+	if err != nil {
+		return slipway.Observation{}, err
+	}
+	if known.Account != "" && !slices.Contains(accounts, known.Account) {
+		return slipway.Observation{}, otherAccount(op, known.Account)
+	}
+	return slipway.Observation{Vanished: true}, nil
+}
+
+func otherAccount(op, recorded string) error {
+	e := slipway.Errorf(slipway.CodeAccountChanged, "the app is in the Vercel account %s, and this credential works in another", recorded).
+		WithHint("use the token and %s (or vercel.team) of that account", settingTeam)
+	e.Op = op
+	return e
+}
+
+func (p *project) receipt(want slipway.Spec) slipway.Receipt {
+	region, _ := p.Settings["region"].(string)
+	return slipway.Receipt{Address: want.Address, Account: p.AccountID, ID: p.ID, Name: p.Name, Region: region, CreatedAt: millis(p.CreatedAt)}
+}
+
+// Create plants the ledger in the call that makes the project. node_version is not among the fields that it takes.
+func (h projects) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
+	const op = "vercel.project create"
+	body := map[string]any{"name": want.Name}
+	for _, s := range settings {
+		if v := want.Params[s.param]; v != nil && s.create {
+			body[s.field] = v
+		}
+	}
+	if ledger, ok := want.Values["ledger"]; ok {
+		body["environmentVariables"] = []envWrite{{Key: slipway.LedgerKey, Value: ledger.Reveal(), Type: "plain", Target: []string{ledgerTarget}}}
+	}
+	p, err := h.createProject(ctx, op, body)
+	if err != nil {
+		return slipway.Receipt{}, err
+	}
+	return p.receipt(want), nil
+}
+
+func (h projects) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (slipway.Receipt, error) {
+	body := map[string]any{}
+	for _, s := range settings {
+		if v := want.Params[s.param]; v != nil && v != have.Fields[s.param] {
+			body[s.field] = v
+		}
+	}
+	if len(body) == 0 {
+		return have.Receipt, nil
+	}
+	p, err := h.updateProject(ctx, "vercel.project update", have.Receipt.ID, body)
+	if err != nil {
+		return slipway.Receipt{}, err
+	}
+	return p.receipt(want), nil
+}
+
+func (h projects) Delete(ctx context.Context, ref slipway.Receipt) error {
+	return h.deleteProject(ctx, "vercel.project delete", ref.ID)
+}

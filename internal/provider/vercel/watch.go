@@ -1,0 +1,168 @@
+package vercel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// event is one build event. Older ones keep text and info inside payload.
+type event struct {
+	Type          string
+	Created, Date float64
+	ID, Serial    string
+	Text          string
+	Info          eventInfo
+	Payload       struct {
+		Text, ID, Serial string
+		Date             float64
+		Info             eventInfo
+	}
+}
+
+type eventInfo struct{ ReadyState string }
+
+func (e event) at() float64    { return max(e.Created, e.Date, e.Payload.Date) }
+func (e event) serial() string { return firstOf(e.Serial, e.ID, e.Payload.Serial, e.Payload.ID) }
+func (e event) text() string   { return firstOf(e.Text, e.Payload.Text) }
+func (e event) state() string  { return firstOf(e.Info.ReadyState, e.Payload.Info.ReadyState) }
+
+func firstOf(of ...string) string {
+	for _, s := range of {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// cursor is how far a log was read: the time of the last event in milliseconds, and the serials of the events of that time.
+type cursor struct {
+	at   int64
+	seen []string
+}
+
+// parseCursor reads what String wrote; anything else begins at the start.
+func parseCursor(text string) cursor {
+	ms, rest, _ := strings.Cut(text, "/")
+	at, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil {
+		return cursor{}
+	}
+	return cursor{at, strings.Split(rest, ",")}
+}
+
+func (c cursor) String() string {
+	if c.at == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%s", c.at, strings.Join(c.seen, ","))
+}
+
+// pass moves c past e. It returns false for an event that c is past already.
+func (c *cursor) pass(e event) bool {
+	at, serial := int64(e.at()), e.serial()
+	if at < c.at {
+		return false
+	}
+	if at > c.at {
+		c.at, c.seen = at, nil
+	}
+	for _, s := range c.seen {
+		if s == serial && serial != "" {
+			return false
+		}
+	}
+	c.seen = append(c.seen, serial)
+	return true
+}
+
+// Watch follows the build until it is over or the stream ends.
+func (h deployments) Watch(ctx context.Context, ref slipway.Receipt, since string, emit func(slipway.LogLine)) (string, error) {
+	const op = "vercel.deployment watch"
+	at := parseCursor(since)
+	body, err := h.events(ctx, op, ref.ID, at.at)
+	if err != nil {
+		return since, err
+	}
+	defer body.Close()
+	for lines := json.NewDecoder(body); ; {
+		var e event
+		err := lines.Decode(&e)
+		if errors.Is(err, io.EOF) {
+			return at.String(), nil
+		}
+		if err != nil {
+			return at.String(), broken(ctx, op, err)
+		}
+		if !at.pass(e) {
+			continue
+		}
+		h.emit(e, emit)
+		if over(e) {
+			return at.String(), nil
+		}
+	}
+}
+
+func over(e event) bool {
+	switch e.state() {
+	case "READY", "ERROR", "CANCELED":
+		return e.Type == "deployment-state"
+	}
+	return false
+}
+
+func broken(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil {
+		return &slipway.Error{Code: slipway.CodeCanceled, Op: op, Message: "stopped following the build", Cause: ctx.Err()}
+	}
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return &slipway.Error{Code: slipway.CodeMalformed, Op: op, Message: "the build log is not JSON", Retry: slipway.RetryLater}
+	}
+	return &slipway.Error{Code: slipway.CodeUnavailable, Op: op, Message: "the build log broke off", Retry: slipway.RetryLater}
+}
+
+// emit passes on what a person would read: output, commands and states. metric, report, delimiter and exit say nothing more.
+func (h deployments) emit(e event, emit func(slipway.LogLine)) {
+	stream, text := e.Type, e.text()
+	switch e.Type {
+	case "stdout", "stderr", "command":
+	case "fatal":
+		stream = "stderr"
+	case "deployment-state":
+		stream, text = "state", e.state()
+	default:
+		return
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(h.redact(text), "\r\n"), "\n") {
+		emit(slipway.LogLine{At: time.UnixMilli(int64(e.at())).UTC(), Stream: stream, Text: plain(line)})
+	}
+}
+
+// plain drops escape sequences of terminals (ECMA-48 CSI) and control characters; a tab becomes a space.
+func plain(line string) string {
+	var b strings.Builder
+	escape := false
+	for i, r := range line {
+		switch {
+		case r == '\x1b' && strings.HasPrefix(line[i+1:], "["):
+			escape = true
+		case escape:
+			escape = r == '[' || r < '@' || r > '~'
+		case r == '\t':
+			b.WriteByte(' ')
+		case !unicode.IsControl(r):
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
