@@ -1,0 +1,373 @@
+package upstashemu
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+)
+
+// TestEveryRouteFitsTheSpec makes each modelled operation answer 2xx, which the world checks, and sees that none was left out.
+func TestEveryRouteFitsTheSpec(t *testing.T) {
+	w := newWorld(t, &Server{})
+	d, x := str(w.redis(), "database_id"), str(w.vector("COSINE"), "id")
+	for _, c := range [][3]string{
+		{"GET", "/redis/databases", ""}, {"GET", "/redis/database/" + d, ""},
+		{"POST", "/redis/rename/" + d, `{"name":"cache2"}`}, {"POST", "/redis/reset-password/" + d, ""},
+		{"POST", "/redis/enable-eviction/" + d, ""}, {"POST", "/redis/disable-eviction/" + d, ""},
+		{"POST", "/redis/enable-autoupgrade/" + d, ""}, {"POST", "/redis/disable-autoupgrade/" + d, ""},
+		{"POST", "/redis/" + d + "/change-plan", `{"plan_name":"fixed_1gb","auto_upgrade":true}`},
+		{"PATCH", "/redis/update-budget/" + d, `{"budget":20}`},
+		{"POST", "/redis/update-regions/" + d, `{"read_regions":["us-west-1"]}`},
+		{"GET", "/vector/index", ""}, {"GET", "/vector/index/", ""}, {"GET", "/vector/index/" + x, ""},
+		{"POST", "/vector/index/" + x + "/rename", `{"name":"search2"}`}, {"POST", "/vector/index/" + x + "/reset-password", ""},
+		{"GET", "/teams", ""},
+	} {
+		w.must(c[0], c[1], c[2])
+	}
+	changed := w.must("GET", "/redis/database/"+d, "").(object)
+	want := object{"database_name": "cache2", "auto_upgrade": true, "type": "paid", "budget": 20.0, "read_regions": []any{"us-west-1"}, "eviction": false}
+	for field, v := range want {
+		if diff := cmp.Diff(v, changed[field]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", field, diff)
+		}
+	}
+	w.must("DELETE", "/redis/database/"+d, "")
+	w.must("DELETE", "/vector/index/"+x, "")
+
+	if diff := cmp.Diff(modelled(w.server), anonymous(w.spec.Covered())); diff != "" {
+		t.Errorf("operations that answered 2xx (-modelled +checked):\n%s", diff)
+	}
+}
+
+func modelled(s *Server) []string {
+	out := []string{"POST /redis/{id}/change-plan"}
+	for _, r := range s.routes() {
+		if r.path != "/redis/{verb}/{id}" && !strings.HasSuffix(r.path, "{$}") {
+			out = append(out, r.method+" "+r.path)
+		}
+	}
+	for verb := range databaseVerbs {
+		out = append(out, "POST /redis/"+verb+"/{id}")
+	}
+	return anonymous(out)
+}
+
+// anonymous takes the names out of path parameters.
+func anonymous(routes []string) []string {
+	var out []string
+	for _, r := range routes {
+		parts := strings.Split(r, "/")
+		for i, p := range parts {
+			if strings.HasPrefix(p, "{") {
+				parts[i] = "{}"
+			}
+		}
+		out = append(out, strings.Join(parts, "/"))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestErrorShapes: an error is a JSON string, {error} or {message}.
+func TestErrorShapes(t *testing.T) {
+	w := newWorld(t, &Server{})
+	d, x := str(w.redis(), "database_id"), str(w.vector("COSINE"), "id")
+	redisWith := func(old, new string) string { return strings.Replace(redisBody, old, new, 1) }
+	vectorWith := func(old, new string) string { return strings.Replace(vectorJSON, old, new, 1) }
+	for name, tc := range map[string]struct {
+		reason, key, method, path, body string
+		status                          int
+		reply                           any
+	}{
+		"redis wrong key":   {"401 as a string", "no", "GET", "/redis/databases", "", 401, "Unauthorized"},
+		"vector wrong key":  {"401 as {error}", "no", "GET", "/vector/index", "", 401, object{"error": "Unauthorized"}},
+		"teams wrong key":   {"401 as {message}", "no", "GET", "/teams", "", 401, object{"message": "Unauthorized"}},
+		"redis absent":      {"404 as a string", aliceKey, "GET", "/redis/database/none", "", 404, "Database not found"},
+		"redis delete":      {"deleting nothing is 404", aliceKey, "DELETE", "/redis/database/none", "", 404, "Database not found"},
+		"redis change":      {"changing nothing is 404", aliceKey, "POST", "/redis/enable-eviction/none", "", 404, "Database not found"},
+		"vector absent":     {"404 as {error}", aliceKey, "GET", "/vector/index/none", "", 404, object{"error": "Index not found"}},
+		"no body":           {"the body is required", aliceKey, "POST", "/redis/database", "", 400, "request body is required"},
+		"bad json":          {"malformed JSON", aliceKey, "POST", "/vector/index", "{", 400, object{"error": "invalid request body: unexpected EOF"}},
+		"unknown field":     {"a misspelt field is no wish", aliceKey, "POST", "/redis/database", redisWith("platform", "plattform"), 400, `invalid request body: unknown field "plattform"`},
+		"no name":           {"a name is required", aliceKey, "POST", "/redis/database", redisWith("cache", ""), 400, "invalid name: from 1 to 128 bytes"},
+		"platform":          {"aws or gcp", aliceKey, "POST", "/redis/database", redisWith(`"aws"`, `"azure"`), 400, "invalid platform: aws or gcp"},
+		"region":            {"a region of its platform", aliceKey, "POST", "/redis/database", redisWith("us-east-1", "us-central1"), 400, `invalid primary_region: "us-central1" is no region of aws`},
+		"read region":       {"the primary is no read region", aliceKey, "POST", "/redis/database", redisWith("}", `,"read_regions":["us-east-1"]}`), 400, `invalid read region: "us-east-1"`},
+		"regional":          {"regional databases are no more", aliceKey, "POST", "/redis/database", redisWith("}", `,"region":"us-east-1"}`), 400, "regional databases are deprecated: use platform and primary_region"},
+		"plan":              {"plans are a list", aliceKey, "POST", "/redis/" + d + "/change-plan", `{"plan_name":"gold"}`, 400, `invalid plan: "gold"`},
+		"dimension":         {"at least one dimension", aliceKey, "POST", "/vector/index", vectorWith(":2", ":0"), 400, object{"error": "invalid dimension_count: from 1 to 5000"}},
+		"similarity":        {"three functions", aliceKey, "POST", "/vector/index", vectorWith("COSINE", "cosine"), 400, object{"error": `invalid similarity_function: "cosine"`}},
+		"vector region":     {"three regions", aliceKey, "POST", "/vector/index", vectorWith("us-east-1", "us-west-1"), 400, object{"error": `invalid region: "us-west-1"`}},
+		"model dimension":   {"a model has one dimension", aliceKey, "POST", "/vector/index", vectorWith("}", `,"embedding_model":"BGE_M3"}`), 400, object{"error": "invalid dimension_count: BGE_M3 has 1024"}},
+		"index type":        {"three kinds", aliceKey, "POST", "/vector/index", vectorWith("}", `,"index_type":"FLAT"}`), 400, object{"error": `invalid index_type: "FLAT"`}},
+		"rename index":      {"to a name", aliceKey, "POST", "/vector/index/" + x + "/rename", `{"name":""}`, 400, object{"error": "invalid name: from 1 to 128 bytes"}},
+		"not modelled":      {"501 with the route's name", aliceKey, "GET", "/qstash/users", "", 501, object{"error": "the emulator does not model GET /v2/qstash/users"}},
+		"verb not modelled": {"also beside modelled ones", aliceKey, "POST", "/redis/enable-tls/" + d, "", 501, "the emulator does not model POST /v2/redis/enable-tls/" + d},
+		"stats":             {"stats is no id", aliceKey, "GET", "/vector/index/stats", "", 501, object{"error": "the emulator does not model GET /v2/vector/index/stats"}},
+		"too large":         {"a body over 1 MiB is refused", aliceKey, "POST", "/redis/database", strings.Repeat(" ", 2<<20), 413, object{"error": "The body is over 1048576 bytes."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out := w.as(alice, tc.key, tc.method, tc.path, tc.body)
+			if diff := cmp.Diff([]any{tc.status, tc.reply}, []any{code, out}); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+	if n := len(w.must("GET", "/redis/databases", "").([]any)) + len(w.must("GET", "/vector/index", "").([]any)); n != 2 {
+		t.Errorf("refused calls left %d things, want 2", n)
+	}
+}
+
+// The tests below are named after the behaviours that a client has to live with.
+
+func TestNativeAccountsOnly(t *testing.T) {
+	w := newWorld(t, &Server{RefuseDeveloperAPI: true, RefuseStatus: 451})
+	for _, path := range []string{"/redis/databases", "/vector/index", "/teams"} {
+		if code, _ := w.do("GET", path, ""); code != 451 {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+	w.server.RefuseStatus = 0
+	if code, _ := w.do("GET", "/teams", ""); code != 403 {
+		t.Errorf("by default %d", code)
+	}
+}
+
+func TestNamesAreNotUnique(t *testing.T) {
+	w := newWorld(t, &Server{})
+	if a, b := w.redis(), w.redis(); a["database_id"] == b["database_id"] || a["endpoint"] == b["endpoint"] {
+		t.Error("two creates made one database")
+	}
+	if n := len(w.must("GET", "/redis/databases", "").([]any)); n != 2 {
+		t.Errorf("%d databases of one name, want 2", n)
+	}
+}
+
+func TestUniqueNamesAnswers409(t *testing.T) {
+	w := newWorld(t, &Server{UniqueNames: true})
+	w.redis()
+	w.vector("COSINE")
+	for path, body := range map[string]string{"/redis/database": redisBody, "/vector/index": vectorJSON} {
+		if code, out := w.do("POST", path, body); code != 409 {
+			t.Errorf("%s: %d %v", path, code, out)
+		}
+		if code, _ := w.as(bob, bobKey, "POST", path, body); code != 200 {
+			t.Errorf("%s of another account: %d", path, code)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	w := newWorld(t, &Server{MaxDatabases: 1, MaxIndexes: 1})
+	w.redis()
+	w.vector("COSINE")
+	for path, body := range map[string]string{"/redis/database": redisBody, "/vector/index": vectorJSON} {
+		if code, out := w.do("POST", path, body); code != 400 {
+			t.Errorf("%s: %d %v", path, code, out)
+		}
+	}
+}
+
+func TestRepliesCarryWhatTheDocumentLacks(t *testing.T) {
+	w := newWorld(t, &Server{})
+	d := w.redis()
+	for _, field := range []string{"rest_token", "read_only_rest_token", "password"} {
+		if str(d, field) == "" {
+			t.Errorf("no %s", field)
+		}
+	}
+	if d["rest_token"] == d["read_only_rest_token"] {
+		t.Error("the read-only token is the other one")
+	}
+	x := w.vector("COSINE")
+	if str(x, "token") == "" || str(x, "read_only_token") == "" || x["token"] == x["read_only_token"] {
+		t.Error("no two tokens of an index")
+	}
+}
+
+func TestCredentialsHide(t *testing.T) {
+	w := newWorld(t, &Server{})
+	path := "/redis/database/" + str(w.redis(), "database_id")
+	shown, hidden := w.must("GET", path, ""), w.must("GET", path+"?credentials=hide", "")
+	for _, field := range []string{"rest_token", "read_only_rest_token", "password"} {
+		if str(shown, field) == "" || str(hidden, field) != "" {
+			t.Errorf("%s is shown when hidden, or the other way round", field)
+		}
+	}
+}
+
+func TestEndpointIsASlugOrAHostOrAURL(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason         string
+		server         *Server
+		prefix, suffix string
+		vector         string // suffix of an index's endpoint
+	}{
+		"host": {"live replies carry a host", &Server{}, "", ".upstash.io", "-us1-vector.upstash.io"},
+		"slug": {"the document shows a slug, for Redis", &Server{SlugEndpoints: true}, "", "", "-us1-vector.upstash.io"},
+		"own":  {"a suffix of one's own", &Server{DataSuffix: ".localhost:4003"}, "", ".localhost:4003", "-us1-vector.localhost:4003"},
+		"url":  {"where Data listens", &Server{DataURL: "http://127.0.0.1:4003/"}, "http://127.0.0.1:4003/", "", "-us1-vector"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, tc.server)
+			check := func(endpoint, suffix string) {
+				t.Helper()
+				slug := strings.TrimSuffix(strings.TrimPrefix(endpoint, tc.prefix), suffix)
+				if endpoint != tc.prefix+slug+suffix || strings.Count(slug, "-") != 2 || strings.ContainsAny(slug, "./:") {
+					t.Errorf("%s: %s", tc.reason, endpoint)
+				}
+			}
+			check(str(w.redis(), "endpoint"), tc.suffix)
+			check(str(w.vector("COSINE"), "endpoint"), tc.vector)
+		})
+	}
+}
+
+func TestResetPasswordAnswersDifferently(t *testing.T) {
+	w := newWorld(t, &Server{})
+	d, x := w.redis(), w.vector("COSINE")
+	after := w.must("POST", "/redis/reset-password/"+str(d, "database_id"), "")
+	if str(after, "rest_token") == "" || str(after, "rest_token") == str(d, "rest_token") {
+		t.Error("redis reset-password does not return the database with a new token")
+	}
+	if out := w.must("POST", "/vector/index/"+str(x, "id")+"/reset-password", ""); out != "OK" {
+		t.Errorf("vector reset-password: %v", out)
+	}
+	if again := w.must("GET", "/vector/index/"+str(x, "id"), ""); str(again, "token") == str(x, "token") {
+		t.Error("the index kept its token")
+	}
+	if code, _ := w.data(str(d, "endpoint"), str(d, "rest_token"), "POST", "/", `["PING"]`); code != 401 {
+		t.Errorf("the old token: %d", code)
+	}
+	if out := w.must("DELETE", "/vector/index/"+str(x, "id"), ""); out != "OK" {
+		t.Errorf("DELETE: %v", out)
+	}
+}
+
+func TestADatabaseIsActiveAfterCreateTime(t *testing.T) {
+	w := newWorld(t, &Server{CreateTime: time.Second})
+	d := w.must("POST", "/redis/database", redisBody)
+	path, endpoint, token := "/redis/database/"+str(d, "database_id"), str(d, "endpoint"), str(d, "rest_token")
+	if code, _ := w.data(endpoint, token, "POST", "/", `["PING"]`); code != 503 || str(d, "state") == "active" {
+		t.Errorf("at once: %d, %s", code, str(d, "state"))
+	}
+	w.pass(time.Second)
+	if code, _ := w.data(endpoint, token, "POST", "/", `["PING"]`); code != 200 || str(w.must("GET", path, ""), "state") != "active" {
+		t.Errorf("after CreateTime: %d", code)
+	}
+}
+
+func TestAccountsSeeOnlyTheirOwn(t *testing.T) {
+	w := newWorld(t, &Server{})
+	d, x := w.redis(), w.vector("COSINE")
+	for _, path := range []string{"/redis/databases", "/vector/index"} {
+		if code, out := w.as(bob, bobKey, "GET", path, ""); code != 200 || len(out.([]any)) != 0 {
+			t.Errorf("%s: %d %v", path, code, out)
+		}
+	}
+	for _, path := range []string{"/redis/database/" + str(d, "database_id"), "/vector/index/" + str(x, "id")} {
+		for _, method := range []string{"GET", "DELETE"} {
+			if code, _ := w.as(bob, bobKey, method, path, ""); code != 404 {
+				t.Errorf("%s %s: %d", method, path, code)
+			}
+		}
+	}
+	if diff := cmp.Diff([]any{object{"team_id": "t1", "team_name": "Acme", "copy_cc": true}}, w.must("GET", "/teams", "")); diff != "" {
+		t.Errorf("teams (-want +got):\n%s", diff)
+	}
+}
+
+func TestACreatedThingIsInvisibleForNReads(t *testing.T) {
+	w := newWorld(t, &Server{Kit: emukit.Kit{Settle: emukit.Settle{Reads: 1}}})
+	w.redis()
+	w.vector("COSINE")
+	for _, path := range []string{"/redis/databases", "/vector/index"} {
+		if first, second := w.must("GET", path, ""), w.must("GET", path, ""); len(first.([]any)) != 0 || len(second.([]any)) != 1 {
+			t.Errorf("%s: %v, then %v", path, first, second)
+		}
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(t, &Server{})
+	shared := w.redis()
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			_, d := w.do("POST", "/redis/database", strings.Replace(redisBody, "cache", fmt.Sprint("c", i), 1))
+			w.do("POST", "/vector/index", vectorJSON)
+			w.do("GET", "/redis/databases", "")
+			w.data(str(shared, "endpoint"), str(shared, "rest_token"), "POST", "/", `["INCR","n"]`)
+			if i%2 == 0 {
+				w.do("DELETE", "/redis/database/"+str(d, "database_id"), "")
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(w.must("GET", "/redis/databases", "").([]any)); n != 11 {
+		t.Errorf("%d databases, want 11", n)
+	}
+	if _, out := w.data(str(shared, "endpoint"), str(shared, "rest_token"), "POST", "/", `["GET","n"]`); !cmp.Equal(object{"result": "20"}, out) {
+		t.Errorf("counted %v", out)
+	}
+}
+
+func TestZeroValueIsReady(t *testing.T) {
+	s := &Server{}
+	t.Cleanup(s.Close)
+	r := httptest.NewRequest("POST", "/v2/redis/database", strings.NewReader(redisBody))
+	r.SetBasicAuth(DefaultEmail, DefaultAPIKey)
+	rec := httptest.NewRecorder()
+	s.ServeHTTP(rec, r)
+	if rec.Code != 200 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// BenchmarkGet is one read beside 100 databases.
+func BenchmarkGet(b *testing.B) {
+	s := &Server{CreateTime: -1}
+	b.Cleanup(s.Close)
+	call := func(method, path, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "/v2"+path, strings.NewReader(body))
+		r.SetBasicAuth(DefaultEmail, DefaultAPIKey)
+		rec := httptest.NewRecorder()
+		s.ServeHTTP(rec, r)
+		return rec
+	}
+	for range 100 {
+		if rec := call("POST", "/redis/database", redisBody); rec.Code != 200 {
+			b.Fatal(rec.Body)
+		}
+	}
+	d := s.order.databases[50]
+	for name, path := range map[string]string{"database": "/redis/database/" + d.id, "list100": "/redis/databases"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if rec := call("GET", path, ""); rec.Code != 200 {
+					b.Fatal(rec.Body)
+				}
+			}
+		})
+	}
+	b.Run("command", func(b *testing.B) {
+		h := s.Data()
+		for b.Loop() {
+			r := httptest.NewRequest("POST", "http://"+d.slug+".upstash.io/", strings.NewReader(`["PING"]`))
+			r.Header.Set("Authorization", "Bearer "+d.token)
+			rec := httptest.NewRecorder()
+			if h.ServeHTTP(rec, r); rec.Code != 200 {
+				b.Fatal(rec.Body)
+			}
+		}
+	})
+}
