@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (a *app) approveCommand() *cobra.Command {
+	var d slipway.Decision
+	c := a.command("approve [RUN]", "Approve at the gate where a run waits",
+		"Approve at the gate where a run waits, as this user. The process that works on the run goes on by itself;\n"+
+			"where there is none, slipway resume does. RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) {
+			d.Approve = true
+			return a.decision(ctx, args, d)
+		})
+	gateFlags(c, &d)
+	c.Flags().StringVar(&d.Subject, "digest", "", "approve only if this is what is asked for (`sha256:…`, as slipway status shows it)")
+	c.Flags().StringVar(&d.Confirm, "confirm", "", "the app's `name`: needed where data would be deleted")
+	return c
+}
+
+func (a *app) rejectCommand() *cobra.Command {
+	var d slipway.Decision
+	c := a.command("reject [RUN]", "Reject at the gate where a run waits",
+		"Reject at the gate where a run waits, as this user. The run ends; what it has done stays.\n"+
+			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) { return a.decision(ctx, args, d) })
+	gateFlags(c, &d)
+	return c
+}
+
+func gateFlags(c *cobra.Command, d *slipway.Decision) {
+	c.Flags().StringVar((*string)(&d.Gate), "gate", "", "the `gate` (apply, promote, destroy), where a run waits at several")
+	c.Flags().StringVar(&d.Reason, "reason", "", "why, for the record")
+}
+
+// decision records what was decided. It does not need to own the app.
+func (a *app) decision(ctx context.Context, args []string, d slipway.Decision) (result, error) {
+	w, err := a.open(ctx, need{})
+	if err != nil {
+		return result{}, err
+	}
+	defer w.close()
+	run, err := w.run(ctx, args, false)
+	if err != nil {
+		return result{}, err
+	}
+	d.Run, d.By, d.How = run.ID, osUser(), "os-user"
+	r := result{Run: run.ID}
+	approval, err := w.engine.Decide(ctx, d)
+	if err != nil {
+		return r, err
+	}
+	a.object("approval", approval)
+	a.say("%s %s of run %s\n", approval.State, approval.Gate, run.ID)
+	if d.Approve && !w.owned() {
+		r.Hint = "no process works on the run; go on with: slipway resume " + run.ID
+	}
+	return r, nil
+}

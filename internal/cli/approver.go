@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// approver decides at the gates of a run that this process works on. It returns nil for a gate that it leaves to somebody else, with
+// the reason where there is more to say than that.
+type approver interface {
+	decide(ctx context.Context, d *slipway.RunDetail, a slipway.Approval) (decision *slipway.Decision, why error)
+}
+
+// approver returns the one that the flags and the terminal make; nil when nobody can be asked.
+func (w *workspace) approver(yes bool, promoteOver, confirm string) approver {
+	switch {
+	case yes:
+		return yesApprover{promoteOver: promoteOver, confirm: confirm}
+	case w.asks && !w.json:
+		return &askApprover{workspace: w, promoteOver: promoteOver}
+	}
+	return nil
+}
+
+// decide asks by about every gate that run waits at. decided: at least one was decided, here or by somebody else meanwhile.
+func (w *workspace) decide(ctx context.Context, run slipway.Run, by approver) (decided bool, why, err error) {
+	d, err := w.engine.Get(ctx, run.ID)
+	if err != nil || by == nil {
+		return false, nil, err
+	}
+	if d.Run.Status != slipway.RunWaitingApproval {
+		return true, nil, nil
+	}
+	for _, a := range requested(d) {
+		decision, reason := by.decide(ctx, d, a)
+		if decision == nil {
+			why = reason
+			continue
+		}
+		decision.Run, decision.Gate, decision.Subject, decision.By = run.ID, a.Gate, a.Subject, osUser()
+		_, err := w.engine.Decide(ctx, *decision)
+		switch slipway.ErrorCode(err) {
+		case "", slipway.CodeConflict, slipway.CodeVoided: // somebody else was faster, or what is asked for has changed: look again
+			decided = true
+		default:
+			return decided, nil, err
+		}
+	}
+	return decided, why, nil
+}
+
+// yesApprover is --yes: the local user approves what the plan shows. It does not move production away from a deployment that is not
+// ours unless that deployment was named, and deletes nothing that holds data unless the app's name was given.
+type yesApprover struct{ promoteOver, confirm string }
+
+func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.Approval) (*slipway.Decision, error) {
+	if a.Gate == slipway.GatePromote {
+		if err := drifted(d, a, y.promoteOver); err != nil {
+			return nil, err
+		}
+	}
+	if a.NeedsConfirm() && y.confirm == "" {
+		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back, and --yes alone does not open it").
+			WithHint("add --confirm %s, or: slipway approve %s --confirm %s", d.Run.App, d.Run.ID, d.Run.App)
+	}
+	return &slipway.Decision{Approve: true, How: "os-user --yes", Confirm: y.confirm}, nil
+}
+
+// drifted returns CodeDrift when production serves a deployment that is not our last, unless over names it.
+func drifted(d *slipway.RunDetail, a slipway.Approval, over string) error {
+	serving, _ := a.Content["serving"].(string)
+	if serving == "" || serving == over || !d.Plan.Drift && serving == d.Plan.Serving {
+		return nil
+	}
+	return slipway.Errorf(slipway.CodeDrift, "production serves %s, which Slipway did not put there", serving).
+		WithHint("to move it all the same: slipway ship --promote-over %s, or: slipway approve %s", serving, d.Run.ID)
+}
+
+// askApprover asks the person at the terminal.
+type askApprover struct {
+	*workspace
+	promoteOver string
+	shown       string // digest of the plan that was shown last
+}
+
+func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipway.Approval) (*slipway.Decision, error) {
+	if p.shown != d.Digest {
+		p.tell("\n%s\n", planText(d.Plan))
+		p.shown = d.Digest
+	}
+	if a.Gate == slipway.GatePromote {
+		p.tell("%s", contentText(a))
+		if err := drifted(d, a, p.promoteOver); err != nil {
+			p.tell("note: %v\n", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go p.untilDecided(ctx, cancel, d.Run.ID)
+	if a.NeedsConfirm() {
+		name, ok := p.ask(ctx, fmt.Sprintf("This deletes what cannot be brought back. Type the app's name (%s) to go on: ", d.Run.App))
+		if !ok || name != d.Run.App {
+			return nil, nil
+		}
+		return &slipway.Decision{Approve: true, How: "os-user at the terminal", Confirm: name}, nil
+	}
+	answer, ok := p.ask(ctx, fmt.Sprintf("Approve %s? [y/N] ", a.Gate))
+	if answer = strings.ToLower(answer); !ok || answer != "y" && answer != "yes" {
+		return nil, nil
+	}
+	return &slipway.Decision{Approve: true, How: "os-user at the terminal"}, nil
+}
+
+// untilDecided ends the question when another process has answered it.
+func (p *askApprover) untilDecided(ctx context.Context, cancel func(), run string) {
+	for {
+		d, err := p.engine.Get(ctx, run)
+		if err != nil || d.Run.Status != slipway.RunWaitingApproval {
+			cancel()
+			return
+		}
+		if p.store.Changed(ctx, time.Second) != nil {
+			return
+		}
+	}
+}
+
+// contentText is what an approval is about, a line for each part.
+func contentText(a slipway.Approval) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(a.Content)) {
+		if name != "gate" {
+			fmt.Fprintf(&b, "  %-11s %s\n", name, valueText(a.Content[name]))
+		}
+	}
+	return b.String()
+}
+
+// ask puts a question on the terminal and returns the line that was typed. ok is false when there will be none.
+func (a *app) ask(ctx context.Context, question string) (line string, ok bool) {
+	if a.typed == nil {
+		a.typed = make(chan string)
+		go func() {
+			defer close(a.typed)
+			for lines := bufio.NewScanner(a.in); lines.Scan(); {
+				a.typed <- lines.Text()
+			}
+		}()
+	}
+	fmt.Fprint(a.rawErr, a.redactor.String(question))
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.rawErr)
+		return "", false
+	case line, ok = <-a.typed:
+		return strings.TrimSpace(line), ok
+	}
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/source"
+)
+
+// files reads the app's source tree, and names the files that are held back.
+func (w *workspace) files(ctx context.Context) (slipway.FileSet, error) {
+	tree, err := source.Open(ctx, w.sourceFolder())
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range tree.Denied() {
+		w.tell("not shipped: %s\n", path)
+	}
+	return tree, nil
+}
+
+// drive works on a run until it ends or waits for somebody else. by decides at the gates where it may; nil decides nothing.
+func (w *workspace) drive(ctx context.Context, id string, by approver) (result, error) {
+	if err := w.lock.SetRun(id); err != nil {
+		return result{}, err
+	}
+	if err := w.engine.Start(ctx); err != nil {
+		return result{}, err
+	}
+	defer w.engine.Stop()
+	v := w.newView()
+	defer v.close()
+	f := &follower{workspace: w, view: v, since: w.started}
+	for {
+		run, err := f.follow(ctx, id)
+		if ctx.Err() != nil {
+			w.engine.Stop()
+			return w.interrupted(id)
+		}
+		if err != nil {
+			return result{Run: id, Calls: w.calls()}, err
+		}
+		if run.Status != slipway.RunWaitingApproval {
+			return w.outcome(ctx, run)
+		}
+		v.pause()
+		decided, why, err := w.decide(ctx, run, by)
+		if ctx.Err() != nil {
+			return w.interrupted(id)
+		}
+		if err != nil {
+			return result{Run: id, Calls: w.calls()}, err
+		}
+		if !decided {
+			return w.waiting(ctx, run, why)
+		}
+	}
+}
+
+func (w *workspace) interrupted(id string) (result, error) {
+	return result{Status: statusInterrupted, Run: id, Calls: w.calls()},
+		slipway.Errorf(slipway.CodeCanceled, "interrupted").WithHint("go on with: slipway resume %s", id)
+}
+
+// follower tells a run's events.
+type follower struct {
+	*workspace
+	view  view
+	since time.Time // older events are not told
+	after int64
+}
+
+// follow tells the run's events until it is no longer active, or until ctx ends, and returns it.
+func (f *follower) follow(ctx context.Context, id string) (slipway.Run, error) {
+	for {
+		d, err := f.engine.Get(ctx, id)
+		if err != nil {
+			return slipway.Run{}, err
+		}
+		// Read after the run: an event of its last status is never missed.
+		if err := f.drain(ctx, id, d); err != nil || d.Run.Status != slipway.RunActive {
+			return d.Run, err
+		}
+		if err := f.store.Changed(ctx, time.Second); err != nil {
+			return d.Run, err
+		}
+	}
+}
+
+func (f *follower) drain(ctx context.Context, id string, d *slipway.RunDetail) error {
+	for {
+		events, err := f.engine.Events(ctx, id, f.after)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			f.after = e.Seq
+			if !e.At.Before(f.since) {
+				f.view.event(e, d)
+			}
+		}
+		f.view.flush()
+	}
+}
+
+// outcome is the result of a run that has ended.
+func (w *workspace) outcome(ctx context.Context, run slipway.Run) (result, error) {
+	r := result{Run: run.ID, URL: run.URL, Calls: w.calls()}
+	d, err := w.engine.Get(ctx, run.ID)
+	if err != nil {
+		return r, err
+	}
+	r.PlanDigest = d.Digest
+	if d.Plan != nil {
+		r.Effects = d.Plan.Counts()
+	}
+	switch run.Status {
+	case slipway.RunSucceeded:
+		r.Status = statusSucceeded
+		if run.NoChanges {
+			r.Status = statusNoChanges
+		}
+		return r, nil
+	case slipway.RunRejected:
+		r.Status = statusRejected
+	case slipway.RunCanceled, slipway.RunSuperseded:
+		r.Status = statusCanceled
+	}
+	return r, runFailure(d)
+}
+
+// runFailure is why a run is not going on, as an error.
+func runFailure(d *slipway.RunDetail) error {
+	e := slipway.Errorf(slipway.CodeInternal, "run %s is %s", d.Run.ID, d.Run.Status)
+	if re := d.Run.Error; re != nil {
+		e.Code, e.Message, e.Hint = re.Code, re.Message, re.Hint
+	}
+	switch d.Run.Status {
+	case slipway.RunSuperseded:
+		e.Code, e.Message, e.Hint = slipway.CodeCanceled, "run "+d.Run.ID+" was superseded by another", "list them with: slipway runs"
+	case slipway.RunFailed:
+		for _, s := range d.Steps {
+			if s.State == slipway.StepFailed && s.Unknown {
+				e.Retry = slipway.RetryAmbiguous
+			}
+		}
+		if e.Hint == "" {
+			e.Hint = "then go on with: slipway resume " + d.Run.ID
+		}
+	}
+	return e
+}
+
+// waiting is the result of a run that waits for an approval. why, when not nil, is what kept it from being given here.
+func (w *workspace) waiting(ctx context.Context, run slipway.Run, why error) (result, error) {
+	r := result{Status: statusWaitingApproval, Run: run.ID, Calls: w.calls()}
+	d, err := w.engine.Get(ctx, run.ID)
+	if err != nil {
+		return r, err
+	}
+	r.PlanDigest = d.Digest
+	if d.Plan != nil {
+		r.Effects = d.Plan.Counts()
+	}
+	if why != nil {
+		return r, why
+	}
+	for _, a := range requested(d) {
+		w.tell("run %s waits at the %s gate\n", run.ID, a.Gate)
+		r.Hint = "slipway approve " + run.ID
+		if a.NeedsConfirm() {
+			r.Hint += " --confirm " + run.App
+		}
+		r.Hint += ", then: slipway resume " + run.ID
+	}
+	return r, nil
+}
+
+// requested are the approvals that a run waits for.
+func requested(d *slipway.RunDetail) []slipway.Approval {
+	var out []slipway.Approval
+	for _, a := range d.Approvals {
+		if a.State == slipway.ApprovalRequested {
+			out = append(out, a)
+		}
+	}
+	return out
+}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// exitStatuses ends every help text.
+const exitStatuses = `Exit status:
+    0  done, or nothing to do
+    1  failed
+    2  usage, or an invalid manifest
+    3  waits for an approval
+    4  waits for a person's manual steps
+    5  rejected or cancelled
+    6  outcome unknown or ambiguous
+    7  differences were found (with --exit-code)
+  130  interrupted; slipway resume goes on
+`
+
+// help writes a command's help to stdout.
+func help(cmd *cobra.Command, _ []string) {
+	w := cmd.OutOrStdout()
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short
+	}
+	fmt.Fprintf(w, "%s\n\nUsage:\n  %s\n", strings.TrimSpace(text), usageLine(cmd))
+	section(w, "Commands", commandList(cmd))
+	section(w, "Flags", cmd.LocalNonPersistentFlags().FlagUsages())
+	global := cmd.InheritedFlags()
+	if !cmd.HasParent() {
+		global = cmd.PersistentFlags()
+	}
+	section(w, "Flags of every command", global.FlagUsages())
+	fmt.Fprintf(w, "\n%s", exitStatuses)
+}
+
+func usageLine(cmd *cobra.Command) string {
+	line := cmd.UseLine()
+	if cmd.HasAvailableSubCommands() {
+		line = cmd.CommandPath() + " COMMAND"
+	}
+	if cmd.HasAvailableLocalFlags() && !strings.Contains(line, "[flags]") {
+		line += " [flags]"
+	}
+	return line
+}
+
+func commandList(cmd *cobra.Command) string {
+	var b strings.Builder
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
+			fmt.Fprintf(&b, "  %-11s %s\n", c.Name(), c.Short)
+		}
+	}
+	return b.String()
+}
+
+func section(w io.Writer, title, body string) {
+	if strings.TrimSpace(body) != "" {
+		fmt.Fprintf(w, "\n%s:\n%s\n", title, strings.TrimRight(body, "\n"))
+	}
+}

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// home returns the folder of Slipway's state: SLIPWAY_HOME, else what the system has for it
+// (https://specifications.freedesktop.org/basedir-spec/latest/).
+func (a *app) home() (string, error) {
+	if dir, err := a.settings.get("SLIPWAY_HOME"); err != nil || dir != "" {
+		if err != nil {
+			return "", err
+		}
+		return filepath.Abs(dir)
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return "", noHome(err)
+		}
+		return filepath.Join(dir, "slipway"), nil
+	}
+	if dir, _ := a.settings.get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "slipway"), nil
+	}
+	dir, err := os.UserHomeDir()
+	if err != nil {
+		return "", noHome(err)
+	}
+	return filepath.Join(dir, ".local", "state", "slipway"), nil
+}
+
+func noHome(err error) error {
+	return slipway.Errorf(slipway.CodeStore, "there is no folder for Slipway's state: %v", err).WithHint("set SLIPWAY_HOME to a folder that can be written")
+}
+
+// database returns the path of the app's database. SLIPWAY_DATABASE_URL is CodeUnsupported.
+func (a *app) database(m *slipway.Manifest) (string, error) {
+	if url, err := a.settings.get("SLIPWAY_DATABASE_URL"); err != nil || url != "" {
+		if err != nil {
+			return "", err
+		}
+		return "", slipway.Errorf(slipway.CodeUnsupported, "SLIPWAY_DATABASE_URL: PostgreSQL is not there yet").
+			WithHint("unset it: the state is then a file below SLIPWAY_HOME")
+	}
+	home, err := a.home()
+	if err != nil {
+		return "", err
+	}
+	team := m.Vercel.Team
+	if team == "" {
+		if team, err = a.settings.get("VERCEL_TEAM_ID"); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(home, "apps", m.App+"@"+teamFolder(team), "slipway.db"), nil
+}
+
+// teamFolder is a team as a part of a folder's name.
+func teamFolder(team string) string {
+	if team == "" {
+		return "personal"
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, team)
+}
+
+// keyFile is where the fingerprint key is kept when the environment has none.
+func keyFile(home string) string { return filepath.Join(home, "fingerprint.key") }
+
+// fingerprintKey returns SLIPWAY_FINGERPRINT_KEY, else the key in the home folder, which is made at first use.
+func (a *app) fingerprintKey() (slipway.FingerprintKey, error) {
+	secret, ok, err := a.settings.secret("SLIPWAY_FINGERPRINT_KEY")
+	if err != nil {
+		return slipway.FingerprintKey{}, err
+	}
+	if !ok {
+		home, err := a.home()
+		if err != nil {
+			return slipway.FingerprintKey{}, err
+		}
+		text, err := readOrMakeKey(keyFile(home))
+		if err != nil {
+			return slipway.FingerprintKey{}, err
+		}
+		secret = slipway.NewSecret(text)
+		a.redactor.Add(secret)
+	}
+	return slipway.NewFingerprintKey(secret)
+}
+
+// readOrMakeKey reads the key at path, or makes it. When two processes make it at once, both get the one that was there first.
+func readOrMakeKey(path string) (string, error) {
+	text, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return text, badKey(path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", badKey(path, err)
+	}
+	random := make([]byte, 32)
+	_, _ = rand.Read(random)                                            // never fails
+	next, err := os.CreateTemp(filepath.Dir(path), "fingerprint.key.*") // mode 0600
+	if err != nil {
+		return "", badKey(path, err)
+	}
+	defer os.Remove(next.Name())
+	_, err = next.WriteString(hex.EncodeToString(random) + "\n")
+	if err = errors.Join(err, next.Sync(), next.Close()); err != nil {
+		return "", badKey(path, err)
+	}
+	// A link to a name that exists fails, and the file is whole as soon as it has the name.
+	if err := os.Link(next.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", badKey(path, err)
+	}
+	text, err = readKey(path)
+	return text, badKey(path, err)
+}
+
+func readKey(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return "", err
+		}
+	}
+	content, err := os.ReadFile(path)
+	return strings.TrimSpace(string(content)), err
+}
+
+func badKey(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return slipway.Errorf(slipway.CodeStore, "the fingerprint key %s cannot be used: %v", path, err).
+		WithHint("make its folder writable, or set SLIPWAY_FINGERPRINT_KEY")
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var out string
+	var exitCode bool
+	c := a.command("plan", "Show what ship would change",
+		"Look at the providers and show what ship would change. Nothing is changed, outside or here.\n"+
+			"Signs: + create, ~ update, = adopt, ! replace, - delete, > deploy, ^ promote, ? check.", cobra.NoArgs,
+		func(ctx context.Context, _ []string) (result, error) {
+			w, err := a.open(ctx, need{keys: true, create: true})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			p, err := w.plan(ctx)
+			if err != nil {
+				return result{Calls: a.calls()}, err
+			}
+			if out != "" {
+				if err := writePlan(out, p); err != nil {
+					return result{}, err
+				}
+			}
+			a.say("%s", planText(p))
+			a.object("plan", map[string]any{"plan": p, "digest": p.Digest()})
+			return a.differs(p, exitCode), nil
+		})
+	c.Flags().StringVar(&out, "out", "", "also write the plan as JSON to this `file`")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit 7 when there are changes")
+	return c
+}
+
+// plan observes and plans for the environment that the command line names.
+func (w *workspace) plan(ctx context.Context) (*slipway.Plan, error) {
+	files, err := w.files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w.engine.Plan(ctx, slipway.ShipRequest{Manifest: w.raw, Environment: w.environment, Files: files, Requester: osUser()})
+}
+
+// differs is the result of looking at p.
+func (a *app) differs(p *slipway.Plan, exitCode bool) result {
+	r := result{Status: statusNoChanges, PlanDigest: p.Digest(), Effects: p.Counts(), Calls: a.calls()}
+	if !p.NoChanges() {
+		r.Status = statusChanges
+		if exitCode {
+			r.Exit = slipway.ExitDiffers
+		}
+	}
+	return r
+}
+
+func writePlan(path string, p *slipway.Plan) error {
+	raw, err := json.MarshalIndent(p, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path, append(raw, '\n'), 0o644)
+	}
+	if err != nil {
+		return slipway.Errorf(slipway.CodeInvalid, "the plan cannot be written: %v", err).WithHint("name another file with --out")
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// ops are the effects' operations in the order in which they are counted, each with the sign that it has in a plan.
+var ops = []struct {
+	op   slipway.Op
+	sign string
+}{
+	{slipway.OpCreate, "+"}, {slipway.OpUpdate, "~"}, {slipway.OpAdopt, "="}, {slipway.OpReplace, "!"},
+	{slipway.OpDelete, "-"}, {slipway.OpDeploy, ">"}, {slipway.OpPromote, "^"},
+}
+
+func sign(op slipway.Op) string {
+	for _, o := range ops {
+		if o.op == op {
+			return o.sign
+		}
+	}
+	return "?"
+}
+
+// planText is a plan for a person: a line for each effect, what changes, why, and what it means.
+func planText(p *slipway.Plan) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s (%s)\n", p.Operation, p.App, p.Environment)
+	if p.NoChanges() {
+		b.WriteString("\nno changes: everything is as it should be\n")
+	} else {
+		b.WriteString("\n")
+	}
+	for _, e := range p.Effects {
+		effectText(&b, e)
+	}
+	for _, c := range p.Checks {
+		fmt.Fprintf(&b, "  ? %s\n      %s\n", c.Key, probesText(c.Probes))
+	}
+	if !p.NoChanges() {
+		fmt.Fprintf(&b, "\n%s\n", countText(p))
+	}
+	fmt.Fprintf(&b, "digest: %s\n", p.Digest())
+	remarks(&b, p)
+	return b.String()
+}
+
+func effectText(b *strings.Builder, e slipway.Effect) {
+	fmt.Fprintf(b, "  %s %s", sign(e.Op), e.Address)
+	if e.Name != "" && e.Name != e.Address.Key() {
+		fmt.Fprintf(b, "  %q", e.Name)
+	}
+	if e.Gate != slipway.GateApply {
+		fmt.Fprintf(b, "  [gate %s]", e.Gate)
+	}
+	b.WriteString("\n")
+	if params := paramsText(e); params != "" {
+		fmt.Fprintf(b, "      %s\n", params)
+	}
+	for _, line := range changeLines(e) {
+		fmt.Fprintf(b, "      %s\n", line)
+	}
+	why := e.Reason
+	if e.Consequence != "" {
+		why += "; " + e.Consequence
+	}
+	if why != "" {
+		fmt.Fprintf(b, "      %s\n", why)
+	}
+	if !e.Reversible && e.Op != slipway.OpPromote {
+		b.WriteString("      this cannot be undone\n")
+	}
+}
+
+// hidden are params that mean nothing to a person.
+var hidden = map[string]bool{"fingerprint": true, "written": true, "input": true, "tree": true}
+
+// paramsText lists what is declared of a thing that is made.
+func paramsText(e slipway.Effect) string {
+	if e.Op != slipway.OpCreate && e.Op != slipway.OpReplace {
+		return ""
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(e.Params)) {
+		if v := e.Params[name]; !hidden[name] && v != nil {
+			parts = append(parts, name+": "+valueText(v))
+		}
+	}
+	for _, s := range e.Secrets {
+		parts = append(parts, "from "+s.Reference)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// changeLines tells what differs, field by field. A secret is only ever told as changed.
+func changeLines(e slipway.Effect) []string {
+	if e.Op == slipway.OpCreate || e.Op == slipway.OpReplace && len(e.Changes) == 0 {
+		return nil
+	}
+	plain := slices.ContainsFunc(e.Changes, func(c slipway.Change) bool { return c.Field == "value" })
+	var lines []string
+	for _, c := range e.Changes {
+		switch {
+		case c.Field == "fingerprint" && !plain:
+			lines = append(lines, "secret changed")
+		case c.Field == "written":
+			lines = append(lines, "changed outside Slipway")
+		case c.Field == "input" || c.Field == "tree":
+			if line := "the source or its settings changed"; !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		case hidden[c.Field], c.To == nil && e.Address.Kind().Provider()+"."+e.Address.Key() == "vercel."+slipway.LedgerKey:
+		default:
+			lines = append(lines, fmt.Sprintf("%s: %s -> %s", c.Field, valueText(c.From), valueText(c.To)))
+		}
+	}
+	return lines
+}
+
+func valueText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "(known during the run)"
+	case string:
+		if v == "" {
+			return `""`
+		}
+		return oneLine(v)
+	case []any:
+		var parts []string
+		for _, x := range v {
+			parts = append(parts, valueText(x))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return fmt.Sprint(v)
+}
+
+// longest is how many characters of a value are shown.
+const longest = 100
+
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if r := []rune(s); len(r) > longest {
+		return string(r[:longest]) + "…"
+	}
+	return s
+}
+
+func probesText(probes []slipway.HealthProbe) string {
+	var parts []string
+	for _, p := range probes {
+		part := fmt.Sprintf("GET %s answers %d", p.Path, max(p.Status, 200))
+		if p.Contains != "" {
+			part += fmt.Sprintf(" with %q", p.Contains)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func countText(p *slipway.Plan) string {
+	counts := p.Counts()
+	var parts []string
+	for _, o := range ops {
+		if n := counts[o.op]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, o.op))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func remarks(b *strings.Builder, p *slipway.Plan) {
+	for _, a := range p.Undeclared {
+		fmt.Fprintf(b, "undeclared: %s is ours and stays; delete it with: slipway destroy --only %s\n", a, a.Key())
+	}
+	for _, a := range p.Kept {
+		fmt.Fprintf(b, "kept: %s was not made by Slipway\n", a)
+	}
+	if p.Drift {
+		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)
+	}
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (a *app) resumeCommand() *cobra.Command {
+	var yes bool
+	var promoteOver, confirm string
+	c := a.command("resume [RUN]", "Go on with a run that was stopped, failed, or was approved meanwhile",
+		"Go on with a run that was stopped, failed, or was approved meanwhile. Requests whose reply was lost are looked for, not repeated.\n"+
+			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) {
+			w, err := a.open(ctx, need{own: true, keys: true})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			run, err := w.run(ctx, args, false)
+			if err != nil {
+				return result{}, err
+			}
+			return w.resume(ctx, run, w.approver(yes, promoteOver, confirm))
+		})
+	c.Flags().BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
+	c.Flags().StringVar(&promoteOver, "promote-over", "", "with --yes: move production even though it serves this deployment (`ID`)")
+	c.Flags().StringVar(&confirm, "confirm", "", "with --yes: the app's `name`, where data would be deleted")
+	return c
+}
+
+func (w *workspace) resume(ctx context.Context, run slipway.Run, by approver) (result, error) {
+	var files slipway.FileSet
+	if run.Operation == slipway.OperationShip {
+		var err error
+		if files, err = w.files(ctx); err != nil {
+			return result{Run: run.ID}, err
+		}
+	}
+	run, err := w.engine.Resume(ctx, run.ID, files, osUser())
+	if err != nil {
+		return result{Run: run.ID, Calls: w.calls()}, err
+	}
+	r, err := w.drive(ctx, run.ID, by)
+	w.answer(ctx, r)
+	return r, err
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	var reason string
+	c := a.command("cancel [RUN]", "End a run",
+		"End a run. No new request is sent; what it has done stays, and what was in flight is looked for by the next run.\n"+
+			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) {
+			w, err := a.open(ctx, need{})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			run, err := w.run(ctx, args, false)
+			if err != nil {
+				return result{}, err
+			}
+			if run, err = w.engine.Cancel(ctx, run.ID, reason, osUser()); err != nil {
+				return result{Run: run.ID}, err
+			}
+			a.say("cancelled run %s\n", run.ID)
+			return result{Run: run.ID}, nil
+		})
+	c.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return c
+}

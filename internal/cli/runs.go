@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (a *app) runsCommand() *cobra.Command {
+	return a.command("runs", "List the app's runs", "List the app's runs, the newest first.", cobra.NoArgs,
+		func(ctx context.Context, _ []string) (result, error) {
+			w, err := a.open(ctx, need{})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			runs, err := w.engine.Runs(ctx, slipway.RunFilter{App: w.manifest.App})
+			for _, r := range runs {
+				a.object("run", r)
+				a.say("%s  %s  %-7s  %-10s  %-16s  %s\n", r.ID, r.CreatedAt.Local().Format(time.DateTime), r.Operation, r.Environment, r.Status, r.URL)
+			}
+			return result{}, err
+		})
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return a.command("status [RUN]", "Show where a run stands", "Show where a run stands: its steps, what it waits for, and what went wrong.\n"+
+		"RUN is the newest one when it is left out.", cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) {
+			w, err := a.open(ctx, need{})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			run, err := w.run(ctx, args, true)
+			if err != nil {
+				return result{}, err
+			}
+			d, err := w.engine.Get(ctx, run.ID)
+			if err != nil {
+				return result{}, err
+			}
+			a.object("status", d)
+			a.say("%s", statusText(d, run.Status != slipway.RunActive || w.owned()))
+			r := result{Run: run.ID, URL: run.URL, PlanDigest: d.Digest}
+			if d.Plan != nil {
+				r.Effects = d.Plan.Counts()
+			}
+			return r, nil
+		})
+}
+
+// statusText is a run for a person. owned is false when it is active and no process works on it.
+func statusText(d *slipway.RunDetail, owned bool) string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-8s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("run", "%s", d.Run.ID)
+	row("app", "%s (%s), %s", d.Run.App, d.Run.Environment, d.Run.Operation)
+	status := string(d.Run.Status)
+	if !owned {
+		status += ", and no process works on it; go on with: slipway resume " + d.Run.ID
+	}
+	row("status", "%s", status)
+	row("since", "%s, by %s", d.Run.CreatedAt.Local().Format(time.DateTime), d.Run.Requester.Name)
+	if d.Run.URL != "" {
+		row("url", "%s", d.Run.URL)
+	}
+	if d.Plan != nil {
+		row("plan", "%s (revision %d)", d.Digest, d.Run.Revision)
+		stepsText(&b, d)
+	}
+	for _, a := range d.Approvals {
+		by := ""
+		if a.By != nil {
+			by = fmt.Sprintf(" by %s (%s)", a.By.Name, a.How)
+		}
+		row("gate", "%s: %s%s %s", a.Gate, a.State, by, a.Subject)
+		if a.State == slipway.ApprovalRequested {
+			b.WriteString(contentText(a))
+		}
+	}
+	if e := d.Run.Error; e != nil {
+		row("error", "%s", e.Message)
+		if e.Hint != "" {
+			row("hint", "%s", e.Hint)
+		}
+	}
+	return b.String()
+}
+
+func stepsText(b *strings.Builder, d *slipway.RunDetail) {
+	steps := map[string]slipway.Step{}
+	for _, s := range d.Steps {
+		steps[s.Key] = s
+	}
+	line := func(key string) {
+		s := steps[key]
+		state := s.State
+		if state == "" {
+			state = slipway.StepPending
+		}
+		fmt.Fprintf(b, "  %-8s %s\n", state, key)
+	}
+	for _, e := range d.Plan.Effects {
+		line(e.Key)
+	}
+	for _, c := range d.Plan.Checks {
+		line(c.Key)
+	}
+}
+
+func (a *app) watchCommand() *cobra.Command {
+	return a.command("watch [RUN]", "Follow a run that another process works on",
+		"Follow a run's events from its beginning until it ends or waits for an approval. RUN is the newest one when it is left out.",
+		cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) {
+			w, err := a.open(ctx, need{})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			run, err := w.run(ctx, args, true)
+			if err != nil {
+				return result{}, err
+			}
+			v := a.newView()
+			defer v.close()
+			run, err = (&follower{workspace: w, view: v}).follow(ctx, run.ID)
+			switch {
+			case ctx.Err() != nil:
+				return result{Status: statusInterrupted, Run: run.ID}, slipway.Errorf(slipway.CodeCanceled, "interrupted").
+					WithHint("the run itself goes on; look again with: slipway watch %s", run.ID)
+			case err != nil:
+				return result{Run: run.ID}, err
+			case run.Status == slipway.RunWaitingApproval:
+				return w.waiting(ctx, run, nil)
+			}
+			r, err := w.outcome(ctx, run)
+			w.answer(ctx, r)
+			return r, err
+		})
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"os"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/redact"
+)
+
+// settings reads Slipway's environment: NAME, or the file that NAME_FILE names, without the line break at its end. An empty variable
+// counts as not set. It is the only reader of settings and secrets.
+type settings struct {
+	lookup   func(string) (string, bool)
+	redactor *redact.Redactor
+}
+
+func newSettings(lookup func(string) (string, bool), redactor *redact.Redactor) *settings {
+	return &settings{lookup: lookup, redactor: redactor}
+}
+
+// get returns the value of name, "" when it is not set. A file that cannot be read is CodeInvalid, and so are both NAME and NAME_FILE.
+func (s *settings) get(name string) (string, error) {
+	value, _ := s.lookup(name)
+	path, _ := s.lookup(name + "_FILE")
+	if path == "" {
+		return value, nil
+	}
+	if value != "" {
+		return "", slipway.Errorf(slipway.CodeInvalid, "both %s and %s_FILE are set", name, name).WithHint("unset one of them")
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", slipway.Errorf(slipway.CodeInvalid, "%s_FILE: the file cannot be read: %v", name, err).
+			WithHint("name a file that this user can read, or set %s itself", name)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r"), nil
+}
+
+// secret is get for a value that must not be shown: the redactor knows it before it is used.
+func (s *settings) secret(name string) (slipway.Secret, bool, error) {
+	value, err := s.get(name)
+	if err != nil || value == "" {
+		return slipway.Secret{}, false, err
+	}
+	v := slipway.NewSecret(value)
+	s.redactor.Add(v)
+	return v, true, nil
+}
+
+// provider looks up the settings of the providers. Those marked secret are made known to the redactor. check has refused before what
+// cannot be read, so that there is no error left to tell here.
+func (s *settings) provider(providers []slipway.Provider) slipway.Settings {
+	open := map[string]bool{}
+	for _, p := range providers {
+		for _, setting := range p.Info().Settings {
+			open[setting.Env] = !setting.Secret
+		}
+	}
+	return func(env string) (slipway.Secret, bool) {
+		if !open[env] {
+			return s.app(env)
+		}
+		value, err := s.get(env)
+		return slipway.NewSecret(value), err == nil && value != ""
+	}
+}
+
+// app looks up the values of the app's own env vars.
+func (s *settings) app(name string) (slipway.Secret, bool) {
+	v, ok, err := s.secret(name)
+	return v, ok && err == nil
+}
+
+// check reads every setting of the providers and every secret that the manifest names, and returns the first that cannot be read.
+func (s *settings) check(providers []slipway.Provider, m *slipway.Manifest) error {
+	for _, p := range providers {
+		for _, setting := range p.Info().Settings {
+			read := func(name string) error { _, err := s.get(name); return err }
+			if setting.Secret {
+				read = func(name string) error { _, _, err := s.secret(name); return err }
+			}
+			if err := read(setting.Env); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range m.Env {
+		if v.Secret == "" {
+			continue
+		}
+		if _, _, err := s.secret(v.Secret); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (a *app) shipCommand() *cobra.Command {
+	var yes bool
+	var options slipway.RunOptions
+	c := a.command("ship", "Bring the app to verified production",
+		"Plan, wait for an approval at each gate, make what is missing, deploy, verify and promote.\n"+
+			"An unfinished run that wants the same is continued. stdout is the URL at which the app answers.", cobra.NoArgs,
+		func(ctx context.Context, _ []string) (result, error) {
+			w, err := a.open(ctx, need{own: true, keys: true, create: true})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			return w.ship(ctx, options, w.approver(yes, options.PromoteOver, ""))
+		})
+	f := c.Flags()
+	f.BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
+	f.StringVar(&options.Plan, "plan", "", "refuse any plan but the one with this `digest` (sha256:…)")
+	f.StringVar(&options.PromoteOver, "promote-over", "", "move production even though it serves this deployment (`ID`), which Slipway did not put there")
+	return c
+}
+
+// ship starts or continues a run and works on it.
+func (w *workspace) ship(ctx context.Context, options slipway.RunOptions, by approver) (result, error) {
+	files, err := w.files(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	run, err := w.engine.Ship(ctx, slipway.ShipRequest{
+		Manifest: w.raw, Environment: w.environment, Files: files, Requester: osUser(), Options: options,
+	})
+	if err != nil {
+		return result{Calls: w.calls()}, err
+	}
+	r, err := w.drive(ctx, run.ID, by)
+	w.answer(ctx, r)
+	return r, err
+}
+
+// answer writes what a person wants of a run's result: the URL, or that there was nothing to do, or the plan that waits.
+func (w *workspace) answer(ctx context.Context, r result) {
+	switch r.Status {
+	case statusNoChanges:
+		w.tell("no changes\n")
+		w.say("%s\n", r.URL)
+	case statusSucceeded:
+		if r.URL != "" {
+			w.say("%s\n", r.URL)
+		}
+	case statusWaitingApproval:
+		if d, err := w.engine.Get(ctx, r.Run); err == nil && d.Plan != nil {
+			w.say("%s", planText(d.Plan))
+		}
+	}
+}

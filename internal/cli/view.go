@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// view shows a run's events as they come.
+type view interface {
+	// event shows e; d is the run as it is by then.
+	event(e slipway.Event, d *slipway.RunDetail)
+	// flush is called after each group of events.
+	flush()
+	// pause leaves the terminal to others until the next event.
+	pause()
+	close()
+}
+
+// newView returns the view for this output: JSON lines, a live tree on a terminal, else plain lines.
+func (a *app) newView() view {
+	switch {
+	case a.json:
+		return jsonView{a}
+	case a.live:
+		return newTree(a.rawErr, a.redactor.String, terminalSize(a.rawErr))
+	}
+	return lineView{a}
+}
+
+// jsonView writes each event as a line of --json.
+type jsonView struct{ *app }
+
+type eventLine struct {
+	Run   string            `json:"run"`
+	Seq   int64             `json:"seq"`
+	At    time.Time         `json:"at"`
+	Event slipway.EventType `json:"event"`
+	Step  string            `json:"step,omitempty"`
+	Data  map[string]any    `json:"data,omitempty"`
+}
+
+func (v jsonView) event(e slipway.Event, _ *slipway.RunDetail) {
+	v.object("event", eventLine{e.Run, e.Seq, e.At, e.Type, e.Step, e.Data})
+}
+func (jsonView) flush() {}
+func (jsonView) pause() {}
+func (jsonView) close() {}
+
+// lineView writes plain lines on stderr.
+type lineView struct{ *app }
+
+func (v lineView) event(e slipway.Event, _ *slipway.RunDetail) {
+	if line := eventText(e); line != "" {
+		v.tell("%s\n", line)
+	}
+}
+func (lineView) flush() {}
+func (lineView) pause() {}
+func (lineView) close() {}
+
+// eventText is an event in one line, "" for one that says nothing to a person.
+func eventText(e slipway.Event) string {
+	data := func(name string) string { return oneLine(fmt.Sprint(e.Data[name])) }
+	switch e.Type {
+	case slipway.EventRunCreated:
+		return fmt.Sprintf("run %s: %s %s", e.Run, data("operation"), data("environment"))
+	case slipway.EventPlanMade:
+		return fmt.Sprintf("plan %s: %s", data("revision"), data("digest"))
+	case slipway.EventGateRequested:
+		return fmt.Sprintf("gate %s: waits for an approval", data("gate"))
+	case slipway.EventGateDecided:
+		return fmt.Sprintf("gate %s: %s by %s (%s)", data("gate"), data("state"), data("by"), data("how"))
+	case slipway.EventGateVoided:
+		return voidText(e)
+	case slipway.EventStepIntended:
+		return "  start  " + e.Step
+	case slipway.EventStepDone:
+		return "  done   " + e.Step
+	case slipway.EventStepFailed:
+		return fmt.Sprintf("  failed %s: %s", e.Step, data("error"))
+	case slipway.EventStepRetry:
+		return fmt.Sprintf("  again  %s", e.Step)
+	case slipway.EventLog:
+		return "    | " + data("text")
+	case slipway.EventRunStatus:
+		if s := data("status"); s != string(slipway.RunActive) {
+			return fmt.Sprintf("run %s: %s", e.Run, s)
+		}
+	}
+	return ""
+}
+
+// voidText tells what differs from what was approved.
+func voidText(e slipway.Event) string {
+	if address, ok := e.Data["address"].(string); ok {
+		return fmt.Sprintf("gate %v: %s has changed since it was planned: %s -> %s",
+			e.Data["gate"], address, basisText(e.Data["planned"]), basisText(e.Data["observed"]))
+	}
+	return fmt.Sprintf("gate %v: what was asked for has changed (%s)", e.Data["gate"], valueText(e.Data["differs"]))
+}
+
+// basisText is what was observed of a thing, without the fields that mean nothing to a person.
+func basisText(v any) string {
+	basis, _ := v.(map[string]any)
+	if exists, _ := basis["exists"].(bool); !exists {
+		return "absent"
+	}
+	fields, _ := basis["fields"].(map[string]any)
+	shown := []any{}
+	for _, name := range sortedKeys(fields) {
+		if name == "fingerprint" {
+			shown = append(shown, "secret")
+		} else if !hidden[name] {
+			shown = append(shown, fmt.Sprintf("%s: %s", name, valueText(fields[name])))
+		}
+	}
+	return valueText(shown)
+}
