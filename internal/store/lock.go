@@ -19,7 +19,8 @@ type Owner struct {
 	Since time.Time `json:"since"`
 }
 
-// Lock is held by one process, and given back by the system when that process ends in any way.
+// Lock is held by one process until Close, and given back by the system when that process ends in any way. It must stay referenced (defer
+// its Close): the runtime closes a file that nobody can reach.
 type Lock struct {
 	mu    sync.Mutex
 	file  *os.File

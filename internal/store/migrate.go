@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -31,9 +32,11 @@ func migrate(ctx context.Context, db *sql.DB, lockPath string) (err error) {
 	if err != nil {
 		return unusable(err)
 	}
-	have, know, err := provider.GetVersions(ctx)
+	sources := provider.ListSources()
+	know := sources[len(sources)-1].Version
+	have, err := schemaVersion(ctx, db)
 	if err != nil {
-		return unusable(err)
+		return err
 	}
 	if have > know {
 		return slipway.Errorf(slipway.CodeStore, "the database was written by a newer Slipway: its schema is %d, this program knows %d", have, know).
@@ -43,6 +46,15 @@ func migrate(ctx context.Context, db *sql.DB, lockPath string) (err error) {
 		_, err = provider.Up(ctx)
 	}
 	return unusable(err)
+}
+
+// schemaVersion returns 0 for an empty database. goose is not asked: it takes a damaged table for one that is not there.
+func schemaVersion(ctx context.Context, db *sql.DB) (version int64, err error) {
+	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version)
+	if primary(err) == sqlite3.SQLITE_ERROR { // no such table
+		return 0, nil
+	}
+	return version, unusable(err)
 }
 
 // waitLock waits for the lock at path, which others hold for some milliseconds.

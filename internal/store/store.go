@@ -128,7 +128,7 @@ func createFile(path string) error {
 	return unusable(f.Close())
 }
 
-// Close waits for transactions to end. The last process to close writes the WAL back into the database.
+// Close waits for transactions to end. The last process to close writes the WAL back into the database. A second call does nothing.
 func (s *Store) Close() error {
 	var errs []error
 	if s.watch != nil {

@@ -41,7 +41,12 @@ func newWatch(ctx context.Context, reader *sql.DB) (*watch, error) {
 	return w, nil
 }
 
-func (w *watch) close() error { return w.conn.Close() }
+func (w *watch) close() error {
+	if err := w.conn.Close(); !errors.Is(err, sql.ErrConnDone) {
+		return err
+	}
+	return nil
+}
 
 // look asks the database. A wait's context must not cut it: that would cost the connection.
 func (w *watch) look() error {
