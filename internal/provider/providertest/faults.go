@@ -258,13 +258,14 @@ func (w *World) waited(d time.Duration) {
 func (w *World) cancelInFlight(f func(context.Context) error, match func(*emukit.Call) bool) error {
 	ctx, cancel := context.WithCancel(w.T.Context())
 	defer cancel()
-	arrived := make(chan struct{}, 64)
+	arrived, hold := make(chan struct{}, 64), make(chan struct{})
+	defer close(hold) // a server does not see its caller leave before it has read the body
 	w.Hook(func(c *emukit.Call) emukit.Action {
 		if c.Phase != emukit.Before || !match(c) {
 			return emukit.Action{}
 		}
 		arrived <- struct{}{}
-		return emukit.Action{Hold: make(chan struct{})}
+		return emukit.Action{Hold: hold}
 	})
 	defer w.Hook(nil)
 	done := make(chan error, 1)
