@@ -3,6 +3,7 @@ package provider
 
 import (
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/provider/neon"
 	"github.com/slipway-dev/slipway/internal/provider/vercel"
 	"github.com/slipway-dev/slipway/internal/rest"
 )
@@ -11,5 +12,6 @@ import (
 func All(config rest.Config) []slipway.Provider {
 	return []slipway.Provider{
 		vercel.New(config),
+		neon.New(config),
 	}
 }

@@ -1,0 +1,80 @@
+package neon
+
+import (
+	"context"
+
+	"github.com/slipway-dev/slipway"
+)
+
+const readWrite = "read_write"
+
+// endpoint is neon.endpoint: the read-write compute of a branch, of which there can be one.
+type endpoint struct{ client client }
+
+var _ slipway.Handler = endpoint{}
+
+func (h endpoint) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
+	c := h.client.as("neon.endpoint observe")
+	parent, ok := want.Parents[kindBranch]
+	if !ok {
+		return slipway.Observation{}, nil
+	}
+	if want.Known != nil {
+		p, id := cut(want.Known.ID)
+		found, err := c.getEndpoint(ctx, p, id)
+		if err != nil {
+			return c.vanished(ctx, want, err)
+		}
+		return h.observed(ctx, c, want, found)
+	}
+	p, branch := cut(parent.ID)
+	all, err := c.endpoints(ctx, p, branch)
+	if err != nil {
+		return slipway.Observation{}, err
+	}
+	for _, e := range all {
+		if e.Type == readWrite {
+			return h.observed(ctx, c, want, e)
+		}
+	}
+	return slipway.Observation{}, nil
+}
+
+func (h endpoint) observed(ctx context.Context, c client, want slipway.Spec, e endpointReply) (slipway.Observation, error) {
+	obs := slipway.Observation{Exists: true, Fields: map[string]any{"disabled": e.Disabled}, Receipt: endpointReceipt(want, e)}
+	_, branch := cut(want.Parents[kindBranch].ID)
+	if err := c.settle(ctx, want, branch, &obs); err != nil {
+		return slipway.Observation{}, err
+	}
+	return obs, nil
+}
+
+func endpointReceipt(want slipway.Spec, e endpointReply) slipway.Receipt {
+	r := inProject(want, e.ID, e.CreatedAt, e.ID)
+	r.Details = map[string]string{"host": e.Host}
+	return r
+}
+
+func (h endpoint) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
+	p, branch := cut(want.Parents[kindBranch].ID)
+	made, err := h.client.as("neon.endpoint create").createEndpoint(ctx, p, branch)
+	if err != nil {
+		return slipway.Receipt{}, err
+	}
+	return endpointReceipt(want, made), nil
+}
+
+// Update enables a compute that was disabled.
+func (h endpoint) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (slipway.Receipt, error) {
+	p, id := cut(have.Receipt.ID)
+	made, err := h.client.as("neon.endpoint update").enableEndpoint(ctx, p, id)
+	if err != nil {
+		return slipway.Receipt{}, err
+	}
+	return endpointReceipt(want, made), nil
+}
+
+func (h endpoint) Delete(ctx context.Context, ref slipway.Receipt) error {
+	p, id := cut(ref.ID)
+	return absentIsDone(h.client.as("neon.endpoint delete").deleteEndpoint(ctx, p, id))
+}
