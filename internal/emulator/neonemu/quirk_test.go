@@ -2,8 +2,10 @@ package neonemu
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -489,6 +491,21 @@ func waitFor(t *testing.T, done func() bool) {
 		case <-t.Context().Done():
 			t.Fatal("never")
 		}
+	}
+}
+
+func TestErrorsCarryTheCallersRequestID(t *testing.T) {
+	w := newWorld(t, &Server{})
+	r := httptest.NewRequest("GET", "/api/v2/projects", nil)
+	r.Header.Set("X-Request-ID", "mine")
+	rec := httptest.NewRecorder()
+	w.server.ServeHTTP(rec, r)
+	var out object
+	if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil || out["request_id"] != "mine" {
+		t.Errorf("%v %s", err, rec.Body)
+	}
+	if _, out := w.as("-", "GET", "/projects", ""); str(out, "request_id") == "" {
+		t.Error("no request id was made")
 	}
 }
 

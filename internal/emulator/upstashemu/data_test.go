@@ -200,8 +200,8 @@ func TestVectorREST(t *testing.T) {
 // TestSimilarity has its numbers from https://upstash.com/docs/vector/features/similarityfunctions: (1+cos)/2,
 // 1/(1+distance²) and (1+dot)/2.
 func TestSimilarity(t *testing.T) {
-	for function, want := range map[string]float64{"COSINE": (1 + 1/math.Sqrt2) / 2, "EUCLIDEAN": 0.5, "DOT_PRODUCT": 1} {
-		if got := similarity(function, []float64{1, 0}, []float64{1, 1}); math.Abs(got-want) > 1e-12 {
+	for function, want := range map[string]float64{"COSINE": (1 + 1/math.Sqrt2) / 2, "EUCLIDEAN": 1.0 / 3, "DOT_PRODUCT": 1.5} {
+		if got := similarity(function, []float64{2, 0}, []float64{1, 1}); math.Abs(got-want) > 1e-12 {
 			t.Errorf("%s: %v, want %v", function, got, want)
 		}
 	}
