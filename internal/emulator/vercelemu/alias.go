@@ -113,13 +113,15 @@ func (s *Server) hostsOf(d *deployment) []string {
 	return hosts
 }
 
-// aliasesOf is `alias` of a project: what each of its hostnames serves.
-func (s *Server) aliasesOf(p *project) []obj {
+// aliasesOf is `alias` of a project: its hostnames and, in a single read, what each serves.
+func (s *Server) aliasesOf(p *project, single bool) []obj {
 	out := []obj{}
 	for _, host := range p.hosts {
 		a := s.aliases[host]
-		v := obj{"domain": host, "createdAt": a.created, "environment": "production", "target": "PRODUCTION", "configuredBy": "A",
-			"deployment": obj{"id": a.deployment.id, "url": a.deployment.host}}
+		v := obj{"domain": host, "createdAt": a.created, "environment": "production", "target": "PRODUCTION", "configuredBy": "A"}
+		if single {
+			v["deployment"] = s.projectsView(a.deployment, s.Clock())
+		}
 		if a.deployment.target != "production" {
 			v["environment"], v["target"] = "preview", "PREVIEW"
 		}

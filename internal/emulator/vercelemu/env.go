@@ -104,7 +104,8 @@ func (e *envVar) set(in envInput, now int64) {
 // view is the variable in a reply. Only a single read shows an encrypted value; nothing shows a sensitive one.
 func (e *envVar) view(single bool) obj {
 	v := obj{"id": e.id, "key": e.key, "type": e.kind, "target": e.targets, "createdAt": e.created, "updatedAt": e.updated,
-		"createdBy": e.by, "updatedBy": nil, "configurationId": nil, "customEnvironmentIds": []string{}}
+		"createdBy": e.by, "updatedBy": nil, "configurationId": nil, "customEnvironmentIds": []string{},
+		"securityIssues": []string{}} // which the vendor's SDK wants and the published document does not have
 	if e.comment != "" {
 		v["comment"] = e.comment
 	}

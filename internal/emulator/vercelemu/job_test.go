@@ -2,6 +2,7 @@ package vercelemu
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,10 +80,16 @@ func TestShipsAnAppToProduction(t *testing.T) {
 		var states []string
 		for range 3 {
 			p = w.want(200, "GET", "/v9/projects/"+id, nil)
-			states = append(states, p.str("lastAliasRequest", "jobStatus")+" "+p.str("targets", "production", "id"))
+			served := 0
+			for i := range p.len("alias") {
+				if p.str("alias", i, "deployment", "id") == dpl {
+					served++
+				}
+			}
+			states = append(states, fmt.Sprint(p.str("lastAliasRequest", "jobStatus"), " ", p.str("targets", "production", "id"), " ", served))
 			w.sleep(time.Second)
 		}
-		if diff := cmp.Diff([]string{"pending ", "in-progress " + dpl, "succeeded " + dpl}, states); diff != "" {
+		if diff := cmp.Diff([]string{"pending  0", "in-progress " + dpl + " 1", "succeeded " + dpl + " 2"}, states); diff != "" {
 			t.Errorf("promotion, alias by alias (-want +got):\n%s", diff)
 		}
 		if a := w.visit("storefront.vercel.app", "/a/b.txt", nil); a.status != 200 || string(a.raw) != "bee" {

@@ -250,7 +250,7 @@ func (s *Server) getProject(c *call) (any, *failure) {
 	for _, e := range p.envs {
 		envs = append(envs, e.view(false))
 	}
-	view["env"] = envs
+	view["env"], view["alias"] = envs, s.aliasesOf(p, true)
 	return view, nil
 }
 
@@ -401,8 +401,11 @@ func (s *Server) projectView(p *project) obj {
 		"framework": nil, "buildCommand": nil, "devCommand": nil, "installCommand": nil, "outputDirectory": nil, "rootDirectory": nil,
 		"publicSource": nil, "ssoProtection": nil, "passwordProtection": nil, "autoAssignCustomDomains": true, "autoExposeSystemEnvs": true,
 		"gitForkProtection": true, "live": s.serving(p.primary) != nil, "protectionBypass": p.bypassView(),
-		"targets": s.targetsView(p), "alias": s.aliasesOf(p), "latestDeployments": s.latestView(p),
+		"targets": s.targetsView(p), "alias": s.aliasesOf(p, false), "latestDeployments": s.latestView(p),
 		"lastAliasRequest": nil, "lastRollbackTarget": nil,
+		// The published document does not require it; the vendor's SDK refuses a project without it.
+		"deploymentExpiration": obj{"expirationDays": 36500, "expirationDaysProduction": 36500, "expirationDaysCanceled": 36500,
+			"expirationDaysErrored": 36500, "deploymentsToKeep": 10},
 	}
 	for k, raw := range p.settings {
 		v[k] = raw
