@@ -12,12 +12,14 @@ import (
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
+	"github.com/slipway-dev/slipway/internal/emulator/upstashemu"
 	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
 )
 
 // Options are the settings of `slipway emulate`. The zero value listens on free ports without latency.
 type Options struct {
-	// Port is the first of four ports in a row: Vercel API, Vercel hosting, Neon, Upstash. 0 takes free ones.
+	// Port is the first of five ports in a row: Vercel API and hosting, Neon, Upstash API and data planes. 0 takes
+	// free ones.
 	Port int
 	// Latency is added to each API reply, not to deployed apps.
 	Latency time.Duration
@@ -26,7 +28,8 @@ type Options struct {
 	NeonProjectTime, NeonOpTime time.Duration
 	// BuildTime is how long a Vercel build takes. 0 means the emulator's default.
 	BuildTime time.Duration
-	// Faults is a schedule in emukit.FaultSyntax; a rule may begin with "vercel:", "neon:" or "upstash:".
+	// Faults is a schedule in emukit.FaultSyntax; a rule may begin with "vercel:", "neon:", "upstash:" or
+	// "upstash-data:".
 	Faults string
 	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
 	RequestLog io.Writer
@@ -50,9 +53,9 @@ type Instance struct {
 	Kit *emukit.Kit
 	// Env holds the credentials that the API accepts, by environment variable.
 	Env map[string]string
-	// Hosting serves what was deployed; nil for most. OnHosting is told its port before API is served.
-	Hosting   http.Handler
-	OnHosting func(port int)
+	// Data serves what was made: deployed apps, data planes. May be nil. OnData is told its port before API is served.
+	Data   http.Handler
+	OnData func(port int)
 	// Close frees what it holds outside memory. May be nil.
 	Close func()
 }
@@ -62,6 +65,7 @@ func All() []Emulator {
 	return []Emulator{
 		{Name: "vercel", URLVar: "SLIPWAY_VERCEL_URL", New: newVercel},
 		{Name: "neon", URLVar: "SLIPWAY_NEON_URL", Path: "/api/v2", New: newNeon},
+		{Name: "upstash", URLVar: "SLIPWAY_UPSTASH_URL", New: newUpstash},
 	}
 }
 
@@ -69,9 +73,9 @@ func newVercel(o Options, secret func(int) string) Instance {
 	token, account := secret(24), vercelemu.DefaultAccount()
 	s := &vercelemu.Server{Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime}
 	return Instance{
-		API: s, Kit: &s.Kit, Hosting: s.Hosting(), Close: s.Close,
-		OnHosting: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
-		Env:       map[string]string{"VERCEL_TOKEN": token, "VERCEL_TEAM_ID": account.Teams[0].ID},
+		API: s, Kit: &s.Kit, Data: s.Hosting(), Close: s.Close,
+		OnData: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
+		Env:    map[string]string{"VERCEL_TOKEN": token, "VERCEL_TEAM_ID": account.Teams[0].ID},
 	}
 }
 
@@ -79,6 +83,16 @@ func newNeon(o Options, secret func(int) string) Instance {
 	key, account := "napi_"+secret(64), neonemu.DefaultAPIKeys()[neonemu.DefaultPersonalKey]
 	s := &neonemu.Server{APIKeys: map[string]neonemu.Account{key: account}, ProjectTime: o.NeonProjectTime, OpTime: o.NeonOpTime}
 	return Instance{API: s, Kit: &s.Kit, Env: map[string]string{"NEON_API_KEY": key, "NEON_ORG_ID": account.Orgs[0].ID}}
+}
+
+func newUpstash(_ Options, secret func(int) string) Instance {
+	email, key := upstashemu.DefaultEmail, secret(32)
+	s := &upstashemu.Server{Accounts: map[string]upstashemu.Account{email: {APIKey: key}}}
+	return Instance{
+		API: s, Kit: &s.Kit, Data: s.Data(), Close: s.Close,
+		OnData: func(port int) { s.DataURL = fmt.Sprintf("http://127.0.0.1:%d", port) },
+		Env:    map[string]string{"UPSTASH_EMAIL": email, "UPSTASH_API_KEY": key},
+	}
 }
 
 // Running is a set of emulators that listen.
@@ -94,13 +108,16 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 	if o.RequestLog != nil {
 		o.RequestLog = &lockedWriter{to: o.RequestLog}
 	}
+	hook, err := emukit.ParseFaults(o.Faults)
+	if err != nil {
+		return nil, err
+	}
 	r := &Running{env: map[string]string{}, kits: map[string]*emukit.Kit{}}
 	credentials := &emukit.Kit{Seed: o.Seed}
 	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
 	port := o.Port
 	for _, e := range All() {
-		var err error
-		if port, err = r.start(ctx, e, e.New(o, secret), o, port); err != nil {
+		if port, err = r.start(ctx, e, e.New(o, secret), o, hook, port); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("%s emulator: %w", e.Name, err)
 		}
@@ -109,31 +126,24 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 }
 
 // start serves one emulator from port on and returns the next free port, 0 when ports are taken as they come.
-func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, port int) (int, error) {
+func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, hook func(*emukit.Call) emukit.Action, port int) (int, error) {
 	if i.Close != nil {
 		r.closers = append(r.closers, i.Close)
 	}
-	hook, err := emukit.ParseFaults(e.Name, o.Faults)
-	if err != nil {
-		return 0, err
-	}
-	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, o.Seed
-	if o.Faults != "" {
-		i.Kit.Hook = hook
-	}
+	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed, i.Kit.Hook = o.Latency, o.RequestLog, o.Seed, hook
 	taken := 1
-	if i.Hosting != nil {
+	if i.Data != nil {
 		second := port
 		if port != 0 {
 			second++
 			taken++
 		}
-		hosting, err := emukit.Start(ctx, second, i.Hosting)
+		data, err := emukit.Start(ctx, second, i.Data)
 		if err != nil {
 			return 0, err
 		}
-		r.closers = append(r.closers, hosting.Close)
-		i.OnHosting(hosting.Port)
+		r.closers = append(r.closers, data.Close)
+		i.OnData(data.Port)
 	}
 	api, err := emukit.Start(ctx, port, i.API)
 	if err != nil {

@@ -148,7 +148,7 @@ func TestStartRefusesWhatCannotWork(t *testing.T) {
 }
 
 func TestFaultsReachTheAPITheyName(t *testing.T) {
-	r, err := Start(t.Context(), Options{Faults: "vercel:GET /v2/user=429:3, neon:GET *=503"})
+	r, err := Start(t.Context(), Options{Faults: "vercel:GET /v2/user=429:3, neon:GET *#*=503"})
 	if err != nil {
 		t.Fatal(err)
 	}

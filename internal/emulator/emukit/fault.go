@@ -24,8 +24,7 @@ type fault struct {
 	seen              int
 }
 
-// ParseFaults reads a fault schedule and returns it as a Hook for API.Name api. An empty text is a hook that does
-// nothing. Rules are separated by commas, semicolons or newlines; the first rule whose turn it is wins.
+// ParseFaults reads a fault schedule and returns it as a Hook. An empty text is a hook that does nothing. Rules are separated by commas, semicolons or newlines; the first rule whose turn it is wins.
 //
 //	POST /v11/projects#1=reset-after   the first create is done, then the connection is cut
 //	GET */env#*=429:2                  every env read is 429 with Retry-After: 2
@@ -33,7 +32,7 @@ type fault struct {
 //
 // In a glob * stands for any run of characters, slashes included; METHOD may be *. #N is the Nth matching call
 // (default 1), #* every one.
-func ParseFaults(api, text string) (func(*Call) Action, error) {
+func ParseFaults(text string) (func(*Call) Action, error) {
 	var rules []*fault
 	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == '\n' }) {
 		part = strings.TrimSpace(part)
@@ -44,9 +43,7 @@ func ParseFaults(api, text string) (func(*Call) Action, error) {
 		if err != nil {
 			return nil, fmt.Errorf("fault %q: %w (want %s)", part, err, FaultSyntax)
 		}
-		if f.api == "" || f.api == api {
-			rules = append(rules, f)
-		}
+		rules = append(rules, f)
 	}
 	var mu sync.Mutex
 	return func(c *Call) Action {
@@ -65,7 +62,7 @@ func ParseFaults(api, text string) (func(*Call) Action, error) {
 func next(rules []*fault, c *Call) *fault {
 	var hit *fault
 	for _, f := range rules {
-		if (f.method != "*" && f.method != c.Method) || !Glob(f.glob, c.Path) {
+		if (f.api != "" && f.api != c.API) || (f.method != "*" && f.method != c.Method) || !Glob(f.glob, c.Path) {
 			continue
 		}
 		f.seen++

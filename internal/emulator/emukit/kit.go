@@ -68,7 +68,9 @@ const (
 
 // Call is one request as a Hook sees it: the same pointer in both phases.
 type Call struct {
-	Phase  Phase
+	Phase Phase
+	// API is the name of the surface that was called: API.Name.
+	API    string
 	Method string
 	// Path is the request's path, Route the pattern that serves it without its method.
 	Path, Route string
@@ -128,7 +130,7 @@ func (k *Kit) Wrap(api API) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		_, pattern := api.Mux.Handler(r)
-		c := &Call{Method: r.Method, Path: r.URL.Path, Route: routeOf(pattern), Query: r.URL.Query(), Header: r.Header}
+		c := &Call{API: api.Name, Method: r.Method, Path: r.URL.Path, Route: routeOf(pattern), Query: r.URL.Query(), Header: r.Header}
 		rec := &reply{to: w, pause: func() error { return pause(r.Context(), k.Latency-k.Latency/2) }}
 		logged := false
 		rec.log = func(dropped bool) {

@@ -84,7 +84,7 @@ func TestFaults(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			hook, err := ParseFaults("test", tc.faults)
+			hook, err := ParseFaults(tc.faults)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestParseFaultsRefuses(t *testing.T) {
 		"no seconds": "POST /x=429:soon", "status out of range": "POST /x=99", "hold after": "POST /x=hold-after",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := ParseFaults("test", text); err == nil {
+			if _, err := ParseFaults(text); err == nil {
 				t.Errorf("%q was accepted", text)
 			}
 		})

@@ -335,7 +335,7 @@ func TestACreatedProjectCanShowLateInLists(t *testing.T) {
 
 func TestALostReplyLeavesOneProject(t *testing.T) {
 	srv := atOnce()
-	hook, err := emukit.ParseFaults("vercel", "POST /v11/projects#1=reset-after")
+	hook, err := emukit.ParseFaults("POST /v11/projects#1=reset-after")
 	if err != nil {
 		t.Fatal(err)
 	}
