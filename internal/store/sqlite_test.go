@@ -2,25 +2,17 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"modernc.org/sqlite"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -314,152 +306,5 @@ func TestDeletedIsOverwritten(t *testing.T) {
 	write(t, s, func(tx slipway.Tx) error { return tx.DeleteReceipt("a", "k/x") })
 	if bytes.Contains(checkpoint(), []byte(name)) {
 		t.Error("what was deleted is still in the file")
-	}
-}
-
-func TestChanged(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	event := func(tx slipway.Tx) error { return tx.AddEvent(slipway.Event{Run: "r1"}) }
-	for name, test := range map[string]struct {
-		reason string
-		do     func(t *testing.T, s, other *Store)
-		want   time.Duration // that one more Changed takes
-	}{
-		"quiet":   {"nothing changed: d", func(*testing.T, *Store, *Store) {}, time.Minute},
-		"own":     {"a commit of this process between two waits", func(t *testing.T, s, _ *Store) { write(t, s, event) }, 0},
-		"another": {"a commit of another connection between two waits", func(t *testing.T, _, other *Store) { write(t, other, event) }, 0},
-		"told once": {"both commits were told by one wait", func(t *testing.T, s, other *Store) {
-			write(t, s, event)
-			write(t, other, event)
-			changed(t, s, time.Minute, 0)
-			time.Sleep(time.Second)
-		}, time.Minute},
-		"own, while waiting": {"woken at once, and not a second time by the poll", func(t *testing.T, s, _ *Store) {
-			go func() { time.Sleep(7 * time.Millisecond); write(t, s, event) }()
-			changed(t, s, time.Minute, 7*time.Millisecond)
-			time.Sleep(time.Second)
-		}, time.Minute},
-		"another, while waiting": {"woken by the next poll", func(t *testing.T, s, other *Store) {
-			go func() { time.Sleep(60 * time.Millisecond); write(t, other, event) }()
-			changed(t, s, time.Minute, 100*time.Millisecond)
-			time.Sleep(time.Second)
-		}, time.Minute},
-		"two waiters": {"one that was not waiting when the other was told hears of it at its next poll", func(t *testing.T, s, _ *Store) {
-			write(t, s, event)
-			changed(t, s, time.Minute, 0)
-		}, pollEvery},
-		"rolled back": {"a transaction that was not committed is no change", func(t *testing.T, s, _ *Store) {
-			if err := s.Tx(t.Context(), func(slipway.Tx) error { return errors.New("no") }); err == nil {
-				t.Error("no error")
-			}
-		}, time.Minute},
-		"read": {"a reader is no change", func(t *testing.T, s, _ *Store) {
-			read(t, s, func(tx slipway.Tx) error { _, err := tx.Run("r1"); return err })
-		}, time.Minute},
-		"context": {"the context's end is CodeCanceled", func(t *testing.T, s, _ *Store) {
-			err := s.Changed(ended, time.Minute)
-			if !errors.Is(err, context.Canceled) || slipway.ErrorCode(err) != slipway.CodeCanceled {
-				t.Errorf("got %v, want canceled", err)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if err := s.Changed(ctx, time.Minute); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v, want the deadline", err)
-			}
-		}, time.Minute},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "slipway.db")
-				s, other := openAt(t, path, nil), openAt(t, path, nil)
-				addRuns(t, s, slipway.Run{ID: "r1"})
-				changed(t, s, time.Minute, 0)
-				time.Sleep(time.Second)
-				test.do(t, s, other)
-				if !t.Failed() {
-					changed(t, s, time.Minute, test.want)
-				}
-				if t.Failed() {
-					t.Log(test.reason)
-				}
-			})
-		})
-	}
-}
-
-// changed waits for a change and checks how long that took, on the bubble's clock.
-func changed(t *testing.T, s *Store, d, want time.Duration) {
-	t.Helper()
-	begin := time.Now()
-	if err := s.Changed(t.Context(), d); err != nil {
-		t.Error(err)
-	}
-	if got := time.Since(begin); got != want {
-		t.Errorf("Changed took %v, want %v", got, want)
-	}
-}
-
-// TestOneWayToTheDatabase: the guard is only as good as the one place that it stands in.
-func TestOneWayToTheDatabase(t *testing.T) {
-	got := map[string][]string{}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(parsed, func(n ast.Node) bool {
-			if call, ok := n.(*ast.SelectorExpr); ok {
-				switch call.Sel.Name {
-				case "Exec", "ExecContext", "Query", "QueryContext", "QueryRow", "QueryRowContext", "Prepare", "PrepareContext", "Raw":
-					got[file] = append(got[file], call.Sel.Name)
-				}
-			}
-			return true
-		})
-	}
-	want := map[string][]string{"migrate.go": {"QueryRowContext"}, "tx.go": {"QueryContext"}, "watch.go": {"QueryRowContext"}}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("statements run past the guard (-want +got):\n%s", d)
-	}
-	s := openAt(t, filepath.Join(t.TempDir(), "slipway.db"), nil)
-	err = s.Tx(t.Context(), func(x slipway.Tx) error {
-		_, err := x.(*tx).read("INSERT INTO artifacts (name, body) VALUES ($1, $2)", nil, "a", "b")
-		return err
-	})
-	if slipway.ErrorCode(err) != slipway.CodeInternal {
-		t.Errorf("a write through read: got %v, want internal", err)
-	}
-}
-
-func TestColumnTypes(t *testing.T) {
-	type text string
-	for name, test := range map[string]struct {
-		reason string
-		value  any
-		want   any
-		ok     bool
-	}{
-		"named text": {"the guard sees a string", text("x"), "x", true},
-		"bytes":      {"never NULL", []byte(nil), []byte{}, true},
-		"time":       {"UTC, nine digits", time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("", 3600)), "2026-01-02T02:04:05.000000600Z", true},
-		"no time":    {"NULL", time.Time{}, nil, true},
-		"JSON":       {"as it is, without HTML escapes", encoded{map[string]any{"a": "<&>"}}, `{"a":"<&>"}`, true},
-		"no JSON":    {"NULL", encoded{(*slipway.Receipt)(nil)}, nil, true},
-		"not JSON":   {"refused", encoded{make(chan int)}, nil, false},
-		"a struct":   {"its text would pass the guard", slipway.NewSecret("x"), nil, false},
-		"a pointer":  {"its text would pass the guard", new(string), nil, false},
-	} {
-		got, err := argument(test.value)
-		if d := cmp.Diff(test.want, got); d != "" || (err == nil) != test.ok {
-			t.Errorf("%s: %v: %s (-want +got):\n%s", name, err, test.reason, d)
-		}
 	}
 }

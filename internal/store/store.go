@@ -162,7 +162,7 @@ func (s *Store) run(ctx context.Context, db *sql.DB, readOnly bool, f func(slipw
 		return unusable(err)
 	}
 	defer sqlTx.Rollback() // after a commit it does nothing; this is for an error and for a panic in f
-	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, now: s.now, readOnly: readOnly}
+	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, now: s.now, readOnly: readOnly, prepared: map[string]*sql.Stmt{}}
 	if err := f(t); err != nil {
 		return err
 	}
@@ -173,7 +173,8 @@ func (s *Store) run(ctx context.Context, db *sql.DB, readOnly bool, f func(slipw
 }
 
 // Changed waits until another connection or process has committed, or this one has, or d is over: nil in each case. A commit between
-// two calls makes the second return at once. When ctx ends it returns CodeCanceled round ctx's error.
+// two calls makes the second return at once; when several wait by turns it is told to each, so that one or two calls within 100 ms of
+// it may return for nothing. When ctx ends it returns CodeCanceled round ctx's error.
 func (s *Store) Changed(ctx context.Context, d time.Duration) error {
 	return s.watch.wait(ctx, d)
 }

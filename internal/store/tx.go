@@ -20,6 +20,7 @@ type tx struct {
 	guard    func([]byte) bool
 	now      func() time.Time
 	readOnly bool
+	prepared map[string]*sql.Stmt
 	failed   error // the first write that failed: the transaction must not be committed, whatever f says
 }
 
@@ -89,7 +90,11 @@ func (t *tx) read(statement string, scan func(row) error, args ...any) (int, err
 }
 
 func (t *tx) query(statement string, scan func(row) error, args []any) (n int, err error) {
-	rows, err := t.sql.QueryContext(t.ctx, statement, args...)
+	prepared, err := t.prepare(statement)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := prepared.QueryContext(t.ctx, args...)
 	if err != nil {
 		return 0, unusable(err)
 	}
@@ -104,6 +109,20 @@ func (t *tx) query(statement string, scan func(row) error, args []any) (n int, e
 		}
 	}
 	return n, unusable(rows.Err())
+}
+
+// prepare returns the prepared statement, which ends with the transaction. Parsing is most of what a small statement costs, and a batch
+// of log lines is the same two over and over.
+func (t *tx) prepare(statement string) (*sql.Stmt, error) {
+	if p := t.prepared[statement]; p != nil {
+		return p, nil
+	}
+	p, err := t.sql.PrepareContext(t.ctx, statement)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	t.prepared[statement] = p
+	return p, nil
 }
 
 // argument returns what the driver gets for v: nil, a bool, an int64, a string or bytes. Any other type is refused, so that no text can
