@@ -27,18 +27,11 @@ type project struct {
 	primary          string   // the alias project.<suffix>, or with the team's slug when that was taken
 }
 
-type bypass struct {
-	secret, note, by string
-	created          int64
-}
-
 // frameworks are the published values of `framework`.
 var frameworks = strings.Fields(`blitzjs nextjs gatsby remix react-router astro hexo eleventy docusaurus-2 docusaurus preact
 	solidstart-1 solidstart dojo ember vue scully ionic-angular angular polymer svelte sveltekit sveltekit-1 ionic-react
 	create-react-app gridsome umijs sapper saber stencil nuxtjs redwoodjs hugo jekyll brunch middleman zola hydrogen vite
 	vitepress vuepress parcel fastapi flask fasthtml sanity-v3 sanity storybook nitro hono express h3 nestjs fastify xmcp`)
-
-var protectionTypes = []string{"all", "preview", "prod_deployment_urls_and_all_previews", "all_except_custom_domains"}
 
 // buildSettings are the settings that a project, its update and a deployment's projectSettings share.
 func buildSettings() map[string]*schema {
@@ -85,13 +78,6 @@ var patchProjectBody = object(projectSettings(map[string]*schema{
 	"skewProtectionBoundaryAt": number(), "skewProtectionMaxAge": number(), "sourceFilesOutsideRootDirectory": boolean(),
 	"staticIps": object(map[string]*schema{"enabled": boolean()}, "enabled"),
 }))
-
-var bypassBody = object(map[string]*schema{
-	"revoke":   openObject(map[string]*schema{"secret": str(0), "regenerate": boolean()}, "secret", "regenerate"),
-	"generate": openObject(map[string]*schema{"secret": matching(`^[a-zA-Z0-9]{32}$`), "note": str(100)}),
-})
-
-var linkBody = openObject(map[string]*schema{"type": oneOf("github", "github-limited", "gitlab", "bitbucket"), "repo": str(0)}, "type", "repo")
 
 func projectRoutes() []route {
 	return []route{
@@ -294,105 +280,6 @@ func (s *Server) deleteProject(c *call) (any, *failure) {
 	return nil, nil
 }
 
-func (s *Server) patchBypass(c *call) (any, *failure) {
-	p, f := s.find(c)
-	if f != nil {
-		return nil, f
-	}
-	var body struct {
-		Revoke *struct {
-			Secret     string
-			Regenerate bool
-		}
-		Generate *struct{ Secret, Note string }
-	}
-	if f := c.into(&body); f != nil {
-		return nil, f
-	}
-	add := func(secret, note string) *failure {
-		if secret == "" {
-			secret = s.RandomString(32, emukit.Alnum)
-		}
-		if p.passes(secret) {
-			return &failure{status: http.StatusConflict, code: "conflict", message: "The secret is already in use."}
-		}
-		p.bypass = append(p.bypass, bypass{secret: secret, note: note, by: c.who.User.ID, created: s.stamp()})
-		return nil
-	}
-	if r := body.Revoke; r != nil {
-		if !p.passes(r.Secret) {
-			return nil, notFound("The secret was not found.")
-		}
-		p.bypass = slices.DeleteFunc(p.bypass, func(b bypass) bool { return b.secret == r.Secret })
-		if r.Regenerate {
-			f = add("", "")
-		}
-	}
-	if g := body.Generate; g != nil {
-		f = add(g.Secret, g.Note)
-	} else if body.Revoke == nil { // an empty body generates one
-		f = add("", "")
-	}
-	if f != nil {
-		return nil, f
-	}
-	p.updated = s.stamp()
-	return obj{"protectionBypass": p.bypassView()}, nil
-}
-
-func (p *project) passes(secret string) bool {
-	return slices.ContainsFunc(p.bypass, func(b bypass) bool { return b.secret == secret })
-}
-
-func (p *project) bypassView() obj {
-	out := obj{}
-	for _, b := range p.bypass {
-		v := obj{"createdAt": b.created, "createdBy": b.by, "scope": "automation-bypass"}
-		if b.note != "" {
-			v["note"] = b.note
-		}
-		out[b.secret] = v
-	}
-	return out
-}
-
-func (s *Server) linkRepo(c *call) (any, *failure) {
-	p, f := s.find(c)
-	if f != nil {
-		return nil, f
-	}
-	var body struct{ Type, Repo string }
-	if f := c.into(&body); f != nil {
-		return nil, f
-	}
-	if !strings.Contains(body.Repo, "/") {
-		return nil, &failure{status: http.StatusBadRequest, code: "repo_not_found", message: "The repository \"" + body.Repo + "\" couldn't be found."}
-	}
-	p.link = s.newLink(body.Type, body.Repo)
-	p.updated = s.stamp()
-	return s.projectView(p), nil
-}
-
-func (s *Server) newLink(kind, repo string) obj {
-	org, name, _ := strings.Cut(repo, "/")
-	now := s.stamp()
-	return obj{"type": kind, "org": org, "repo": name, "repoId": 100000 + s.RandomInt(1000000), "createdAt": now, "updatedAt": now,
-		"deployHooks": []obj{}, "gitCredentialId": "cred_" + s.RandomString(40, emukit.LowerAlnum), "productionBranch": "main", "sourceless": true}
-}
-
-func (s *Server) unlinkRepo(c *call) (any, *failure) {
-	p, f := s.find(c)
-	if f != nil {
-		return nil, f
-	}
-	if p.link == nil {
-		return nil, badRequest("The project is not linked to a Git repository.")
-	}
-	p.link = nil
-	p.updated = s.stamp()
-	return s.projectView(p), nil
-}
-
 func (s *Server) projectView(p *project) obj {
 	resources := json.RawMessage(`{"functionDefaultRegions":["iad1"]}`)
 	v := obj{
@@ -446,15 +333,6 @@ func (p *project) setting(name string) string {
 		return ""
 	}
 	return *text
-}
-
-// protection returns the deploymentType of ssoProtection, "" when there is none.
-func (p *project) protection() string {
-	var sso *struct{ DeploymentType string }
-	if json.Unmarshal(p.settings["ssoProtection"], &sso) != nil || sso == nil {
-		return ""
-	}
-	return sso.DeploymentType
 }
 
 func (p *project) latest(n int) []*deployment {
