@@ -151,7 +151,8 @@ func suggestion(root *cobra.Command, word string) string {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.planCommand(), a.shipCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(), a.approveCommand(), a.rejectCommand(),
-		a.resumeCommand(), a.cancelCommand(), a.emulateCommand(), a.schemaCommand(), a.versionCommand(),
+		a.resumeCommand(), a.cancelCommand(), a.destroyCommand(), a.doctorCommand(), a.envCommand(), a.emulateCommand(),
+		a.schemaCommand(), a.versionCommand(),
 	}
 }
 

@@ -20,7 +20,9 @@ func (a *app) shipCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
-			return w.ship(ctx, options, w.approver(yes, options.PromoteOver, ""))
+			r, err := w.ship(ctx, options, w.approver(yes, options.PromoteOver, ""))
+			w.answer(ctx, r)
+			return r, err
 		})
 	f := c.Flags()
 	f.BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
@@ -41,9 +43,7 @@ func (w *workspace) ship(ctx context.Context, options slipway.RunOptions, by app
 	if err != nil {
 		return result{Calls: w.calls()}, err
 	}
-	r, err := w.drive(ctx, run.ID, by)
-	w.answer(ctx, r)
-	return r, err
+	return w.drive(ctx, run.ID, by)
 }
 
 // answer writes what a person wants of a run's result: the URL, or that there was nothing to do, or the plan that waits.
