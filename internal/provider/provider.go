@@ -4,6 +4,7 @@ package provider
 import (
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/provider/neon"
+	"github.com/slipway-dev/slipway/internal/provider/upstash"
 	"github.com/slipway-dev/slipway/internal/provider/vercel"
 	"github.com/slipway-dev/slipway/internal/rest"
 )
@@ -13,5 +14,6 @@ func All(config rest.Config) []slipway.Provider {
 	return []slipway.Provider{
 		vercel.New(config),
 		neon.New(config),
+		upstash.New(config),
 	}
 }
