@@ -62,8 +62,10 @@ type Tx interface {
 
 	// SetDue wakes a run at a time; the earliest wins.
 	SetDue(run string, at time.Time) error
-	// TakeDue removes and returns what is due at now, and the time of the next; zero for none.
-	TakeDue(now time.Time) (runs []string, next time.Time, err error)
+	// NextDue returns when the next run is due; zero for none.
+	NextDue() (time.Time, error)
+	// TakeDue removes and returns what is due at now, the earliest first.
+	TakeDue(now time.Time) (runs []string, err error)
 }
 
 // RunFilter narrows Runs; zero fields do not.

@@ -16,6 +16,9 @@ const (
 	leaseTime = 60 * time.Second
 	beat      = 500 * time.Millisecond
 	renewal   = 15 * time.Second
+
+	// maxRevisions bounds how often one worker plans anew because a basis has changed.
+	maxRevisions = 10
 )
 
 // errFenced ends a worker quietly: the run was cancelled, or somebody else has it.
@@ -138,7 +141,11 @@ func (w *worker) drive(ctx context.Context) error {
 		return err
 	}
 	replan := run.Revision == 0
-	for {
+	for turn := 0; ; turn++ {
+		if turn > maxRevisions {
+			return slipway.Errorf(slipway.CodeVoided, "what is outside changed %d times while the run planned", turn).
+				WithHint("find out what else changes this app's resources, then: slipway resume %s", w.id)
+		}
 		if replan {
 			if over, err := w.makePlan(ctx); err != nil || over {
 				return err

@@ -186,7 +186,9 @@ func (w *worker) unit(ctx context.Context, key string) (*unit, error) {
 	u.spec = w.specFor(e.Address, receipts)
 	u.spec.Params = maps.Clone(u.spec.Params)
 	for name, of := range u.spec.IDs {
-		u.spec.Params[name] = receipts[of].ID
+		if u.spec.Params[name] = e.Params[name]; e.Params[name] == nil { // made by this run
+			u.spec.Params[name] = receipts[of].ID
+		}
 	}
 	// What a replace has made is not what is recorded: that is what it replaces.
 	if e.Op == slipway.OpReplace && u.step.State == slipway.StepIntended {
@@ -332,8 +334,14 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	return u.effect.Op == slipway.OpAdopt && w.satisfied(u), nil
 }
 
-// basis is what the plan's diff would read now. Params that only this run knows were null in the plan, and are observed all the same.
-func (w *worker) basis(u *unit) map[string]any { return slipway.Basis(u.spec, u.obs) }
+// basis is what the plan's diff would read now. Params that only this run knows were null in the plan, and are observed all the same. A
+// delete looks at nothing but the thing itself.
+func (w *worker) basis(u *unit) map[string]any {
+	if u.effect.Op == slipway.OpDelete {
+		return slipway.Basis(slipway.Spec{}, u.obs)
+	}
+	return slipway.Basis(u.spec, u.obs)
+}
 
 // ownOutcome is the basis that an earlier effect of this run left at the same address.
 func (w *worker) ownOutcome(e slipway.Effect) map[string]any {

@@ -117,15 +117,21 @@ func (q *localQueue) tick(ctx context.Context, group *sync.WaitGroup, work func(
 }
 
 func (q *localQueue) take(ctx context.Context) (due []string, wait time.Duration) {
-	wait = sweepEvery
 	now := q.now()
 	var next time.Time
-	ask := func(tx slipway.Tx) (err error) { due, next, err = tx.TakeDue(now); return err }
-	if err := q.store.Tx(ctx, ask); err != nil {
+	look := func(tx slipway.Tx) (err error) { next, err = tx.NextDue(); return err }
+	if err := q.store.Read(ctx, look); err != nil {
 		return nil, time.Second
 	}
-	if !next.IsZero() {
-		wait = min(wait, max(next.Sub(now), 0))
+	if next.IsZero() {
+		return nil, sweepEvery
 	}
-	return due, wait
+	if now.Before(next) {
+		return nil, min(sweepEvery, next.Sub(now))
+	}
+	take := func(tx slipway.Tx) (err error) { due, err = tx.TakeDue(now); return err }
+	if err := q.store.Tx(ctx, take); err != nil {
+		return nil, time.Second
+	}
+	return due, 0
 }

@@ -335,7 +335,8 @@ func (o *observer) own() error {
 		holdsLedger := o.sight.ledger != nil && slices.ContainsFunc(o.w.specs, func(s slipway.Spec) bool {
 			return isLedger(s) && (slices.Contains(s.Needs, a) || s.Address == a)
 		})
-		o.sight.owned[a] = obs.Owned || recorded && r.ID == obs.Receipt.ID || intended || holdsLedger
+		found := o.kinds[a.Kind()].Versioned // by the digest of what we put in it
+		o.sight.owned[a] = found || obs.Owned || recorded && r.ID == obs.Receipt.ID || intended || holdsLedger
 	}
 	return nil
 }

@@ -177,8 +177,14 @@ func (t *tx) SetDue(run string, due time.Time) error {
 	return err
 }
 
-// TakeDue removes and returns what is due at now, the earliest first, and the time of the next; zero for none.
-func (t *tx) TakeDue(now time.Time) (runs []string, next time.Time, err error) {
+// NextDue returns when the next run is due; zero for none.
+func (t *tx) NextDue() (next time.Time, err error) {
+	_, err = t.read(`SELECT min(at) FROM due`, func(scan row) error { return scan(at(&next)) })
+	return next, err
+}
+
+// TakeDue removes and returns what is due at now, the earliest first.
+func (t *tx) TakeDue(now time.Time) (runs []string, err error) {
 	type entry struct{ at, run string }
 	var taken []entry
 	_, err = t.write("due", `DELETE FROM due WHERE at <= $1 RETURNING at, run`, func(scan row) error {
@@ -188,12 +194,11 @@ func (t *tx) TakeDue(now time.Time) (runs []string, next time.Time, err error) {
 		return err
 	}, column{"at", now})
 	if err != nil {
-		return nil, next, err
+		return nil, err
 	}
 	slices.SortFunc(taken, func(a, b entry) int { return strings.Compare(a.at+a.run, b.at+b.run) })
 	for _, e := range taken {
 		runs = append(runs, e.run)
 	}
-	_, err = t.read(`SELECT min(at) FROM due`, func(scan row) error { return scan(at(&next)) })
-	return runs, next, err
+	return runs, nil
 }

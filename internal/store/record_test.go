@@ -240,7 +240,9 @@ func testDue(t *testing.T, open opener) {
 	take := func(now time.Time, want []string, wantNext time.Time, reason string) {
 		t.Helper()
 		write(t, s, func(tx slipway.Tx) error {
-			runs, next, err := tx.TakeDue(now)
+			runs, errTake := tx.TakeDue(now)
+			next, errNext := tx.NextDue()
+			err := errors.Join(errTake, errNext)
 			if d := cmp.Diff(want, runs); d != "" || !next.Equal(wantNext) {
 				t.Errorf("%s: next %v, want %v (-want +got):\n%s", reason, next, wantNext, d)
 			}

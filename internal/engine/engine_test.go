@@ -1,0 +1,526 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/engine"
+	"github.com/slipway-dev/slipway/internal/store"
+)
+
+var person = slipway.Principal{Kind: slipway.PrincipalUser, Name: "ada"}
+
+// bench is one app's home on disk and the engine that works on it.
+type bench struct {
+	t     *testing.T
+	cloud *cloud
+	dir   string
+	store *mortal
+	*engine.Engine
+}
+
+// mortal is a store that can die: from then on nothing is written, as after kill -9.
+type mortal struct {
+	slipway.Store
+	dead  atomic.Bool
+	point func(where string) error
+}
+
+var errDead = errors.New("killed")
+
+func (m *mortal) Tx(ctx context.Context, f func(slipway.Tx) error) error {
+	at := func(where string) error {
+		if m.point != nil {
+			_ = m.point(where)
+		}
+		if m.dead.Load() {
+			return errDead
+		}
+		return nil
+	}
+	if err := at("before commit"); err != nil {
+		return err
+	}
+	if err := m.Store.Tx(ctx, f); err != nil {
+		return err
+	}
+	return at("after commit")
+}
+
+func newBench(t *testing.T, c *cloud) *bench {
+	b := &bench{t: t, cloud: c, dir: t.TempDir()}
+	b.open()
+	t.Cleanup(func() { b.close() })
+	return b
+}
+
+func (b *bench) open() {
+	b.t.Helper()
+	s, err := store.Open(b.t.Context(), store.Config{Path: filepath.Join(b.dir, "slipway.db"), Create: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	key, err := slipway.NewFingerprintKey(slipway.NewSecret("a key of thirty-two bytes or more"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.store = &mortal{Store: s}
+	b.Engine = engine.New(engine.Config{
+		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: key, Settle: &slipway.Settle{Reads: 3, Over: 2 * time.Millisecond},
+		Settings: func(string) (slipway.Secret, bool) { return slipway.Secret{}, false },
+		Secrets:  func(n string) (slipway.Secret, bool) { return slipway.NewSecret("the value of " + n), n != "UNSET" },
+		Parse: func(raw []byte) (*slipway.Manifest, error) {
+			m := &slipway.Manifest{}
+			err := json.Unmarshal(raw, m)
+			for k, v := range m.Env {
+				v.HasValue = v.From == "" && v.Secret == ""
+				m.Env[k] = v
+			}
+			return m, err
+		},
+	})
+}
+
+func (b *bench) close() {
+	b.Stop()
+	_ = b.store.Store.Close()
+}
+
+// restart is what a new process sees: the same file, nothing in memory.
+func (b *bench) restart() {
+	b.t.Helper()
+	b.close()
+	b.open()
+}
+
+func manifest() *slipway.Manifest {
+	return &slipway.Manifest{
+		App: "shop", Resources: map[string]slipway.ManifestResource{
+			"db":    {Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "1"}},
+			"cache": {Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "1"}},
+		},
+		Env: map[string]slipway.EnvVar{
+			"DATABASE_URL": {From: "db.url"}, "CACHE_URL": {From: "cache.url"}, "STRIPE_KEY": {Secret: "STRIPE_KEY"}, "LEVEL": {Value: "info"},
+		},
+	}
+}
+
+func request(t *testing.T, m *slipway.Manifest, source string) slipway.ShipRequest {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slipway.ShipRequest{Manifest: raw, Files: folder(source), Requester: person}
+}
+
+// ship ships and approves whatever the run waits for, until it is over.
+func (b *bench) ship(req slipway.ShipRequest) slipway.Run {
+	b.t.Helper()
+	run, err := b.Ship(b.t.Context(), req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.finish(run.ID)
+}
+
+func (b *bench) finish(id string) slipway.Run {
+	b.t.Helper()
+	if err := b.Start(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	defer b.Stop()
+	for {
+		run, err := b.Wait(b.t.Context(), id)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if run.Status != slipway.RunWaitingApproval {
+			return run
+		}
+		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: person, Confirm: "shop"}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) mustSucceed(run slipway.Run) {
+	b.t.Helper()
+	if run.Status != slipway.RunSucceeded {
+		b.t.Fatalf("run is %s: %+v", run.Status, run.Error)
+	}
+}
+
+func TestShipOnceThenNothingToDo(t *testing.T) {
+	b := newBench(t, newCloud())
+	run := b.ship(request(t, manifest(), "one"))
+	b.mustSucceed(run)
+	if run.URL != "http://live" {
+		t.Errorf("url %q", run.URL)
+	}
+	want := map[string]int{"cloud.project": 1, "cloud.db": 2, "cloud.var": 4, "cloud.deploy": 1}
+	if d := cmp.Diff(want, b.cloud.made); d != "" {
+		t.Errorf("made (-want +got):\n%s", d)
+	}
+	calls := len(b.cloud.calls)
+	run = b.ship(request(t, manifest(), "one"))
+	b.mustSucceed(run)
+	if !run.NoChanges || len(b.cloud.calls) != calls {
+		t.Errorf("the second ship of an unchanged app: no_changes %t, calls %v", run.NoChanges, b.cloud.calls[calls:])
+	}
+}
+
+func TestFreshHomeConvergesByTheLedger(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	calls := len(c.calls)
+	fresh := newBench(t, c)
+	run := fresh.ship(request(t, manifest(), "one"))
+	fresh.mustSucceed(run)
+	if !run.NoChanges || len(c.calls) != calls {
+		t.Errorf("a fresh home: no_changes %t, calls %v", run.NoChanges, c.calls[calls:])
+	}
+}
+
+func TestOneChangeIsOneCall(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*slipway.Manifest)
+		source string
+		calls  []string
+		reason string
+	}{
+		"value": {func(m *slipway.Manifest) { m.Env["LEVEL"] = slipway.EnvVar{Value: "debug"} }, "one",
+			[]string{"cloud.var batch", "cloud.deploy create", "cloud.live update"}, "an env value goes out with the deployment that must carry it"},
+		"source": {func(*slipway.Manifest) {}, "two", []string{"cloud.deploy create", "cloud.live update"}, "new files touch no resource"},
+		"size": {func(m *slipway.Manifest) {
+			m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "2"}}
+		}, "one", []string{"cloud.db update"}, "one field is one call, and the env vars do not change"},
+		"undeclared var": {func(m *slipway.Manifest) { delete(m.Env, "LEVEL") }, "one",
+			[]string{"cloud.var delete", "cloud.deploy create", "cloud.live update"}, "what was ours and is no longer declared is deleted"},
+		"new db": {func(m *slipway.Manifest) { m.Resources["x"] = m.Resources["db"] }, "one",
+			[]string{"cloud.var batch", "cloud.db create", "cloud.var batch"}, "the intent is in the ledger before the create, the id after it"},
+		"dropped db": {func(m *slipway.Manifest) { delete(m.Resources, "cache"); delete(m.Env, "CACHE_URL") }, "one",
+			[]string{"cloud.var delete", "cloud.deploy create", "cloud.live update"}, "a stateful resource stays until destroy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newCloud())
+			b.mustSucceed(b.ship(request(t, manifest(), "one")))
+			before := len(b.cloud.calls)
+			m := manifest()
+			tc.change(m)
+			b.mustSucceed(b.ship(request(t, m, tc.source)))
+			if d := cmp.Diff(tc.calls, b.cloud.calls[before:]); d != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, d)
+			}
+			before = len(b.cloud.calls)
+			if run := b.ship(request(t, m, tc.source)); !run.NoChanges {
+				t.Errorf("not settled: %v", b.cloud.calls[before:])
+			}
+		})
+	}
+}
+
+// TestKilledAnywhere kills the process at each commit and each request, resumes, and compares with an uninterrupted run.
+func TestKilledAnywhere(t *testing.T) {
+	reference := newBench(t, newCloud())
+	reference.mustSucceed(reference.ship(request(t, manifest(), "one")))
+	want, made := reference.cloud.state(), reference.cloud.made
+
+	for point := 1; ; point++ {
+		c := newCloud()
+		b := newBench(t, c)
+		ctx, kill := context.WithCancel(t.Context())
+		var seen atomic.Int64
+		where := ""
+		strike := func(at string) error {
+			if seen.Add(1) == int64(point) {
+				where = at
+				b.store.dead.Store(true)
+				kill()
+			}
+			if b.store.dead.Load() {
+				return &slipway.Error{Code: slipway.CodeUnavailable, Message: "killed", Retry: slipway.RetryAmbiguous}
+			}
+			return nil
+		}
+		c.point, b.store.point = strike, strike
+		b.shipUntilDead(ctx, request(t, manifest(), "one"))
+		kill()
+		if where == "" {
+			if point < 30 {
+				t.Fatalf("only %d points were found", point)
+			}
+			t.Logf("%d kill points: one of each at every one", point-1)
+			return
+		}
+		c.point = nil
+		b.restart()
+		run := b.ship(request(t, manifest(), "one"))
+		if run.Status != slipway.RunSucceeded {
+			t.Fatalf("point %d (%s): run is %s: %+v", point, where, run.Status, run.Error)
+		}
+		if d := cmp.Diff(want, c.state()); d != "" {
+			t.Errorf("point %d (%s): state (-uninterrupted +resumed):\n%s", point, where, d)
+		}
+		if d := cmp.Diff(made, c.made); d != "" {
+			t.Errorf("point %d (%s): made (-uninterrupted +resumed):\n%s", point, where, d)
+		}
+	}
+}
+
+// shipUntilDead ships as far as it gets.
+func (b *bench) shipUntilDead(ctx context.Context, req slipway.ShipRequest) {
+	run, err := b.Ship(ctx, req)
+	if err != nil {
+		return
+	}
+	if err := b.Start(ctx); err != nil {
+		return
+	}
+	defer b.Stop()
+	for {
+		run, err = b.Wait(ctx, run.ID)
+		if err != nil || run.Status != slipway.RunWaitingApproval {
+			return
+		}
+		if _, err := b.Decide(ctx, slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+			return
+		}
+	}
+}
+
+func TestHomeLostAnywhere(t *testing.T) {
+	reference := newBench(t, newCloud())
+	reference.mustSucceed(reference.ship(request(t, manifest(), "one")))
+	for point := 1; ; point++ {
+		c := newCloud()
+		b := newBench(t, c)
+		ctx, kill := context.WithCancel(t.Context())
+		var seen atomic.Int64
+		where := ""
+		c.point = func(at string) error {
+			if seen.Add(1) == int64(point) {
+				where = at
+				b.store.dead.Store(true)
+				kill()
+			}
+			if b.store.dead.Load() {
+				return &slipway.Error{Code: slipway.CodeUnavailable, Message: "killed", Retry: slipway.RetryAmbiguous}
+			}
+			return nil
+		}
+		b.shipUntilDead(ctx, request(t, manifest(), "one"))
+		kill()
+		if where == "" {
+			return
+		}
+		c.point = nil
+		fresh := newBench(t, c)
+		fresh.mustSucceed(fresh.ship(request(t, manifest(), "one")))
+		if d := cmp.Diff(reference.cloud.state(), c.state()); d != "" {
+			t.Errorf("home lost at point %d (%s): state (-uninterrupted +fresh home):\n%s", point, where, d)
+		}
+	}
+}
+
+func TestLostReplyIsLookedFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lag    int
+		sent   bool
+		reason string
+	}{
+		"acted":     {0, true, "the reply was lost after the create: it is found"},
+		"not acted": {0, false, "the request never arrived: it is sent again"},
+		"late":      {2, true, "the create shows only at the third read: the settle time covers it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud()
+			lost := false
+			c.point = func(at string) error {
+				want := "before cloud.db create"
+				if tc.sent {
+					want = "after cloud.db create"
+				}
+				if at == want && !lost {
+					lost = true
+					c.mu.Lock()
+					c.lag = tc.lag
+					c.mu.Unlock()
+					return &slipway.Error{Code: slipway.CodeUnavailable, Message: "reset", Retry: slipway.RetryAmbiguous}
+				}
+				return nil
+			}
+			m := manifest()
+			delete(m.Resources, "cache")
+			delete(m.Env, "CACHE_URL")
+			b := newBench(t, c)
+			b.mustSucceed(b.ship(request(t, m, "one")))
+			if len(c.dbs) != 1 {
+				t.Errorf("%s: %d databases", tc.reason, len(c.dbs))
+			}
+		})
+	}
+}
+
+func TestAmbiguousStopsBeforeAnyChange(t *testing.T) {
+	c := newCloud()
+	c.dbs["db-a"] = map[string]string{"name": "shop-db", "region": "east", "size": "1"}
+	c.dbs["db-b"] = map[string]string{"name": "shop-db", "region": "east", "size": "1"}
+	b := newBench(t, c)
+	run := b.ship(request(t, manifest(), "one"))
+	if run.Status != slipway.RunFailed || run.Error.Code != slipway.CodeAmbiguous || len(c.calls) != 0 {
+		t.Errorf("status %s, error %+v, calls %v", run.Status, run.Error, c.calls)
+	}
+	if !strings.Contains(run.Error.Message, "db-a") || !strings.Contains(run.Error.Message, "db-b") {
+		t.Errorf("the message does not list both: %s", run.Error.Message)
+	}
+}
+
+func TestNamesakeIsAdoptedOnlyByApproval(t *testing.T) {
+	c := newCloud()
+	c.dbs["db-a"] = map[string]string{"name": "shop-db", "region": "east", "size": "1"}
+	b := newBench(t, c)
+	plan, err := b.Plan(t.Context(), request(t, manifest(), "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := plan.Effect("cloud.db/db#adopt"); e == nil || e.Gate != slipway.GateApply {
+		t.Fatalf("no adopt effect behind a gate in %+v", plan.Effects)
+	}
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	if c.made["cloud.db"] != 1 {
+		t.Errorf("%d databases were made beside the adopted one", c.made["cloud.db"])
+	}
+	run, err := b.Destroy(t.Context(), slipway.DestroyRequest{
+		Manifest: request(t, manifest(), "one").Manifest, Requester: person, Options: slipway.RunOptions{All: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mustSucceed(b.finish(run.ID))
+	if c.project != nil || len(c.dbs) != 1 || c.dbs["db-a"] == nil {
+		t.Errorf("destroy left project %v and databases %v; only the adopted one may stay", c.project, c.dbs)
+	}
+}
+
+func TestChangeBehindOurBackVoidsTheApproval(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	m := manifest()
+	m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "2"}}
+	run, err := b.Ship(t.Context(), request(t, m, "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+		t.Fatalf("%s %v", run.Status, err)
+	}
+	c.mu.Lock()
+	for _, d := range c.dbs {
+		d["size"] = "7"
+	}
+	c.mu.Unlock()
+	calls := len(c.calls)
+	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval || run.Revision != 2 {
+		t.Fatalf("status %s, revision %d, %v: the approval was for another database size", run.Status, run.Revision, err)
+	}
+	if len(c.calls) != calls {
+		t.Errorf("changed outside without an approval: %v", c.calls[calls:])
+	}
+	events, err := b.Events(t.Context(), run.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	voided := false
+	for _, e := range events {
+		voided = voided || e.Type == slipway.EventGateVoided
+	}
+	if !voided {
+		t.Error("no event says what differs")
+	}
+}
+
+func TestPromoteIsCompareAndSwap(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	run, err := b.Ship(t.Context(), request(t, manifest(), "two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	gates := 0
+	for gates < 2 {
+		if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+			t.Fatalf("%s %v", run.Status, err)
+		}
+		if gates++; gates == 2 { // at the promote gate somebody else moves production
+			c.mu.Lock()
+			c.serving = "dpl-foreign"
+			c.mu.Unlock()
+		}
+		if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+		t.Fatalf("%s %v", run.Status, err)
+	}
+	if c.serving != "dpl-foreign" {
+		t.Errorf("production was moved from %s to %s without an approval for it", "dpl-foreign", c.serving)
+	}
+	d, err := b.Get(t.Context(), run.ID)
+	if err != nil || !d.Plan.Drift || d.Plan.Serving != "dpl-foreign" {
+		t.Errorf("the new plan does not tell the drift: %+v %v", d.Plan, err)
+	}
+}
+
+func TestAgentCannotApprove(t *testing.T) {
+	b := newBench(t, newCloud())
+	run, err := b.Ship(t.Context(), request(t, manifest(), "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+		t.Fatalf("%s %v", run.Status, err)
+	}
+	_, err = b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: slipway.Principal{Kind: slipway.PrincipalAgent, Name: "bot"}})
+	if slipway.ErrorCode(err) != slipway.CodeForbidden || len(b.cloud.calls) != 0 {
+		t.Errorf("%v, calls %v", err, b.cloud.calls)
+	}
+}
+
+func TestMissingSecretStopsBeforeTheFirstCall(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.cloud.beforeObs = func(slipway.Kind) error { t.Error("a call was made"); return nil }
+	m := manifest()
+	m.Env["X"] = slipway.EnvVar{Secret: "UNSET"}
+	_, err := b.Ship(t.Context(), request(t, m, "one"))
+	if slipway.ErrorCode(err) != slipway.CodeSecretMissing || !strings.Contains(err.Error(), "UNSET") {
+		t.Errorf("%v", err)
+	}
+}
