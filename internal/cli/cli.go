@@ -151,7 +151,7 @@ func suggestion(root *cobra.Command, word string) string {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.planCommand(), a.shipCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(), a.approveCommand(), a.rejectCommand(),
-		a.resumeCommand(), a.cancelCommand(), a.destroyCommand(), a.doctorCommand(), a.envCommand(), a.emulateCommand(),
+		a.resumeCommand(), a.cancelCommand(), a.destroyCommand(), a.doctorCommand(), a.envCommand(), a.emulateCommand(), a.demoCommand(),
 		a.schemaCommand(), a.versionCommand(),
 	}
 }
