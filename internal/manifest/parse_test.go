@@ -28,7 +28,7 @@ var types = []slipway.ResourceType{
 			{Name: "eviction", Type: slipway.FieldBool, Default: false},
 			{Name: "read_regions", Type: slipway.FieldStrings, Enum: []string{"us-east-1", "eu-west-1"}},
 		},
-		Outputs: []slipway.OutputInfo{{Name: "rest_url"}, {Name: "rest_token", Secret: true}},
+		Outputs: []slipway.OutputInfo{{Name: "rest_url"}, {Name: "rest_token", Secret: true}, {Name: "url", Secret: true}},
 	},
 	{
 		Name: "upstash.vector", Environment: true,
