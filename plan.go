@@ -222,6 +222,11 @@ func (p *planner) add(s Spec) error {
 	if len(obs.Namesakes) > 1 {
 		return ambiguous(s, obs.Namesakes)
 	}
+	if kind.Initial != nil && !obs.Exists {
+		obs = Observation{Exists: true, Fields: kind.Initial}
+		p.Observed = maps.Clone(p.Observed)
+		p.Observed[s.Address] = obs
+	}
 	p.fillFromOthers(&s)
 	changes := p.changes(s, obs)
 	switch {

@@ -95,6 +95,8 @@ type KindInfo struct {
 	Batch bool
 	// Probing: health probes need it (a protection bypass).
 	Probing bool
+	// Initial: it exists, with these fields, as soon as its first Need does; it is never created by itself.
+	Initial map[string]any
 	// Ledgered: its id is kept in the ledger.
 	Ledgered bool
 	// Contained resources go when their first Need goes.

@@ -45,7 +45,7 @@ func (c *cloud) Info() slipway.ProviderInfo {
 			{Kind: "cloud.db", Ledgered: true, Stateful: true, Immutable: []string{"region"}},
 			{Kind: "cloud.var", Batch: true, Contained: true},
 			{Kind: "cloud.deploy", Versioned: true, CreateOp: slipway.OpDeploy, Contained: true},
-			{Kind: "cloud.live", UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote},
+			{Kind: "cloud.live", UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Initial: map[string]any{"deployment": ""}},
 		},
 	}
 }

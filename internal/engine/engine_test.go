@@ -166,6 +166,19 @@ func TestShipOnceThenNothingToDo(t *testing.T) {
 	if run.URL != "http://live" {
 		t.Errorf("url %q", run.URL)
 	}
+	events, err := b.Events(t.Context(), run.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, e := range events {
+		if e.Type == slipway.EventGateRequested {
+			asked++
+		}
+	}
+	if asked != 2 || run.Revision != 1 {
+		t.Errorf("%d approvals were asked for in %d revisions; a first ship needs apply and promote, once each", asked, run.Revision)
+	}
 	want := map[string]int{"cloud.project": 1, "cloud.db": 2, "cloud.var": 4, "cloud.deploy": 1}
 	if d := cmp.Diff(want, b.cloud.made); d != "" {
 		t.Errorf("made (-want +got):\n%s", d)

@@ -328,6 +328,9 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	if b := w.ownOutcome(u.effect); b != nil {
 		expected = b
 	}
+	if w.planted(u) {
+		expected = w.basis(u)
+	}
 	if now := w.basis(u); !slipway.EqualBasis(expected, now) {
 		return false, w.tellVoid(ctx, u, expected, now)
 	}
@@ -354,6 +357,21 @@ func (w *worker) ownOutcome(e slipway.Effect) map[string]any {
 		}
 	}
 	return last
+}
+
+// planted reports whether u is the ledger that this run's own create of the project carried.
+func (w *worker) planted(u *unit) bool {
+	text, _ := u.obs.Fields["value"].(string)
+	l, err := slipway.DecodeLedger(text)
+	if !isLedger(u.spec) || err != nil || l.App != w.run.App {
+		return false
+	}
+	for _, need := range u.spec.Needs {
+		if s := w.step(string(need) + "#" + string(slipway.OpCreate)); s.State == slipway.StepDone {
+			return true
+		}
+	}
+	return false
 }
 
 // found reports whether what a lost request was to do is done.

@@ -42,11 +42,11 @@ func (e *Engine) look(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	for _, s := range w.specs {
 		o.done[s.Address] = make(chan struct{})
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, one := errgroup.WithContext(ctx)
 	for _, s := range w.specs {
 		g.Go(func() error {
 			defer close(o.done[s.Address])
-			return o.one(ctx, s)
+			return o.one(one, s)
 		})
 	}
 	if err := g.Wait(); err != nil {
