@@ -31,7 +31,8 @@ func (c *Client) read(ctx context.Context, r Request, resp *http.Response, wantJ
 	if err != nil {
 		return nil, c.broken(ctx, r, err)
 	}
-	if len(body) > MaxBody || wantJSON && !json.Valid(body) {
+	page := strings.Contains(contentType(resp.Header), "html") // no API's word, even where nothing is read from it
+	if len(body) > MaxBody || page || wantJSON && !json.Valid(body) {
 		return nil, c.malformed(r, resp, body)
 	}
 	return body, nil

@@ -226,6 +226,22 @@ func TestChecker(t *testing.T) {
 	}
 }
 
+func TestPageInsteadOfNothing(t *testing.T) {
+	for reason, tc := range map[string]struct {
+		reply reply
+		code  slipway.Code
+	}{
+		"nothing is a fair answer where nothing is read": {reply{status: 201}, ""},
+		"a page is not": {reply{status: 200, body: "<html>", header: "Content-Type: text/html; charset=utf-8"}, slipway.CodeMalformed},
+	} {
+		base, _ := script(t, tc.reply)
+		err := New(Config{}, API{Name: "x", Base: base}).Do(t.Context(), Request{Method: "POST", Path: "/a"}, nil)
+		if slipway.ErrorCode(err) != tc.code || err != nil && slipway.RetryClass(err) != slipway.RetryAmbiguous {
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
+}
+
 func TestBackoffGrows(t *testing.T) {
 	for n := 1; n < attempts; n++ {
 		full := firstWait << (n - 1)
