@@ -17,30 +17,30 @@ var (
 
 // Observe's receipt has the project's id: the secret is the only name that a bypass has.
 func (h bypasses) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
-	secret, p, err := h.secret(ctx, "vercel.bypass observe", want)
-	if err != nil || secret == "" {
-		return slipway.Observation{}, err
+	const op = "vercel.bypass observe"
+	in, ok := parent(want)
+	if !ok {
+		return slipway.Observation{}, nil
+	}
+	p, err := h.getProject(ctx, op, in.ID)
+	if err != nil {
+		return h.nothing(ctx, op, in, err)
+	}
+	if p.bypass() == "" {
+		return slipway.Observation{}, nil
 	}
 	return slipway.Observation{Exists: true, Receipt: slipway.Receipt{Address: want.Address, Account: p.AccountID, ID: p.ID, Name: p.Name}}, nil
 }
 
-// secret returns the oldest automation bypass, "" when there is none.
-func (h bypasses) secret(ctx context.Context, op string, want slipway.Spec) (string, *project, error) {
-	in, ok := parent(want)
-	if !ok {
-		return "", nil, nil
-	}
-	p, err := h.getProject(ctx, op, in.ID)
-	if err != nil {
-		return "", nil, gone(err)
-	}
+// bypass returns the oldest automation bypass, "" when there is none.
+func (p *project) bypass() string {
 	oldest := ""
 	for secret, b := range p.ProtectionBypass {
 		if b.Scope == "automation-bypass" && (oldest == "" || b.CreatedAt < p.ProtectionBypass[oldest].CreatedAt) {
 			oldest = secret
 		}
 	}
-	return oldest, p, nil
+	return oldest
 }
 
 func (h bypasses) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
@@ -55,19 +55,24 @@ func (h bypasses) Create(ctx context.Context, want slipway.Spec) (slipway.Receip
 	return slipway.Receipt{Address: want.Address, Account: in.Account, ID: in.ID, Name: in.Name}, nil
 }
 
-// Outputs returns secret, for the header x-vercel-protection-bypass.
+// Outputs returns the header that lets a health probe in, by its name.
 func (h bypasses) Outputs(ctx context.Context, want slipway.Spec, _ slipway.Observation) (map[string]slipway.Secret, error) {
 	const op = "vercel.bypass outputs"
-	secret, _, err := h.secret(ctx, op, want)
+	in, ok := parent(want)
+	if !ok {
+		return nil, orphan(op)
+	}
+	p, err := h.getProject(ctx, op, in.ID)
 	if err != nil {
 		return nil, err
 	}
+	secret := p.bypass()
 	if secret == "" {
 		e := slipway.Errorf(slipway.CodeNotFound, "the project has no protection bypass for automation")
 		e.Op = op
 		return nil, e
 	}
-	return map[string]slipway.Secret{"secret": slipway.NewSecret(secret)}, nil
+	return map[string]slipway.Secret{"x-vercel-protection-bypass": slipway.NewSecret(secret)}, nil
 }
 
 func (bypasses) Update(context.Context, slipway.Spec, slipway.Observation) (slipway.Receipt, error) {

@@ -309,7 +309,16 @@ func gone(err error) error {
 
 // makeBypass: https://vercel.com/docs/rest-api/reference/endpoints/projects/update-protection-bypass-for-automation
 func (c *client) makeBypass(ctx context.Context, op, projectID string) error {
-	return c.call(ctx, op, http.MethodPatch, rest.Path("/v1/projects/%s/protection-bypass", projectID), nil, struct{}{}, nil)
+	return c.call(ctx, op, http.MethodPatch, rest.Path("/v1/projects/%s/protection-bypass", projectID), nil, struct{}{}, &bypassReply{})
+}
+
+type bypassReply struct{ ProtectionBypass map[string]struct{} }
+
+func (r *bypassReply) Missing() string {
+	if len(r.ProtectionBypass) == 0 {
+		return "protectionBypass"
+	}
+	return ""
 }
 
 // envVar is one variable. Target is one word or several in a reply.

@@ -50,11 +50,13 @@ func (h deployments) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	}
 	if want.Known != nil && want.Known.ID != "" {
 		d, err := h.getDeployment(ctx, op, want.Known.ID)
-		switch {
-		case err != nil && slipway.ErrorCode(err) != slipway.CodeNotFound:
-			return slipway.Observation{}, err
-		case err == nil && (!declared || d.matches(want)):
+		if err == nil && (!declared || d.matches(want)) {
 			return h.observation(d, want, in), nil
+		}
+		if err != nil {
+			if _, err := h.nothing(ctx, op, in, err); err != nil {
+				return slipway.Observation{}, err
+			}
 		}
 	}
 	if !declared {
@@ -73,7 +75,7 @@ func (h deployments) search(ctx context.Context, op string, want slipway.Spec, i
 		return found == nil
 	})
 	if err != nil || found == nil {
-		return slipway.Observation{}, gone(err)
+		return h.nothing(ctx, op, in, err)
 	}
 	return h.observation(found, want, in), nil
 }

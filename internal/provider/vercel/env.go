@@ -2,7 +2,7 @@ package vercel
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,44 +47,42 @@ func (h envs) Observe(ctx context.Context, want slipway.Spec) (slipway.Observati
 	}
 	all, err := h.listEnv(ctx, op, in.ID)
 	if err != nil {
-		return slipway.Observation{}, gone(err)
+		return h.nothing(ctx, op, in, err)
 	}
 	for _, v := range all {
 		if v.Key != want.Address.Key() || v.GitBranch != "" || !slices.Contains(v.Target, target(want.Address)) {
 			continue
 		}
-		if err := h.usable(want, v); err != nil {
-			return slipway.Observation{}, fmt.Errorf("%s: %w", op, err)
+		if err := usable(op, want, v); err != nil {
+			return slipway.Observation{}, err
 		}
 		return v.observation(want, in), nil
 	}
 	return slipway.Observation{}, nil
 }
 
-// usable says whether a write can make v what is wanted.
-func (h envs) usable(want slipway.Spec, v envVar) error {
-	if v.Key == slipway.LedgerKey {
-		return usableLedger(want, v)
-	}
-	if len(v.Target) > 1 {
-		return slipway.Errorf(slipway.CodeConflict, "the variable %s serves several targets at once: %s", v.Key, strings.Join(v.Target, ", ")).
+// usable says whether a write can make v what is wanted. A variable of the ledger's name has to hold this app's ledger.
+func usable(op string, want slipway.Spec, v envVar) error {
+	var e *slipway.Error
+	switch {
+	case len(v.Target) > 1:
+		e = slipway.Errorf(slipway.CodeConflict, "the variable %s serves several targets at once: %s", v.Key, strings.Join(v.Target, ", ")).
 			WithHint("split it by target in the Vercel project, or delete it there, so that %s can have its own", target(want.Address))
-	}
-	if v.Type == "sensitive" && want.Params["type"] == "plain" {
-		return slipway.Errorf(slipway.CodeRefused, "the variable %s (%s) is sensitive, and Vercel does not turn it into a plain one", v.Key, v.Target[0]).
+	case v.Type == "sensitive" && want.Params["type"] == "plain":
+		e = slipway.Errorf(slipway.CodeRefused, "the variable %s (%s) is sensitive, and Vercel does not turn it into a plain one", v.Key, v.Target[0]).
 			WithHint("delete it in the Vercel project and run this again, or write it with secret: in the manifest")
+	case v.Key == slipway.LedgerKey:
+		ledger, err := slipway.DecodeLedger(v.Value)
+		if !errors.As(err, &e) && ledger.App != want.App {
+			e = slipway.Errorf(slipway.CodeConflict, "the Vercel project belongs to the Slipway app %q", ledger.App).
+				WithHint("give this app another name: in the manifest")
+		}
 	}
-	return nil
-}
-
-// usableLedger refuses a variable of the ledger's name that holds something else, or another app's ledger.
-func usableLedger(want slipway.Spec, v envVar) error {
-	ledger, err := slipway.DecodeLedger(v.Value)
-	if err == nil && ledger.App != want.App {
-		return slipway.Errorf(slipway.CodeConflict, "the Vercel project belongs to the Slipway app %q", ledger.App).
-			WithHint("give this app another name: in the manifest")
+	if e == nil {
+		return nil
 	}
-	return err
+	e.Op = op
+	return e
 }
 
 func (v envVar) observation(want slipway.Spec, in slipway.Receipt) slipway.Observation {
@@ -97,7 +95,7 @@ func (v envVar) observation(want slipway.Spec, in slipway.Receipt) slipway.Obser
 	}
 	obs.Fields["written"] = want.Known == nil || want.Known.ID == obs.Receipt.ID && want.Known.Version == obs.Receipt.Version
 	if want.Address.Key() == slipway.LedgerKey {
-		obs.Owned = true // usableLedger has looked
+		obs.Owned = true // usable has looked
 	}
 	return obs
 }
@@ -214,9 +212,11 @@ func (h envs) List(ctx context.Context, want slipway.Spec) ([]slipway.Observatio
 	if !ok {
 		return nil, nil
 	}
-	all, err := h.listEnv(ctx, "vercel.env list", in.ID)
+	const op = "vercel.env list"
+	all, err := h.listEnv(ctx, op, in.ID)
 	if err != nil {
-		return nil, gone(err)
+		_, err = h.nothing(ctx, op, in, err)
+		return nil, err
 	}
 	var out []slipway.Observation
 	environment := want.Address.Environment()

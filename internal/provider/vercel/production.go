@@ -27,14 +27,14 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	id := text(want.Params["deployment"])
 	var p *project
 	var domains, aliases []string
-	group, at := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { p, err = h.getProject(at, op, in.ID); return err })
+	var group errgroup.Group
+	group.Go(func() (err error) { p, err = h.getProject(ctx, op, in.ID); return err })
 	if id != "" {
-		group.Go(func() (err error) { domains, err = h.productionDomains(at, op, in.ID); return err })
-		group.Go(func() (err error) { aliases, err = h.deploymentAliases(at, op, id); return gone(err) })
+		group.Go(func() (err error) { domains, err = h.productionDomains(ctx, op, in.ID); return err })
+		group.Go(func() (err error) { aliases, err = h.deploymentAliases(ctx, op, id); return gone(err) })
 	}
 	if err := group.Wait(); err != nil {
-		return slipway.Observation{}, gone(err)
+		return h.nothing(ctx, op, in, err)
 	}
 	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
 	if id == "" {

@@ -21,7 +21,7 @@ func (h projects) Observe(ctx context.Context, want slipway.Spec) (slipway.Obser
 	p, err := h.getProject(ctx, op, id)
 	switch {
 	case slipway.ErrorCode(err) == slipway.CodeNotFound && id != want.Name:
-		return h.vanished(ctx, op, *want.Known)
+		return slipway.Observation{Vanished: true}, h.sameAccount(ctx, op, *want.Known)
 	case slipway.ErrorCode(err) == slipway.CodeNotFound:
 		return slipway.Observation{}, nil
 	case err != nil:
@@ -32,16 +32,22 @@ func (h projects) Observe(ctx context.Context, want slipway.Spec) (slipway.Obser
 	return slipway.Observation{Exists: true, Receipt: p.receipt(want), Fields: p.Settings}, nil
 }
 
-// vanished tells a deleted project from another account, for which Vercel answers 404 as well.
-func (c *client) vanished(ctx context.Context, op string, known slipway.Receipt) (slipway.Observation, error) {
+// sameAccount returns CodeAccountChanged when what was recorded belongs to another account than this credential works in: Vercel answers
+// 404 for that as well.
+func (c *client) sameAccount(ctx context.Context, op string, recorded slipway.Receipt) error {
 	accounts, err := c.accounts(ctx, op)
-	if err != nil {
-		return slipway.Observation{}, err
+	if err == nil && recorded.Account != "" && !slices.Contains(accounts, recorded.Account) {
+		return otherAccount(op, recorded.Account)
 	}
-	if known.Account != "" && !slices.Contains(accounts, known.Account) {
-		return slipway.Observation{}, otherAccount(op, known.Account)
+	return err
+}
+
+// nothing is the observation of what is inside a project when Vercel answered 404 for it.
+func (c *client) nothing(ctx context.Context, op string, in slipway.Receipt, err error) (slipway.Observation, error) {
+	if slipway.ErrorCode(err) == slipway.CodeNotFound {
+		err = c.sameAccount(ctx, op, in)
 	}
-	return slipway.Observation{Vanished: true}, nil
+	return slipway.Observation{}, err
 }
 
 func otherAccount(op, recorded string) error {

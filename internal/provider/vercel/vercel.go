@@ -62,7 +62,7 @@ func (provider) Info() slipway.ProviderInfo {
 				slipway.OpDeploy: "builds the source at Vercel; production keeps serving what it serves",
 				slipway.OpDelete: "deletes the deployment; its URL stops answering",
 			}},
-			{Kind: kindProduction, Docs: docs("projects/points-all-production-domains-for-a-project-to-the-given-deploy"), Contained: true, UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Consequence: map[slipway.Op]string{
+			{Kind: kindProduction, Docs: docs("projects/points-all-production-domains-for-a-project-to-the-given-deploy"), Contained: true, UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Initial: map[string]any{"deployment": ""}, Consequence: map[slipway.Op]string{
 				slipway.OpPromote: "moves every production domain to the verified deployment",
 			}},
 		},
