@@ -110,6 +110,28 @@ var life = map[string]check{
 			}
 		},
 	},
+	"from the ledger": {
+		reason: "with nothing but id and account, which is what the ledger holds, a thing is observed and deleted",
+		run: func(w *World) {
+			if !w.kind.Ledgered {
+				w.T.Skip("its id is not kept in the ledger")
+			}
+			made := w.Make().Receipt
+			want := slipway.Spec{Address: made.Address, App: w.subject.Manifest.App}
+			want.Known = &slipway.Receipt{Address: made.Address, ID: made.ID, Account: made.Account, Origin: slipway.OriginCreated}
+			obs := w.Look(want)
+			if !obs.Exists || obs.Receipt.ID != made.ID || obs.Receipt.Account != made.Account {
+				w.T.Errorf("observed %+v, want %+v", obs, made)
+			}
+			if err := w.handler(want).Delete(w.T.Context(), *want.Known); err != nil {
+				w.T.Errorf("delete: %v", err)
+			}
+			w.Pass(waitLong)
+			if obs := w.Look(want); obs.Exists || !obs.Vanished {
+				w.T.Errorf("observed after its delete: %+v", obs)
+			}
+		},
+	},
 	"another account": {
 		reason: "a credential of another account is refused where a receipt names the first, and sees nothing without one",
 		run: func(w *World) {
