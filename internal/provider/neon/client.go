@@ -58,7 +58,8 @@ func (c client) projectPage(ctx context.Context, search, cursor string, limit in
 		}
 	}
 	var page projectPage
-	return page, c.do(ctx, http.MethodGet, "/projects", q, nil, &page)
+	err := c.do(ctx, http.MethodGet, "/projects", q, nil, &page)
+	return page, err
 }
 
 // projectsNamed returns the living projects with exactly that name. search matches parts of names; a cursor comes with the last page
@@ -276,10 +277,9 @@ func (c client) createDatabase(ctx context.Context, project, branch, name, owner
 	return c.database(ctx, http.MethodPost, rest.Path("/projects/%s/branches/%s/databases", project, branch), body)
 }
 
-// giveDatabase changes the owner: https://api-docs.neon.tech/reference/updateprojectbranchdatabase
-func (c client) giveDatabase(ctx context.Context, project, branch, name, owner string) (databaseReply, error) {
-	body := map[string]any{"database": map[string]string{"owner_name": owner}}
-	return c.database(ctx, http.MethodPatch, rest.Path("/projects/%s/branches/%s/databases/%s", project, branch, name), body)
+// updateDatabase sends name, owner_name or both: https://api-docs.neon.tech/reference/updateprojectbranchdatabase
+func (c client) updateDatabase(ctx context.Context, project, branch, name string, fields map[string]string) (databaseReply, error) {
+	return c.database(ctx, http.MethodPatch, rest.Path("/projects/%s/branches/%s/databases/%s", project, branch, name), map[string]any{"database": fields})
 }
 
 func (c client) database(ctx context.Context, method, path string, body any) (databaseReply, error) {

@@ -1,6 +1,7 @@
 package neon
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/slipway-dev/slipway"
@@ -16,41 +17,49 @@ var (
 
 func (h database) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("neon.database observe")
-	parent, ok := want.Parents[kindBranch]
+	at, ok := siteOf(want)
 	if !ok {
 		return slipway.Observation{}, nil
 	}
-	p, branch := cut(parent.ID)
-	found, err := c.getDatabase(ctx, p, branch, want.Name)
+	found, err := c.getDatabase(ctx, at.project, at.branch, cmp.Or(at.known, want.Name))
 	if err != nil {
 		return c.vanished(ctx, want, err)
 	}
 	obs := slipway.Observation{
-		Exists: true, Fields: map[string]any{"name": found.Name, "owner": found.OwnerName}, Receipt: inBranch(want, found.Name, found.CreatedAt),
+		Exists: true, Fields: map[string]any{"name": found.Name, "owner": found.OwnerName}, Receipt: h.receipt(want, at, found),
 	}
-	if err := c.settle(ctx, want, branch, &obs); err != nil {
-		return slipway.Observation{}, err
-	}
-	return obs, nil
+	err = c.settle(ctx, want, at, &obs)
+	return obs, err
+}
+
+func (database) receipt(want slipway.Spec, at site, d databaseReply) slipway.Receipt {
+	return at.receipt(want, d.Name, d.CreatedAt, at.branch, d.Name)
 }
 
 func (h database) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
-	p, branch := cut(want.Parents[kindBranch].ID)
-	made, err := h.client.as("neon.database create").createDatabase(ctx, p, branch, want.Name, str(want.Params["owner"]))
+	at, _ := siteOf(want)
+	made, err := h.client.as("neon.database create").createDatabase(ctx, at.project, at.branch, want.Name, str(want.Params["owner"]))
 	if err != nil {
 		return slipway.Receipt{}, err
 	}
-	return inBranch(want, made.Name, made.CreatedAt), nil
+	return h.receipt(want, at, made), nil
 }
 
-// Update gives the database its owner back.
+// Update renames the database, and gives it its owner back.
 func (h database) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (slipway.Receipt, error) {
+	differs := map[string]string{}
+	for param, sent := range map[string]string{"name": "name", "owner": "owner_name"} {
+		if v := str(want.Params[param]); v != str(have.Fields[param]) {
+			differs[sent] = v
+		}
+	}
 	p, branch, name := cutInBranch(have.Receipt.ID)
-	made, err := h.client.as("neon.database update").giveDatabase(ctx, p, branch, name, str(want.Params["owner"]))
+	made, err := h.client.as("neon.database update").updateDatabase(ctx, p, branch, name, differs)
 	if err != nil {
 		return slipway.Receipt{}, err
 	}
-	return inBranch(want, made.Name, made.CreatedAt), nil
+	at, _ := siteOf(want)
+	return h.receipt(want, at, made), nil
 }
 
 func (h database) Delete(ctx context.Context, ref slipway.Receipt) error {

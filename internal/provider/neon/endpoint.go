@@ -15,53 +15,48 @@ var _ slipway.Handler = endpoint{}
 
 func (h endpoint) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("neon.endpoint observe")
-	parent, ok := want.Parents[kindBranch]
+	at, ok := siteOf(want)
 	if !ok {
 		return slipway.Observation{}, nil
 	}
-	if want.Known != nil {
-		p, id := cut(want.Known.ID)
-		found, err := c.getEndpoint(ctx, p, id)
+	if at.known != "" {
+		found, err := c.getEndpoint(ctx, at.project, at.known)
 		if err != nil {
 			return c.vanished(ctx, want, err)
 		}
-		return h.observed(ctx, c, want, found)
+		return h.observed(ctx, c, want, at, found)
 	}
-	p, branch := cut(parent.ID)
-	all, err := c.endpoints(ctx, p, branch)
+	all, err := c.endpoints(ctx, at.project, at.branch)
 	if err != nil {
 		return slipway.Observation{}, err
 	}
 	for _, e := range all {
 		if e.Type == readWrite {
-			return h.observed(ctx, c, want, e)
+			return h.observed(ctx, c, want, at, e)
 		}
 	}
 	return slipway.Observation{}, nil
 }
 
-func (h endpoint) observed(ctx context.Context, c client, want slipway.Spec, e endpointReply) (slipway.Observation, error) {
-	obs := slipway.Observation{Exists: true, Fields: map[string]any{"disabled": e.Disabled}, Receipt: endpointReceipt(want, e)}
-	_, branch := cut(want.Parents[kindBranch].ID)
-	if err := c.settle(ctx, want, branch, &obs); err != nil {
-		return slipway.Observation{}, err
-	}
-	return obs, nil
+func (h endpoint) observed(ctx context.Context, c client, want slipway.Spec, at site, e endpointReply) (slipway.Observation, error) {
+	obs := slipway.Observation{Exists: true, Fields: map[string]any{"disabled": e.Disabled}, Receipt: h.receipt(want, at, e)}
+	err := c.settle(ctx, want, at, &obs)
+	return obs, err
 }
 
-func endpointReceipt(want slipway.Spec, e endpointReply) slipway.Receipt {
-	r := inProject(want, e.ID, e.CreatedAt, e.ID)
+func (endpoint) receipt(want slipway.Spec, at site, e endpointReply) slipway.Receipt {
+	r := at.receipt(want, e.ID, e.CreatedAt, e.ID)
 	r.Details = map[string]string{"host": e.Host}
 	return r
 }
 
 func (h endpoint) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
-	p, branch := cut(want.Parents[kindBranch].ID)
-	made, err := h.client.as("neon.endpoint create").createEndpoint(ctx, p, branch)
+	at, _ := siteOf(want)
+	made, err := h.client.as("neon.endpoint create").createEndpoint(ctx, at.project, at.branch)
 	if err != nil {
 		return slipway.Receipt{}, err
 	}
-	return endpointReceipt(want, made), nil
+	return h.receipt(want, at, made), nil
 }
 
 // Update enables a compute that was disabled.
@@ -71,7 +66,8 @@ func (h endpoint) Update(ctx context.Context, want slipway.Spec, have slipway.Ob
 	if err != nil {
 		return slipway.Receipt{}, err
 	}
-	return endpointReceipt(want, made), nil
+	at, _ := siteOf(want)
+	return h.receipt(want, at, made), nil
 }
 
 func (h endpoint) Delete(ctx context.Context, ref slipway.Receipt) error {

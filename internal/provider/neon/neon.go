@@ -101,18 +101,19 @@ func (provider) Info() slipway.ProviderInfo {
 				},
 			},
 			{
-				Kind: kindRole, Docs: "https://api-docs.neon.tech/reference/createprojectbranchrole", Ledgered: true, Contained: true,
+				Kind: kindRole, Docs: "https://api-docs.neon.tech/reference/createprojectbranchrole", Immutable: []string{"name"}, Ledgered: true, Contained: true,
 				Consequence: map[slipway.Op]string{
-					slipway.OpCreate: "a role of this environment alone is added to its branch",
-					slipway.OpAdopt:  "an existing role of the branch is used from now on",
-					slipway.OpDelete: "the role is deleted from the branch",
+					slipway.OpCreate:  "a role of this environment alone is added to its branch",
+					slipway.OpAdopt:   "an existing role of the branch is used from now on",
+					slipway.OpReplace: "a role of another name is added to the branch, and the old one stays",
+					slipway.OpDelete:  "the role is deleted from the branch",
 				},
 			},
 			{
 				Kind: kindDatabase, Docs: "https://api-docs.neon.tech/reference/createprojectbranchdatabase", Stateful: true, Ledgered: true, Contained: true,
 				Consequence: map[slipway.Op]string{
 					slipway.OpCreate:  "an empty database of this environment alone is added to its branch",
-					slipway.OpUpdate:  "the database gets its own role as owner",
+					slipway.OpUpdate:  "the database is renamed, or gets its own role as owner",
 					slipway.OpAdopt:   "an existing database of the branch is used from now on; Slipway will never delete it",
 					slipway.OpReplace: "a new and empty database takes the place of the old one",
 					slipway.OpDelete:  "the database is deleted with all data in it",

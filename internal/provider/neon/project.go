@@ -28,6 +28,7 @@ func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observ
 	var found projectReply
 	var now progress
 	var there bool
+	role, database := str(want.Params["role"]), str(want.Params["database"])
 	done := settled(want.Known, id)
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -36,7 +37,7 @@ func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observ
 	})
 	group.Go(func() (err error) {
 		if done {
-			there, err = c.connects(both, id, "", str(want.Params["database"]), str(want.Params["role"]))
+			there, err = c.connects(both, id, database, role)
 			return err
 		}
 		now, err = c.progress(both, id, "")
@@ -53,17 +54,18 @@ func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observ
 	}
 	obs = slipway.Observation{Exists: true, Receipt: projectReceipt(want, found), Fields: map[string]any{
 		// What is still being made counts as made.
-		"name": found.Name, "region": found.RegionID, "version": found.PgVersion, "role": want.Params["role"], "database": want.Params["database"],
+		"name": found.Name, "region": found.RegionID, "version": found.PgVersion, "role": role, "database": database,
 	}}
 	if done {
 		obs.Receipt.Version = want.Known.Version
 	} else if now.apply(&obs); obs.Pending || obs.Failed != nil {
 		return obs, nil
-	} else if there, err = c.connects(ctx, id, "", str(want.Params["database"]), str(want.Params["role"])); err != nil {
+	} else if there, err = c.connects(ctx, id, database, role); err != nil {
 		return slipway.Observation{}, err
 	}
 	if !there {
-		return obs, c.whatIsMissing(ctx, id, &obs)
+		err = c.whatIsMissing(ctx, id, &obs)
+		return obs, err
 	}
 	return obs, nil
 }
@@ -87,9 +89,12 @@ func (c client) findProject(ctx context.Context, want slipway.Spec) (string, sli
 	return "", obs, nil
 }
 
-// connects reports whether Neon gives a connection string.
-func (c client) connects(ctx context.Context, project, branch, database, role string) (bool, error) {
-	_, err := c.connectionURI(ctx, project, branch, database, role)
+// connects reports whether Neon gives a connection string. Where none is asked for, as before a delete, nothing is missing.
+func (c client) connects(ctx context.Context, project, database, role string) (bool, error) {
+	if role == "" || database == "" {
+		return true, nil
+	}
+	_, err := c.connectionURI(ctx, project, "", database, role)
 	if slipway.ErrorCode(err) == slipway.CodeNotFound {
 		return false, nil // the project's own 404 is the other call's
 	}

@@ -1,6 +1,7 @@
 package neon
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/slipway-dev/slipway"
@@ -13,32 +14,33 @@ var _ slipway.Handler = role{}
 
 func (h role) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("neon.role observe")
-	parent, ok := want.Parents[kindBranch]
+	at, ok := siteOf(want)
 	if !ok {
 		return slipway.Observation{}, nil
 	}
-	p, branch := cut(parent.ID)
-	found, err := c.getRole(ctx, p, branch, want.Name)
+	found, err := c.getRole(ctx, at.project, at.branch, cmp.Or(at.known, want.Name))
 	if err != nil {
 		return c.vanished(ctx, want, err)
 	}
-	obs := slipway.Observation{Exists: true, Fields: map[string]any{"name": found.Name}, Receipt: inBranch(want, found.Name, found.CreatedAt)}
-	if err := c.settle(ctx, want, branch, &obs); err != nil {
-		return slipway.Observation{}, err
-	}
-	return obs, nil
+	obs := slipway.Observation{Exists: true, Fields: map[string]any{"name": found.Name}, Receipt: h.receipt(want, at, found)}
+	err = c.settle(ctx, want, at, &obs)
+	return obs, err
+}
+
+func (role) receipt(want slipway.Spec, at site, r roleReply) slipway.Receipt {
+	return at.receipt(want, r.Name, r.CreatedAt, at.branch, r.Name)
 }
 
 func (h role) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
-	p, branch := cut(want.Parents[kindBranch].ID)
-	made, err := h.client.as("neon.role create").createRole(ctx, p, branch, want.Name)
+	at, _ := siteOf(want)
+	made, err := h.client.as("neon.role create").createRole(ctx, at.project, at.branch, want.Name)
 	if err != nil {
 		return slipway.Receipt{}, err
 	}
-	return inBranch(want, made.Name, made.CreatedAt), nil
+	return h.receipt(want, at, made), nil
 }
 
-// Update is never called: a role's only field is the name by which it is found.
+// Update is never called: a role's only field is its name, which cannot be changed.
 func (h role) Update(context.Context, slipway.Spec, slipway.Observation) (slipway.Receipt, error) {
 	return slipway.Receipt{}, h.client.as("neon.role update").internal("a role has nothing to update")
 }
