@@ -101,13 +101,15 @@ func field(value, name string) string {
 // databases lists all, in one page: https://upstash.com/docs/devops/developer-api/redis/list_databases
 func (c client) databases(ctx context.Context) ([]databaseReply, error) {
 	var out []databaseReply
-	return out, c.do(ctx, http.MethodGet, "/redis/databases", nil, &out)
+	err := c.do(ctx, http.MethodGet, "/redis/databases", nil, &out)
+	return out, err
 }
 
 // getDatabase: https://upstash.com/docs/devops/developer-api/redis/get_database
 func (c client) getDatabase(ctx context.Context, id string) (databaseReply, error) {
 	var out databaseReply
-	return out, c.do(ctx, http.MethodGet, rest.Path("/redis/database/%s", id), nil, &out)
+	err := c.do(ctx, http.MethodGet, rest.Path("/redis/database/%s", id), nil, &out)
+	return out, err
 }
 
 type databaseCreate struct {
@@ -123,7 +125,8 @@ type databaseCreate struct {
 // createDatabase: https://upstash.com/docs/devops/developer-api/redis/create_database_global
 func (c client) createDatabase(ctx context.Context, in databaseCreate) (databaseReply, error) {
 	var out databaseReply
-	return out, c.do(ctx, http.MethodPost, "/redis/database", in, &out)
+	err := c.do(ctx, http.MethodPost, "/redis/database", in, &out)
+	return out, err
 }
 
 // changeDatabase sends one of the changes below https://upstash.com/docs/devops/developer-api/redis; verb is its path after /redis.
@@ -139,13 +142,15 @@ func (c client) deleteDatabase(ctx context.Context, id string) error {
 // indexes lists all, in one page: https://upstash.com/docs/devops/developer-api/vector/list_indices
 func (c client) indexes(ctx context.Context) ([]indexReply, error) {
 	var out []indexReply
-	return out, c.do(ctx, http.MethodGet, "/vector/index", nil, &out)
+	err := c.do(ctx, http.MethodGet, "/vector/index", nil, &out)
+	return out, err
 }
 
 // getIndex: https://upstash.com/docs/devops/developer-api/vector/get_index
 func (c client) getIndex(ctx context.Context, id string) (indexReply, error) {
 	var out indexReply
-	return out, c.do(ctx, http.MethodGet, rest.Path("/vector/index/%s", id), nil, &out)
+	err := c.do(ctx, http.MethodGet, rest.Path("/vector/index/%s", id), nil, &out)
+	return out, err
 }
 
 type indexCreate struct {
@@ -158,7 +163,8 @@ type indexCreate struct {
 // createIndex: https://upstash.com/docs/devops/developer-api/vector/create_index
 func (c client) createIndex(ctx context.Context, in indexCreate) (indexReply, error) {
 	var out indexReply
-	return out, c.do(ctx, http.MethodPost, "/vector/index", in, &out)
+	err := c.do(ctx, http.MethodPost, "/vector/index", in, &out)
+	return out, err
 }
 
 // renameIndex: https://upstash.com/docs/devops/developer-api/vector/rename_index
