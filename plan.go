@@ -232,7 +232,7 @@ func (p *planner) add(s Spec) error {
 	switch {
 	case !obs.Exists && obs.Vanished && kind.Stateful:
 		p.put(s, OpReplace, GateDestroy, nil, "its recorded id no longer exists in this account")
-	case !obs.Exists:
+	case !obs.Exists || kind.Versioned && obs.Failed != nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it does not exist"))
 	case kind.Shared || kind.Versioned && len(changes) == 0:
 	case kind.Versioned:
@@ -257,7 +257,7 @@ func (p *planner) fillFromOthers(s *Spec) {
 	for _, name := range slices.Sorted(maps.Keys(s.IDs)) {
 		s.Params = maps.Clone(s.Params)
 		of := s.IDs[name]
-		if obs := p.Observed[of]; obs.Exists && p.last[of] == "" {
+		if obs := p.Observed[of]; obs.Exists && obs.Failed == nil && p.last[of] == "" {
 			s.Params[name] = obs.Receipt.ID
 		} else {
 			s.Params[name] = nil
@@ -459,8 +459,9 @@ func (p *planner) changes(s Spec, obs Observation) []Change {
 
 // Basis returns what a diff of s reads of obs: whether it exists, its id, and the observed value of each param.
 func Basis(s Spec, obs Observation) map[string]any {
-	b := map[string]any{"exists": obs.Exists}
-	if !obs.Exists {
+	there := obs.Exists && obs.Failed == nil // what will never be usable counts as absent
+	b := map[string]any{"exists": there}
+	if !there {
 		return b
 	}
 	b["id"] = obs.Receipt.ID

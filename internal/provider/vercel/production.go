@@ -17,7 +17,8 @@ type productions struct{ *client }
 var _ slipway.Handler = productions{}
 
 // Observe reads the project alone while no deployment is wanted. When one is, it also looks, at the same time, which domains production
-// has and which of them that deployment serves: the project's own word comes before the last domain has moved.
+// has and which of them that deployment serves: the project's own word comes before the last domain has moved. Where nothing is recorded,
+// the serving deployment's meta tells whether it is ours.
 func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.production observe"
 	in, ok := parent(want)
@@ -37,6 +38,13 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		return h.nothing(ctx, op, in, err)
 	}
 	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
+	if want.Known == nil && p.serving() != "" {
+		d, err := h.getDeployment(ctx, op, p.serving())
+		if gone(err) != nil {
+			return slipway.Observation{}, err
+		}
+		obs.Owned = err == nil && d.Meta[metaKey("app")] == want.App
+	}
 	if id == "" {
 		return obs, nil
 	}
@@ -63,9 +71,9 @@ func (p *project) serving() string {
 	return ""
 }
 
-// receipt lists the domains that the project itself says its production deployment has.
+// receipt has the id of the deployment that production serves, "" for none, and the domains that the project itself says it has.
 func (h productions) receipt(p *project, a slipway.Address) slipway.Receipt {
-	r := slipway.Receipt{Address: a, Account: p.AccountID, ID: p.ID, Name: p.Name}
+	r := slipway.Receipt{Address: a, Account: p.AccountID, ID: p.serving(), Name: p.Name}
 	if t := p.Targets[slipway.Production]; t != nil && p.serving() != "" {
 		r = h.served(r, p, t.Alias)
 	}
