@@ -130,7 +130,11 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 	for _, key := range keys {
 		r := m.Resources[key]
 		add := func(field, message, hint string) {
-			out = append(out, slipway.Problem{Path: []string{"resources", key, field}, Message: message, Hint: hint})
+			path := []string{"resources", key, field}
+			if _, declared := r.Fields[field]; !declared && field != "existing" && (field != "name" || r.Name == "") {
+				path = path[:2] // the name comes from the app's
+			}
+			out = append(out, slipway.Problem{Path: path, Message: message, Hint: hint})
 		}
 		if len(r.Existing) > 0 {
 			add("existing", "an existing database cannot be used yet", "pass its connection string as a secret: under env, or give the resource the project's name: and approve its adoption")
@@ -139,13 +143,11 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 		if len(n.project) > 256 {
 			add("name", "a Neon project's name has at most 256 characters", "shorten name:")
 		}
-		for _, env := range environments(m) {
-			if bad := badName(n.inEnvironment(n.role, env), "pg_", "anon", "authenticator", "neon_superuser", "cloud_admin", "zenith_admin", "public", "none"); bad != "" {
-				add("role", "the role "+bad, "set role: to another name")
-			}
-			if bad := badName(n.inEnvironment(n.database, env), "", "postgres", "template0", "template1"); bad != "" {
-				add("database", "the database "+bad, "set database: to another name")
-			}
+		if bad := n.bad(m, n.role, "pg_", "anon", "authenticator", "neon_superuser", "cloud_admin", "zenith_admin", "public", "none"); bad != "" {
+			add("role", "the role "+bad, "set role: to another name")
+		}
+		if bad := n.bad(m, n.database, "", "postgres", "template0", "template1"); bad != "" {
+			add("database", "the database "+bad, "set database: to another name")
 		}
 	}
 	if i := slices.Index(m.Environments, mainBranch); i >= 0 && len(keys) > 0 {
@@ -155,6 +157,16 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 		})
 	}
 	return out
+}
+
+// bad says why a name would be refused in one of the manifest's environments, "" when in none.
+func (n names) bad(m *slipway.Manifest, name, prefix string, reserved ...string) string {
+	for _, env := range environments(m) {
+		if why := badName(n.inEnvironment(name, env), prefix, reserved...); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // badName says why name is refused, "" when it is not: PostgreSQL's limit is 63 bytes, and a prefix and some names are reserved.
