@@ -31,6 +31,7 @@ func (c client) do(ctx context.Context, method, path string, body, out any) erro
 
 var (
 	limitReached = regexp.MustCompile(`(?i)\b(limit|quota|exceed(s|ed)?)\b`)
+	notNative    = regexp.MustCompile(`(?i)\bnative\b`)
 	notThere     = regexp.MustCompile(`(?i)\b(not found|does not exist|no such)\b`)
 )
 
@@ -42,7 +43,7 @@ func explain(status int, _ http.Header, body []byte) *slipway.Error {
 	switch {
 	case status == http.StatusUnauthorized:
 		return e.WithHint("UPSTASH_EMAIL and UPSTASH_API_KEY do not fit: make a management API key at https://console.upstash.com/account/api")
-	case strings.Contains(strings.ToLower(said), "native"), status == http.StatusForbidden:
+	case notNative.MatchString(said), status == http.StatusForbidden:
 		e.Code = slipway.CodeForbidden
 		return e.WithHint("the API is for native Upstash accounts: one that was made through Vercel or Fly needs its own account, or its values passed as secret: under env")
 	case status == http.StatusPaymentRequired, refused && limitReached.MatchString(said):

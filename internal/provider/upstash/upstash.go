@@ -120,7 +120,11 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 	for _, key := range resources(m) {
 		r := m.Resources[key]
 		add := func(field, message, hint string) {
-			out = append(out, slipway.Problem{Path: []string{"resources", key, field}, Message: message, Hint: hint})
+			path := []string{"resources", key, field}
+			if field == "name" && r.Name == "" {
+				path = path[:2] // the name comes from the app's
+			}
+			out = append(out, slipway.Problem{Path: path, Message: message, Hint: hint})
 		}
 		if len(r.Existing) > 0 {
 			add("existing", "an existing store cannot be used yet", "give the resource its name: and approve its adoption, or pass its values as secret: under env")
@@ -128,6 +132,7 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 		for _, environment := range environments(m, r) {
 			if n := nameOf(m, key, environment); len(n) > maxName {
 				add("name", fmt.Sprintf("the name %q has over %d bytes", n, maxName), "shorten name:")
+				break
 			}
 		}
 		if n, ok := r.Fields["dimensions"].(int64); ok && (n < 1 || n > maxDimensions) {
