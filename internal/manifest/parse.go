@@ -41,8 +41,7 @@ func Parse(file string, src []byte, types []slipway.ResourceType) (*Document, er
 	if body == nil {
 		return nil, r.faults.sorted()
 	}
-	value, _ := r.read(table(types), body, nil)
-	tree, _ := value.(map[string]any)
+	tree, _ := r.read(table(types), body, nil).(map[string]any)
 	r.refer(tree, types)
 	if err := r.faults.sorted(); err != nil {
 		return nil, err

@@ -10,12 +10,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
-
-	slipway "github.com/slipway-dev/slipway"
 )
 
-// read checks y against n and returns its value: string, int64, bool, []any or map[string]any. false: it has a fault, which is noted.
-func (r *reader) read(n *node, y ast.Node, path []string) (any, bool) {
+// read checks y against n, notes what is wrong, and returns its value: string, int64, bool, []any or map[string]any; nil when something
+// else stands there.
+func (r *reader) read(n *node, y ast.Node, path []string) any {
 	switch n.shape {
 	case list:
 		return r.readList(n, y, path)
@@ -27,7 +26,7 @@ func (r *reader) read(n *node, y ast.Node, path []string) (any, bool) {
 		return r.readInteger(n, y, path)
 	case boolean:
 		if b, ok := y.(*ast.BoolNode); ok {
-			return b.Value, true
+			return b.Value
 		}
 		return r.mistyped(n, y, path, "true or false")
 	case scalar:
@@ -40,11 +39,12 @@ func (r *reader) read(n *node, y ast.Node, path []string) (any, bool) {
 		}
 	}
 	s, _ := plain(y)
-	return s, r.follows(n, s, y, path)
+	r.follow(n, s, y, path)
+	return s
 }
 
-// follows checks text against the node's rule and enum.
-func (r *reader) follows(n *node, s string, y ast.Node, path []string) bool {
+// follow checks text against the node's rule and enum.
+func (r *reader) follow(n *node, s string, y ast.Node, path []string) {
 	at := start(y)
 	switch {
 	case n.rule != nil && !n.rule.holds(s):
@@ -52,67 +52,59 @@ func (r *reader) follows(n *node, s string, y ast.Node, path []string) bool {
 		if n.rule.masked {
 			r.mask(at)
 		}
-		return false
 	case len(n.enum) > 0 && !slices.Contains(n.enum, s):
 		r.refuse(at, path, suggest(s, "values", n.enum), "%s is not one of the allowed values", quoted(s))
-		return false
 	}
-	return true
 }
 
 var decimal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`) })
 
-func (r *reader) readInteger(n *node, y ast.Node, path []string) (any, bool) {
+func (r *reader) readInteger(n *node, y ast.Node, path []string) any {
 	if _, ok := y.(*ast.IntegerNode); !ok {
 		return r.mistyped(n, y, path, "a whole number")
 	}
 	s := y.GetToken().Value
 	if !decimal().MatchString(s) {
 		r.refuse(start(y), path, "write it in plain decimal digits", "%s is not a plain whole number", quoted(s))
-		return nil, false
+		return nil
 	}
 	v, _ := strconv.ParseInt(s, 10, 64)
 	if n.max != 0 && (v < n.min || v > n.max) {
 		r.refuse(start(y), path, "", "must be from %d to %d", n.min, n.max)
-		return nil, false
 	}
-	return v, r.follows(n, s, y, path)
+	r.follow(n, s, y, path)
+	return v
 }
 
-func (r *reader) readList(n *node, y ast.Node, path []string) (any, bool) {
+func (r *reader) readList(n *node, y ast.Node, path []string) any {
 	seq, ok := y.(*ast.SequenceNode)
 	if !ok {
 		return r.mistyped(n, y, path, "a list")
 	}
-	good := r.counted(n, len(seq.Values), y, path)
+	r.count(n, len(seq.Values), y, path)
 	out, seen := []any{}, map[string]position{}
 	for i, entry := range seq.Values {
 		at := append(slices.Clone(path), strconv.Itoa(i))
 		r.places[pathKey(at)] = place{value: start(entry)}
-		v, ok := r.read(n.item, entry, at)
-		good = good && ok
-		if s, isString := v.(string); ok && isString && n.unique {
+		v := r.read(n.item, entry, at)
+		if s, isString := v.(string); isString && n.unique {
 			if first, twice := seen[s]; twice {
 				r.refuse(start(entry), at, fmt.Sprintf("it stands on line %d already; remove one", first.line), "%s stands there twice", quoted(s))
-				good = false
 			}
 			seen[s] = start(entry)
 		}
 		out = append(out, v)
 	}
-	return out, good
+	return out
 }
 
-func (r *reader) counted(n *node, have int, y ast.Node, path []string) bool {
+func (r *reader) count(n *node, have int, y ast.Node, path []string) {
 	switch {
 	case int64(have) < n.min:
 		r.refuse(start(y), path, "leave the key out, or name at least one", "the list is empty")
 	case n.max > 0 && int64(have) > n.max:
 		r.refuse(start(y), path, "", "has %d entries, and at most %d are supported", have, n.max)
-	default:
-		return true
 	}
-	return false
 }
 
 // pair is one key and its value.
@@ -122,7 +114,7 @@ type pair struct {
 	value ast.Node
 }
 
-// pairs returns what a mapping holds, in order. A key that stands there twice is noted, and counts once.
+// pairs returns what a mapping holds, in order; false when it is none. A key that stands there twice is noted, and counts once.
 func (r *reader) pairs(n *node, y ast.Node, path []string) ([]pair, bool) {
 	var values []*ast.MappingValueNode
 	switch y := y.(type) {
@@ -131,10 +123,9 @@ func (r *reader) pairs(n *node, y ast.Node, path []string) ([]pair, bool) {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{y}
 	default:
-		_, ok := r.mistyped(n, y, path, "a mapping (key: value)")
-		return nil, ok
+		r.mistyped(n, y, path, "a mapping (key: value)")
+		return nil, false
 	}
-	good := true
 	first := map[string]position{}
 	var out []pair
 	for _, v := range values {
@@ -142,44 +133,40 @@ func (r *reader) pairs(n *node, y ast.Node, path []string) ([]pair, bool) {
 		here := append(slices.Clone(path), name)
 		if before, twice := first[name]; twice {
 			r.refuse(at, here, fmt.Sprintf("it stands on line %d already; remove one", before.line), "this key stands there twice")
-			good = false
 			continue
 		}
 		first[name] = at
 		r.places[pathKey(here)] = place{key: at, value: start(v.Value)}
 		out = append(out, pair{name, v.Key, v.Value})
 	}
-	return out, good
+	return out, true
 }
 
-func (r *reader) readMapping(n *node, y ast.Node, path []string) (any, bool) {
-	pairs, good := r.pairs(n, y, path)
-	if pairs == nil && !good {
-		return nil, false
+func (r *reader) readMapping(n *node, y ast.Node, path []string) any {
+	pairs, ok := r.pairs(n, y, path)
+	if !ok {
+		return nil
 	}
-	good = r.counted(n, len(pairs), y, path) && good
+	r.count(n, len(pairs), y, path)
 	out := map[string]any{}
 	for _, p := range pairs {
 		at := append(slices.Clone(path), p.name)
 		if !n.rule.holds(p.name) {
 			r.refuse(start(p.key), at, n.rule.hint, "the name must %s", n.rule.says)
-			good = false
 		}
-		v, ok := r.read(n.item, p.value, at)
-		good = good && ok
-		out[p.name] = v
+		out[p.name] = r.read(n.item, p.value, at)
 	}
-	return out, good
+	return out
 }
 
-func (r *reader) readObject(n *node, y ast.Node, path []string) (any, bool) {
-	pairs, good := r.pairs(n, y, path)
-	if pairs == nil && !good {
-		return nil, false
+func (r *reader) readObject(n *node, y ast.Node, path []string) any {
+	pairs, ok := r.pairs(n, y, path)
+	if !ok {
+		return nil
 	}
 	if n.kinds != nil {
 		if n = r.choose(n, pairs, y, path); n == nil {
-			return nil, false
+			return nil
 		}
 	}
 	out := map[string]any{}
@@ -188,16 +175,13 @@ func (r *reader) readObject(n *node, y ast.Node, path []string) (any, bool) {
 		i := slices.IndexFunc(n.keys, func(k key) bool { return k.name == p.name })
 		if i < 0 {
 			r.refuse(start(p.key), at, suggest(p.name, "keys", n.keyNames()), "unknown key")
-			good = false
 			continue
 		}
-		v, ok := r.read(n.keys[i].node, p.value, at)
-		good = good && ok
-		out[p.name] = v
+		out[p.name] = r.read(n.keys[i].node, p.value, at)
 	}
-	good = r.together(n, pairs, y, path) && good
+	r.together(n, pairs, y, path)
 	n.fill(out)
-	return out, good
+	return out
 }
 
 // choose returns the node that the key type asks for, nil when there is none.
@@ -223,7 +207,7 @@ func (r *reader) choose(n *node, pairs []pair, y ast.Node, path []string) *node 
 }
 
 // together checks which keys stand beside each other.
-func (r *reader) together(n *node, pairs []pair, y ast.Node, path []string) bool {
+func (r *reader) together(n *node, pairs []pair, y ast.Node, path []string) {
 	have := map[string]ast.Node{}
 	var alone []string
 	for _, p := range pairs {
@@ -232,28 +216,22 @@ func (r *reader) together(n *node, pairs []pair, y ast.Node, path []string) bool
 			alone = append(alone, p.name)
 		}
 	}
-	good := true
 	for _, k := range n.keys {
 		if k.required && have[k.name] == nil && (n.waiver == "" || have[n.waiver] == nil) {
 			r.refuse(r.header(path, y), path, example(n, k), "the key %s is missing", k.name)
-			good = false
 		}
 	}
 	switch {
 	case len(alone) > 1:
 		r.refuse(start(have[alone[1]]), path, "keep one of them", "%s exclude each other", strings.Join(alone, " and "))
-		good = false
 	case n.one && len(alone) == 0:
 		r.refuse(r.header(path, y), path, "for example: "+n.example, "one of %s is missing", strings.Join(n.alone, ", "))
-		good = false
 	}
 	for _, p := range pairs {
 		if other := n.needs[p.name]; other != "" && have[other] == nil {
 			r.refuse(start(p.key), append(slices.Clone(path), p.name), "add "+other+", or remove "+p.name, "means nothing without %s", other)
-			good = false
 		}
 	}
-	return good
 }
 
 func example(n *node, k key) string {
@@ -307,13 +285,13 @@ func (n *node) keyNames() []string {
 }
 
 // mistyped notes that something else than want stands at y. What stands where env wants a mapping may be a secret, and is not shown.
-func (r *reader) mistyped(n *node, y ast.Node, path []string, want string) (any, bool) {
+func (r *reader) mistyped(n *node, y ast.Node, path []string, want string) any {
 	s, isPlain := plain(y)
 	hint := ""
 	switch {
 	case y.Type() == ast.NullType:
 		r.refuse(r.header(path, y), path, "give it a value, or remove the key", "is empty, and must be %s", want)
-		return nil, false
+		return nil
 	case n.example != "":
 		hint = "for example: " + n.example
 	case n.shape == text && isPlain:
@@ -327,7 +305,7 @@ func (r *reader) mistyped(n *node, y ast.Node, path []string, want string) (any,
 	if len(path) > 0 && path[0] == "env" && isPlain {
 		r.mask(start(y))
 	}
-	return nil, false
+	return nil
 }
 
 // mask stars the rest of the last fault's line.
@@ -393,64 +371,4 @@ func quoted(s string) string {
 		s = string([]rune(s)[:shown]) + "…"
 	}
 	return strconv.Quote(s)
-}
-
-// refer checks what ties two places together: from names a declared resource and one of its outputs, targets are declared.
-func (r *reader) refer(tree map[string]any, types []slipway.ResourceType) {
-	resources, resourcesRead := tree["resources"].(map[string]any)
-	_, resourcesGiven := r.places["resources"]
-	environments, environmentsRead := tree["environments"].([]any)
-	env, _ := tree["env"].(map[string]any)
-	for name, v := range env {
-		entry, _ := v.(map[string]any)
-		if from, ok := entry["from"].(string); ok && (resourcesRead || !resourcesGiven) {
-			r.referOutput([]string{"env", name, "from"}, from, resources, types)
-		}
-		targets, _ := entry["targets"].([]any)
-		for i, t := range targets {
-			s, ok := t.(string)
-			if !ok || !environmentsRead || slices.Contains(environments, t) || !environmentRule.holds(s) {
-				continue
-			}
-			path := []string{"env", name, "targets", strconv.Itoa(i)}
-			r.refuse(r.places[pathKey(path)].value, path, "declare it, for example: environments: [production, "+s+"]", "the environment %s is not declared", quoted(s))
-		}
-	}
-}
-
-func (r *reader) referOutput(path []string, from string, resources map[string]any, types []slipway.ResourceType) {
-	if !fromRule.holds(from) {
-		return // noted
-	}
-	at := r.places[pathKey(path)].value
-	name, output, _ := strings.Cut(from, ".")
-	declared := r.declared()
-	if !slices.Contains(declared, name) {
-		r.refuse(at, path, suggest(name, "resources", declared), "no resource has the name %s", quoted(name))
-		return
-	}
-	entry, _ := resources[name].(map[string]any)
-	i := slices.IndexFunc(types, func(t slipway.ResourceType) bool { return t.Name == entry["type"] })
-	if i < 0 {
-		return // the type's own fault is noted
-	}
-	var outputs []string
-	for _, o := range types[i].Outputs {
-		outputs = append(outputs, o.Name)
-	}
-	if !slices.Contains(outputs, output) {
-		r.refuse(at, path, suggest(output, "outputs", outputs), "%s has no output %s", types[i].Name, quoted(output))
-	}
-}
-
-// declared lists the names under resources, in the order of the alphabet, whether or not they have faults.
-func (r *reader) declared() []string {
-	var names []string
-	for k := range r.places {
-		if rest, ok := strings.CutPrefix(k, "resources\x00"); ok && !strings.Contains(rest, "\x00") {
-			names = append(names, rest)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
