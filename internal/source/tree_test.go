@@ -170,7 +170,7 @@ var ignoreCases = map[string]ignoreCase{
 	"vercelignore too":      {map[string]string{".gitignore": "*.log\n", ".vercelignore": "*.md\n!a.log\n/d/\n", "a.log": "", "a.md": "", "d/x": "", "e/d/x": "", "a": ""}, "", []string{".gitignore", ".vercelignore", "a", "e/d/x"}, nil, "in addition: it cannot bring back what git ignores"},
 	"folder in repository":  {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n/apps/web/top\n", "apps/web/dist/x": "", "apps/web/top": "", "apps/web/a": "", "apps/top": ""}, "apps/web", []string{"a"}, nil, "the rules above count"},
 	"ignored folder itself": {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n", "dist/index.html": "", "dist/.gitignore": "*.map\n", "dist/a.map": ""}, "dist", []string{".gitignore", "index.html"}, nil, "shipping a build's output on purpose"},
-	"odd names":             {map[string]string{".gitignore": "*.log\n", ":(top)x": "", ":x": "", "-z": "", "a b": "", "ü": "", "*q.log": "", "!k": ""}, "", []string{"!k", "-z", ".gitignore", ":(top)x", ":x", "a b", "ü"}, nil, "names with a meaning for git"},
+	"odd names":             {map[string]string{".gitignore": "*.log\nx.txt\n", ":(top)x.txt": "", ":x": "", "-z": "", "a b": "", "ü": "", "*q.log": "", "!k": ""}, "", []string{"!k", "-z", ".gitignore", ":(top)x.txt", ":x", "a b", "ü"}, nil, "names with a meaning for git"},
 	"denied": {map[string]string{"a": "", ".env": "", ".env.local": "", ".env.example": "", "certs/server.pem": "", ".aws/credentials": "", "ID_RSA": "", "w/.env": ""}, "",
 		[]string{".env.example", "a"}, []string{".aws/", ".env", ".env.local", "ID_RSA", "certs/server.pem", "w/.env"}, "held back and told"},
 	"denied and ignored": {map[string]string{"a": "", ".gitignore": ".env\n", ".env": ""}, "", []string{".gitignore", "a"}, nil, "what is ignored needs no telling"},
@@ -186,6 +186,7 @@ func TestIgnoreRules(t *testing.T) {
 			if judge == "matcher" {
 				t.Setenv("PATH", "")
 			}
+			requireJudge(t, judge)
 			t.Setenv("HOME", t.TempDir())
 			t.Setenv("XDG_CONFIG_HOME", "")
 			for name, c := range ignoreCases {
@@ -202,6 +203,19 @@ func TestIgnoreRules(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// requireJudge proves that the cases are not all judged by the fallback.
+func requireJudge(t *testing.T, want string) {
+	t.Helper()
+	ignore, err := newIgnorer(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ignore.close()
+	if _, isGit := ignore.(*rules).git.(*git); isGit != (want == "git") {
+		t.Fatalf("judged by git: %t, want %s", isGit, want)
 	}
 }
 
