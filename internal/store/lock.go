@@ -44,8 +44,8 @@ func TryLock(path string) (*Lock, *Owner, error) {
 		return nil, &o, locked(o)
 	}
 	l.file = f
-	if err := errors.Join(removeNote(l.note), l.SetRun("")); err != nil {
-		return nil, nil, errors.Join(unusable(err), f.Close())
+	if err := l.SetRun(""); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
 	}
 	return l, nil, nil
 }
@@ -88,16 +88,13 @@ func (l *Lock) Close() error {
 	if l.file == nil {
 		return nil
 	}
-	err := errors.Join(removeNote(l.note), l.file.Close())
+	gone := os.Remove(l.note)
+	if errors.Is(gone, fs.ErrNotExist) {
+		gone = nil
+	}
+	err := errors.Join(gone, l.file.Close())
 	l.file = nil
 	return unusable(err)
-}
-
-func removeNote(path string) error {
-	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 func readOwner(path string) (o Owner) {

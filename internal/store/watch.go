@@ -22,7 +22,7 @@ type watch struct {
 	mu      sync.Mutex
 	conn    *sql.Conn     // only for data_version, which moves when any other connection has committed
 	version int64         // data_version when it was last looked at
-	changes int64         // seen so far, by any way
+	changes int64         // seen so far
 	told    int64         // of these, how many a wait has returned for
 	last    time.Time     // when the last change was told
 	wake    chan struct{} // closed at each commit of this process
@@ -61,14 +61,12 @@ func (w *watch) look() error {
 	return nil
 }
 
-// committed wakes those who wait. The commit is durable by now, so it has no error: the next wait finds a database that fails.
+// committed makes those who wait look at once.
 func (w *watch) committed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.changes++
 	close(w.wake)
 	w.wake = make(chan struct{})
-	_ = w.look() // takes in this commit's data_version, so that it is told once
 }
 
 func (w *watch) wait(ctx context.Context, d time.Duration) error {

@@ -48,6 +48,9 @@ func TestChanged(t *testing.T) {
 				t.Error("no error")
 			}
 		}, time.Minute},
+		"nothing written": {"a transaction that wrote nothing, such as a sweep, is no change", func(t *testing.T, s, _ *Store) {
+			write(t, s, func(tx slipway.Tx) error { _, err := tx.Sweep(t0); return err })
+		}, time.Minute},
 		"read": {"a reader is no change", func(t *testing.T, s, _ *Store) {
 			read(t, s, func(tx slipway.Tx) error { _, err := tx.Run("r1"); return err })
 		}, time.Minute},
