@@ -150,9 +150,10 @@ func suggestion(root *cobra.Command, word string) string {
 // commands are all that work, in the order of help.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.planCommand(), a.shipCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(), a.approveCommand(), a.rejectCommand(),
-		a.resumeCommand(), a.cancelCommand(), a.destroyCommand(), a.doctorCommand(), a.envCommand(), a.emulateCommand(), a.demoCommand(),
-		a.schemaCommand(), a.versionCommand(),
+		a.demoCommand(), a.initCommand(), a.doctorCommand(),
+		a.planCommand(), a.shipCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(),
+		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.destroyCommand(),
+		a.envCommand(), a.emulateCommand(), a.schemaCommand(), a.versionCommand(),
 	}
 }
 

@@ -126,6 +126,10 @@ func (w *workspace) outcome(ctx context.Context, run slipway.Run) (result, error
 		r.Status = statusRejected
 	case slipway.RunCanceled, slipway.RunSuperseded:
 		r.Status = statusCanceled
+	case slipway.RunFailed:
+		if re := run.Error; re != nil && re.Code == slipway.CodeCanceled { // the run was not
+			r.Status = statusFailed
+		}
 	}
 	return r, runFailure(d)
 }

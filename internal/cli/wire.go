@@ -86,13 +86,13 @@ func (a *app) parser(providers []slipway.Provider) func([]byte) (*slipway.Manife
 }
 
 // open reads the manifest and opens the app's state. Whoever calls it calls close.
-func (a *app) open(ctx context.Context, n need) (w *workspace, err error) {
+func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	raw, err := a.readManifest()
 	if err != nil {
 		return nil, err
 	}
 	path, _ := a.manifestPath()
-	w = &workspace{app: a, raw: raw, folder: filepath.Dir(path)}
+	w := &workspace{app: a, raw: raw, folder: filepath.Dir(path)}
 	providers := a.providers()
 	parse := a.parser(providers)
 	if w.manifest, err = parse(raw); err != nil {
