@@ -169,7 +169,11 @@ func (s *Store) run(ctx context.Context, db *sql.DB, readOnly bool, f func(slipw
 	if t.failed != nil {
 		return t.failed
 	}
-	return unusable(sqlTx.Commit())
+	err = sqlTx.Commit()
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // database/sql rolled back already, when ctx ended
+		err = ctx.Err()
+	}
+	return unusable(err)
 }
 
 // Changed waits until another connection or process has committed, or this one has, or d is over: nil in each case. A commit between
