@@ -242,6 +242,14 @@ func TestProjectsThatNeonCouldNotShowAreNoAbsence(t *testing.T) {
 	}
 }
 
+func TestAProjectWithoutAnIDIsMalformed(t *testing.T) {
+	session, want := at(t, reply(200, `{"operations":[],"project":{}}`), map[string]string{"NEON_API_KEY": key})
+	want.Known = &slipway.Receipt{ID: "p"}
+	if obs, err := session.Handler(kindProject).Observe(t.Context(), want); slipway.ErrorCode(err) != slipway.CodeMalformed {
+		t.Errorf("observed %+v, %v, want code %s", obs, err, slipway.CodeMalformed)
+	}
+}
+
 func TestAConnectionStringIsNeverInAnError(t *testing.T) {
 	const secret = "npg_canaryCanary1"
 	session, want := at(t, reply(200, `{"uri":"postgresql://app:`+secret+`@ho st:port/%zz"}`), map[string]string{"NEON_API_KEY": key})

@@ -150,6 +150,19 @@ func TestStates(t *testing.T) {
 	}
 }
 
+func TestReadRegionsHaveNoOrder(t *testing.T) {
+	session, specs := at(t, reply(200, `{"database_id":"d","read_regions":["us-west-2","eu-west-1"]}`))
+	want := specs["upstash.redis/cache"]
+	want.Known = &slipway.Receipt{ID: "d"}
+	obs, err := session.Handler(kindRedis).Observe(t.Context(), want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Params["read_regions"], obs.Fields["read_regions"]); diff != "" {
+		t.Errorf("read regions (-want +got):\n%s", diff)
+	}
+}
+
 func TestTLSCannotBeTurnedOff(t *testing.T) {
 	session, specs := at(t, reply(500, `"no call is due"`))
 	want := specs["upstash.redis/cache"]
