@@ -240,6 +240,7 @@ type project struct {
 	Targets map[string]*struct {
 		ID, URL, ReadySubstate string
 		Alias                  []string
+		Meta                   map[string]any
 	}
 	LastAliasRequest *struct{ ToDeploymentID, JobStatus, Type string }
 	ResourceConfig   struct{ FunctionDefaultRegions []string }

@@ -17,8 +17,8 @@ type productions struct{ *client }
 var _ slipway.Handler = productions{}
 
 // Observe reads the project alone while no deployment is wanted. When one is, it also looks, at the same time, which domains production
-// has and which of them that deployment serves: the project's own word comes before the last domain has moved. Where nothing is recorded,
-// the serving deployment's meta tells whether it is ours.
+// has and which of them that deployment serves: the project's own word comes before the last domain has moved. The
+// serving deployment's meta, which the project shows, tells whether it is ours.
 func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.production observe"
 	in, ok := parent(want)
@@ -38,13 +38,7 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		return h.nothing(ctx, op, in, err)
 	}
 	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
-	if want.Known == nil && p.serving() != "" {
-		d, err := h.getDeployment(ctx, op, p.serving())
-		if gone(err) != nil {
-			return slipway.Observation{}, err
-		}
-		obs.Owned = err == nil && d.Meta[metaKey("app")] == want.App
-	}
+	obs.Owned = p.serving() != "" && p.Targets[slipway.Production].Meta[metaKey("app")] == want.App
 	if id == "" {
 		return obs, nil
 	}
