@@ -42,6 +42,7 @@ type World struct {
 	mu     sync.Mutex
 	now    time.Time
 	waits  []time.Duration
+	sent   []string // METHOD and URL of what the session sent
 	onWait func()
 	hook   func(*emukit.Call) emukit.Action
 }
@@ -62,7 +63,7 @@ func newWorld(t *testing.T, s Subject, setup func(*World)) *World {
 	w.URL = server.URL + w.Emulator.BasePath
 	transport := rest.NewTransport()
 	t.Cleanup(transport.CloseIdleConnections)
-	w.Provider = s.New(rest.Config{Base: transport, Redact: w.redactor.String, Wait: w.wait})
+	w.Provider = s.New(rest.Config{Base: sender{w, transport}, Redact: w.redactor.String, Wait: w.wait})
 	w.Session = w.Open(w.Emulator.Settings)
 	for _, k := range w.Provider.Info().Kinds {
 		if k.Kind == s.Address.Kind() {
@@ -119,6 +120,30 @@ func (w *World) wait(ctx context.Context, d time.Duration) error {
 		then()
 	}
 	return ctx.Err()
+}
+
+// sender notes what the session sends. The emulator may see a call that its sender has given up much later.
+type sender struct {
+	world *World
+	http.RoundTripper
+}
+
+func (s sender) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.world.mu.Lock()
+	s.world.sent = append(s.world.sent, r.Method+" "+r.URL.RequestURI())
+	s.world.mu.Unlock()
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// sentBy returns what the session sends during f.
+func (w *World) sentBy(f func()) []string {
+	w.mu.Lock()
+	w.sent = nil
+	w.mu.Unlock()
+	f()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.sent)
 }
 
 // Hook makes the emulator interfere from here on; nil ends it.
