@@ -23,7 +23,7 @@ import (
 
 // app is one invocation of the program.
 type app struct {
-	in       *os.File
+	in       io.Reader
 	out, err io.WriteCloser // redacted, whole lines
 	rawOut   io.Writer      // for what must pass as it is: the emulators' own credentials
 	rawErr   io.Writer      // for prompts and the live tree, which are redacted where they are made

@@ -15,7 +15,7 @@ func (w *workspace) files(ctx context.Context) (slipway.FileSet, error) {
 		return nil, err
 	}
 	for _, path := range tree.Denied() {
-		w.tell("not shipped: %s\n", path)
+		w.tell("not shipped: %s (it looks like a credential)\n", path)
 	}
 	return tree, nil
 }
@@ -66,42 +66,56 @@ func (w *workspace) interrupted(id string) (result, error) {
 // follower tells a run's events.
 type follower struct {
 	*workspace
-	view  view
-	since time.Time // older events are not told
-	after int64
+	view     view
+	since    time.Time // older events are not told
+	after    int64
+	revision int // of the plan that the view has
 }
 
 // follow tells the run's events until it is no longer active, or until ctx ends, and returns it.
 func (f *follower) follow(ctx context.Context, id string) (slipway.Run, error) {
 	for {
-		d, err := f.engine.Get(ctx, id)
+		run, events, err := f.read(ctx, id)
 		if err != nil {
-			return slipway.Run{}, err
+			return run, err
 		}
-		// Read after the run: an event of its last status is never missed.
-		if err := f.drain(ctx, id, d); err != nil || d.Run.Status != slipway.RunActive {
-			return d.Run, err
-		}
-		if err := f.store.Changed(ctx, time.Second); err != nil {
-			return d.Run, err
-		}
-	}
-}
-
-func (f *follower) drain(ctx context.Context, id string, d *slipway.RunDetail) error {
-	for {
-		events, err := f.engine.Events(ctx, id, f.after)
-		if err != nil || len(events) == 0 {
-			return err
+		if run.Revision != f.revision {
+			d, err := f.engine.Get(ctx, id)
+			if err != nil {
+				return run, err
+			}
+			f.revision = run.Revision
+			f.view.planned(d)
 		}
 		for _, e := range events {
 			f.after = e.Seq
 			if !e.At.Before(f.since) {
-				f.view.event(e, d)
+				f.view.event(e)
 			}
 		}
 		f.view.flush()
+		if len(events) > 0 {
+			continue // there may be more than one page
+		}
+		if run.Status != slipway.RunActive {
+			return run, nil
+		}
+		if err := f.store.Changed(ctx, time.Second); err != nil {
+			return run, err
+		}
 	}
+}
+
+// read returns the run and its next events, as they are at one moment.
+func (f *follower) read(ctx context.Context, id string) (run slipway.Run, events []slipway.Event, err error) {
+	err = f.store.Read(ctx, func(tx slipway.Tx) error {
+		if run, err = tx.Run(id); err != nil {
+			return err
+		}
+		events, err = tx.Events(id, f.after)
+		return err
+	})
+	return run, events, err
 }
 
 // outcome is the result of a run that has ended.

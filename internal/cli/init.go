@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +56,7 @@ func (a *app) writeManifest(text []byte, force bool) error {
 		return slipway.Errorf(slipway.CodeInvalid, "%s cannot be written: %v", name, err)
 	}
 	a.say("%s", text)
-	a.object("manifest", map[string]any{"file": name, "lines": strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")})
+	a.object("manifest", map[string]any{"file": name, "text": string(text)})
 	a.tell("wrote %s\nhint: look at it, then: slipway plan\n", name)
 	return nil
 }

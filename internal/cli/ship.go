@@ -46,19 +46,26 @@ func (w *workspace) ship(ctx context.Context, options slipway.RunOptions, by app
 	return w.drive(ctx, run.ID, by)
 }
 
-// answer writes what a person wants of a run's result: the URL, or that there was nothing to do, or the plan that waits.
+// answer writes what a person wants of a run's result: the URL, what was deleted, that there was nothing to do, or the plan that waits.
 func (w *workspace) answer(ctx context.Context, r result) {
-	switch r.Status {
-	case statusNoChanges:
+	if r.Status == statusNoChanges {
 		w.tell("no changes\n")
+	}
+	if r.URL != "" {
 		w.say("%s\n", r.URL)
-	case statusSucceeded:
-		if r.URL != "" {
-			w.say("%s\n", r.URL)
-		}
-	case statusWaitingApproval:
-		if d, err := w.engine.Get(ctx, r.Run); err == nil && d.Plan != nil {
-			w.say("%s", planText(d.Plan))
+	}
+	d, err := w.engine.Get(ctx, r.Run)
+	if err != nil || d.Plan == nil { // the result tells of it
+		return
+	}
+	switch {
+	case r.Status == statusWaitingApproval:
+		w.say("%s", planText(d.Plan))
+	case r.Status == statusSucceeded && d.Run.Operation == slipway.OperationDestroy:
+		for _, e := range d.Plan.Effects {
+			if e.Op == slipway.OpDelete {
+				w.say("deleted %s\n", e.Address)
+			}
 		}
 	}
 }

@@ -51,14 +51,9 @@ const (
 	markFailed  = "✗"
 )
 
-func (t *tree) event(e slipway.Event, d *slipway.RunDetail) {
+func (t *tree) event(e slipway.Event) {
 	t.dirty = true
-	if t.head == "" {
-		t.head = fmt.Sprintf("%s %s (%s)  %s", d.Run.Operation, d.Run.App, d.Run.Environment, d.Run.ID)
-	}
 	switch e.Type {
-	case slipway.EventPlanMade:
-		t.plan(d)
 	case slipway.EventStepIntended, slipway.EventStepRetry, slipway.EventStepWaiting:
 		t.state[e.Step] = markRunning
 	case slipway.EventStepDone:
@@ -72,12 +67,11 @@ func (t *tree) event(e slipway.Event, d *slipway.RunDetail) {
 		t.pause()
 		fmt.Fprintln(t.to, t.fit(eventText(e)))
 	}
-	if len(t.keys) == 0 {
-		t.plan(d) // a run that goes on
-	}
 }
 
-func (t *tree) plan(d *slipway.RunDetail) {
+func (t *tree) planned(d *slipway.RunDetail) {
+	t.dirty = true
+	t.head = fmt.Sprintf("%s %s (%s)  %s", d.Run.Operation, d.Run.App, d.Run.Environment, d.Run.ID)
 	t.keys = nil
 	if d.Plan == nil {
 		return

@@ -9,8 +9,9 @@ import (
 
 // view shows a run's events as they come.
 type view interface {
-	// event shows e; d is the run as it is by then.
-	event(e slipway.Event, d *slipway.RunDetail)
+	// planned tells the run with its plan, before the events, and again when there is another plan.
+	planned(d *slipway.RunDetail)
+	event(e slipway.Event)
 	// flush is called after each group of events.
 	flush()
 	// pause leaves the terminal to others until the next event.
@@ -41,7 +42,8 @@ type eventLine struct {
 	Data  map[string]any    `json:"data,omitempty"`
 }
 
-func (v jsonView) event(e slipway.Event, _ *slipway.RunDetail) {
+func (jsonView) planned(*slipway.RunDetail) {}
+func (v jsonView) event(e slipway.Event) {
 	v.object("event", eventLine{e.Run, e.Seq, e.At, e.Type, e.Step, e.Data})
 }
 func (jsonView) flush() {}
@@ -51,7 +53,8 @@ func (jsonView) close() {}
 // lineView writes plain lines on stderr.
 type lineView struct{ *app }
 
-func (v lineView) event(e slipway.Event, _ *slipway.RunDetail) {
+func (lineView) planned(*slipway.RunDetail) {}
+func (v lineView) event(e slipway.Event) {
 	if line := eventText(e); line != "" {
 		v.tell("%s\n", line)
 	}
