@@ -59,7 +59,9 @@ type Effect struct {
 	// Basis is what the diff read: exists, id, and the observed value of each param. It is checked again just before the effect.
 	Basis     map[string]any `json:"basis"`
 	DependsOn []string       `json:"depends_on,omitempty"`
-	Gate      Gate           `json:"gate"`
+	// After are effects whose outcome must be committed first; that they are usable is not waited for.
+	After []string `json:"after,omitempty"`
+	Gate  Gate     `json:"gate"`
 
 	// Prose, outside the digest.
 	Changes     []Change `json:"changes,omitempty"`
@@ -371,7 +373,7 @@ func (p *planner) addLedger(specs []Spec) {
 	}
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; carrier != "" && e.Key != carrier && slices.Contains(keys, e.Key) {
-			e.DependsOn = uniq(append(e.DependsOn, carrier))
+			e.After = []string{carrier}
 		}
 	}
 	p.put(s, OpUpdate, GateApply, []Change{{Field: "value", From: obs.Fields["value"]}}, "the ledger tells what is ours")

@@ -93,6 +93,8 @@ type KindInfo struct {
 	Shared bool
 	// Batch: its handler is a Batcher, and its effects in one plan go out in one call.
 	Batch bool
+	// Echo: the reply to a create or an update shows the whole resource, so that no second look is needed.
+	Echo bool
 	// Probing: health probes need it (a protection bypass).
 	Probing bool
 	// Initial: it exists, with these fields, as soon as its first Need does; it is never created by itself.

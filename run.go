@@ -142,8 +142,11 @@ type Next struct {
 func WhatNext(p Progress) Next {
 	var n Next
 	done := func(key string) bool { return p.Steps[key].State == StepDone }
+	made := func(key string) bool {
+		return done(key) || p.Steps[key].State == StepIntended && p.Steps[key].Receipt != nil
+	}
 	all, failed := true, false
-	consider := func(key string, needs []string, gate Gate) {
+	consider := func(key string, needs, after []string, gate Gate) {
 		step := p.Steps[key]
 		switch {
 		case step.State == StepDone:
@@ -153,7 +156,7 @@ func WhatNext(p Progress) Next {
 			return
 		}
 		all = false
-		if p.InFlight[key] || !allOf(needs, done) {
+		if p.InFlight[key] || !allOf(needs, done) || !allOf(after, made) {
 			return
 		}
 		if gate != "" && !p.Open[gate] {
@@ -165,10 +168,10 @@ func WhatNext(p Progress) Next {
 		n.Ready = append(n.Ready, key)
 	}
 	for _, e := range p.Plan.Effects {
-		consider(e.Key, e.DependsOn, e.Gate)
+		consider(e.Key, e.DependsOn, e.After, e.Gate)
 	}
 	for _, c := range p.Plan.Checks {
-		consider(c.Key, c.DependsOn, "")
+		consider(c.Key, c.DependsOn, nil, "")
 	}
 	n.Done = all
 	n.Stuck = failed && len(n.Ready) == 0 && len(p.InFlight) == 0

@@ -35,8 +35,10 @@ type worker struct {
 	wanted *wanted
 	plan   *slipway.Plan
 
-	mu    sync.Mutex
-	steps map[string]slipway.Step
+	passes passes
+	made   chan struct{} // something was made that others wait for
+	mu     sync.Mutex
+	steps  map[string]slipway.Step
 }
 
 // advance does all that a run may do now, then parks it. It is the queue's work function.
@@ -45,7 +47,7 @@ func (e *Engine) advance(ctx context.Context, id string) {
 	if !mine {
 		return
 	}
-	w := &worker{Engine: e, id: id, files: files}
+	w := &worker{Engine: e, id: id, files: files, passes: passes{now: e.Now, of: map[string]*passAge{}}, made: make(chan struct{}, 1)}
 	ok, err := w.claim(ctx)
 	if err != nil || !ok {
 		return
@@ -296,12 +298,17 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 	results := make(chan result)
 	inFlight := map[string]bool{}
 	var stop error // what ends the work once all in flight has come back
+	ahead := false
 	for {
 		open, err := w.openGates(ctx)
 		if err != nil && stop == nil {
 			stop = err
 		}
 		next := slipway.WhatNext(slipway.Progress{Plan: w.plan, Steps: w.snapshot(), Open: open, InFlight: inFlight})
+		if !ahead && len(next.Ready) > 0 {
+			ahead = true
+			w.lookAhead(ctx)
+		}
 		if stop == nil && ctx.Err() == nil {
 			for _, group := range w.groups(next.Ready) {
 				for _, k := range group {
@@ -313,7 +320,11 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 		if len(inFlight) == 0 {
 			return verdictOf(next, stop, ctx)
 		}
-		r := <-results
+		var r result
+		select {
+		case r = <-results:
+		case <-w.made:
+		}
 		for _, k := range r.keys {
 			delete(inFlight, k)
 		}

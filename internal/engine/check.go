@@ -87,6 +87,9 @@ func (w *worker) probeHeaders(ctx context.Context) (map[string]slipway.Secret, e
 		if !w.kinds[s.Address.Kind()].Probing {
 			continue
 		}
+		if known := w.wanted.values.get(s.Address); known != nil {
+			return known, nil
+		}
 		sessions := w.wanted.pass()
 		s = w.specFor(s.Address, receipts)
 		h, err := handler(sessions, s.Address)

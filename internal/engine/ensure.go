@@ -21,7 +21,8 @@ type unit struct {
 	obs     slipway.Observation
 	step    slipway.Step
 	search  bool // a request may have been sent: look for its result before anything is sent again
-	sent    bool // this process has sent it and knows the reply
+	sent    bool // it is done, or this process has sent it and knows the reply
+	echoed  bool // the reply to this process's request showed it
 	err     error
 }
 
@@ -74,7 +75,7 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 // round looks at every open unit and sends what is to be sent. What comes back is only what ends the work; a unit's own error is in it.
 // wait is how long the next round is put off.
 func (w *worker) round(ctx context.Context, units []*unit) (wait time.Duration, err error) {
-	sessions := w.wanted.pass()
+	sessions := w.passes.current(w.wanted)
 	var send []*unit
 	for _, u := range units {
 		if u.sent || u.err != nil {
@@ -126,6 +127,7 @@ func (w *worker) round(ctx context.Context, units []*unit) (wait time.Duration, 
 		return 0, err
 	}
 	w.send(ctx, send)
+	w.passes.changed(send[0].effect.Address.Kind().Provider())
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -143,11 +145,12 @@ func (w *worker) round(ctx context.Context, units []*unit) (wait time.Duration, 
 
 // lookFor observes u; where a create may have been sent and is not seen yet, it looks again until the kind has settled.
 func (w *worker) lookFor(ctx context.Context, sessions *map[string]slipway.Session, u *unit) error {
+	if !u.search || u.effect.Op == slipway.OpDelete {
+		return w.observeUnit(ctx, *sessions, u)
+	}
+	*sessions = w.wanted.pass() // a search trusts no earlier look
 	if err := w.observeUnit(ctx, *sessions, u); err != nil {
 		return err
-	}
-	if !u.search || u.effect.Op == slipway.OpDelete {
-		return nil
 	}
 	settle := w.settle(u.effect.Address.Kind())
 	for read := 1; read < settle.Reads && !u.obs.Exists && len(u.obs.Namesakes) == 0; read++ {
@@ -539,7 +542,7 @@ func (u *unit) reply(r slipway.Receipt) {
 	} else if u.spec.Known != nil && u.spec.Known.Origin != "" && u.effect.Op != slipway.OpReplace {
 		r.Origin = u.spec.Known.Origin
 	}
-	u.obs.Receipt = r
+	u.obs.Receipt, u.obs.Exists = r, true
 }
 
 // putOff decides what becomes of a unit's error: sent again later, looked for first, or final. It returns how long to wait.
@@ -579,8 +582,12 @@ func (w *worker) received(ctx context.Context, u *unit) error {
 	if u.step = step; step.Receipt != nil {
 		u.spec.Known = step.Receipt
 	}
-	u.sent = true
+	u.sent, u.echoed = true, true
 	w.remember(step)
+	select {
+	case w.made <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

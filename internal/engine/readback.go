@@ -13,9 +13,13 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 	if u.effect.Op == slipway.OpDelete {
 		return w.untilGone(ctx, u)
 	}
-	mended := false
-	for poll := w.poll(u); ; {
-		if err := w.observeUnit(ctx, w.wanted.pass(), u); err != nil {
+	if w.kinds[u.effect.Address.Kind()].Echo && u.echoed {
+		u.obs.Fields = u.spec.Params
+		return w.done(ctx, u)
+	}
+	mended, sessions := false, w.passes.current(w.wanted)
+	for poll := w.poll(u); ; sessions = w.wanted.pass() {
+		if err := w.observeUnit(ctx, sessions, u); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -29,6 +33,7 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				u.err = u.obs.Failed
 				return nil
 			case u.obs.Exists && !u.obs.Pending && len(differing(u.spec, u.obs)) == 0:
+				w.readValues(ctx, sessions, u)
 				return w.done(ctx, u)
 			case u.obs.Exists && !u.obs.Pending && !mended && canMend(u):
 				// A create cannot always carry every field; what is left is one update.
@@ -39,8 +44,12 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				}
 				continue
 			}
-			if err := w.watch(ctx, u); err != nil {
+			news, err := w.watch(ctx, u)
+			if err != nil {
 				return err
+			}
+			if news {
+				continue
 			}
 		}
 		if err := sleep(ctx, poll.next()); err != nil {
@@ -50,6 +59,14 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			u.err = w.notSettled(u)
 			return nil
 		}
+	}
+}
+
+// readValues resolves, in the pass that has just shown u, the outputs that other effects will write. It costs no call where the pass
+// has the reply; what fails here is asked for again when it is needed.
+func (w *worker) readValues(ctx context.Context, sessions map[string]slipway.Session, u *unit) {
+	if _, ok := u.handler.(slipway.Outputter); ok && (u.spec.Serves != "" || w.kinds[u.effect.Address.Kind()].Probing) {
+		_, _ = w.outputs(ctx, w.wanted, sessions, u.spec, u.obs)
 	}
 }
 
@@ -174,12 +191,13 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 	return err
 }
 
-// watch follows a pending resource's log where there is one, until there may be news.
-func (w *worker) watch(ctx context.Context, u *unit) error {
+// watch follows a pending resource's log where there is one, until there may be news: a log that moved on and ended by itself.
+func (w *worker) watch(ctx context.Context, u *unit) (news bool, err error) {
 	watcher, ok := u.handler.(slipway.Watcher)
 	if !ok || !u.obs.Exists || !u.obs.Pending {
-		return nil
+		return false, nil
 	}
+	before := u.step.Since
 	var lines []slipway.LogLine
 	flush := func(since string) error {
 		if len(lines) == 0 {
@@ -213,12 +231,13 @@ func (w *worker) watch(ctx context.Context, u *unit) error {
 		failed = flush(next)
 	}
 	if failed != nil {
-		return failed
+		return false, failed
 	}
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+		return false, ctx.Err()
 	}
-	return nil // a log that cannot be followed does not stop the build: the next look tells
+	// A log that cannot be followed does not stop the build: the next look tells.
+	return err == nil && u.step.Since != before, nil
 }
 
 // A resource may be pending for longPending, as a long build is; one that is ready and differs, or is not seen, mends itself within
@@ -242,7 +261,7 @@ func (w *worker) poll(u *unit) *poller {
 func (p *poller) next() time.Duration {
 	d := p.every
 	p.spent += d
-	p.every = min(p.every*5/4, max(p.most, p.every))
+	p.every = min(p.every*9/8, max(p.most, p.every))
 	return d
 }
 

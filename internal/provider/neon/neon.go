@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/rest"
@@ -71,7 +72,7 @@ func (provider) Info() slipway.ProviderInfo {
 		}},
 		Kinds: []slipway.KindInfo{
 			{
-				Kind: kindProject, Docs: "https://api-docs.neon.tech/reference/createproject", Immutable: []string{"region", "version"},
+				Kind: kindProject, Poll: 100 * time.Millisecond, Docs: "https://api-docs.neon.tech/reference/createproject", Immutable: []string{"region", "version"},
 				Stateful: true, Ledgered: true,
 				Consequence: map[slipway.Op]string{
 					slipway.OpCreate:  "a Neon project with a branch, a compute, a role and an empty database is created and counts towards your plan",

@@ -18,7 +18,7 @@ var (
 )
 
 // Observe reads the project and its connection string, which Neon gives only when branch, compute, role and database are there. Both calls
-// go out together once the operations of the create are known to have finished; until then the operations are read in place of the string.
+// go out together. While the operations of a create are not known to have finished they are read first, and alone as long as they run.
 func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("neon.project observe")
 	id, obs, err := c.findProject(ctx, want)
@@ -30,13 +30,24 @@ func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observ
 	var there bool
 	role, database := str(want.Params["role"]), str(want.Params["database"])
 	done := settled(want.Known, id)
+	if !done && want.Known != nil { // just made: only the operations tell how far it is
+		if now, err = c.progress(ctx, id, ""); err != nil {
+			return c.vanished(ctx, want, err)
+		}
+		if now.running {
+			return slipway.Observation{Exists: true, Pending: true, Receipt: *want.Known, Fields: maps.Clone(want.Params)}, nil
+		}
+	}
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		found, err = c.getProject(both, id)
 		return err
 	})
 	group.Go(func() (err error) {
-		if done {
+		switch {
+		case now.failed != nil:
+			return nil
+		case want.Known != nil:
 			there, err = c.connects(both, id, database, role)
 			return err
 		}
@@ -60,8 +71,11 @@ func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observ
 		obs.Receipt.Version = want.Known.Version
 	} else if now.apply(&obs); obs.Pending || obs.Failed != nil {
 		return obs, nil
-	} else if there, err = c.connects(ctx, id, database, role); err != nil {
-		return slipway.Observation{}, err
+	}
+	if want.Known == nil {
+		if there, err = c.connects(ctx, id, database, role); err != nil {
+			return slipway.Observation{}, err
+		}
 	}
 	if !there {
 		err = c.whatIsMissing(ctx, id, &obs)

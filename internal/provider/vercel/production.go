@@ -16,9 +16,9 @@ type productions struct{ *client }
 
 var _ slipway.Handler = productions{}
 
-// Observe reads the project alone while no deployment is wanted. When one is, it also looks, at the same time, which domains production
-// has and which of them that deployment serves: the project's own word comes before the last domain has moved. The
-// serving deployment's meta, which the project shows, tells whether it is ours.
+// Observe reads the project alone while production neither serves the wanted deployment nor moves to it. Else it also looks which domains
+// production has and which of them that deployment serves, since the project's own word comes before the last domain has moved; at the
+// same time where the move was asked for. The serving deployment's meta, which the project shows, tells whether it is ours.
 func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.production observe"
 	in, ok := parent(want)
@@ -28,23 +28,34 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	id := text(want.Params["deployment"])
 	var p *project
 	var domains, aliases []string
-	var group errgroup.Group
-	group.Go(func() (err error) { p, err = h.getProject(ctx, op, in.ID); return err })
-	if id != "" {
+	lookAtDomains := func(group *errgroup.Group) {
 		group.Go(func() (err error) { domains, err = h.productionDomains(ctx, op, in.ID); return err })
 		group.Go(func() (err error) { aliases, err = h.deploymentAliases(ctx, op, id); return gone(err) })
 	}
-	if err := group.Wait(); err != nil {
+	asked := id != "" && want.Known != nil && want.Known.ID == id
+	var first, second errgroup.Group
+	first.Go(func() (err error) { p, err = h.getProject(ctx, op, in.ID); return err })
+	if asked {
+		lookAtDomains(&first)
+	}
+	if err := first.Wait(); err != nil {
 		return h.nothing(ctx, op, in, err)
 	}
 	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
 	obs.Owned = p.serving() != "" && p.Targets[slipway.Production].Meta[metaKey("app")] == want.App
-	if id == "" {
+	job := p.LastAliasRequest
+	moving := job != nil && job.ToDeploymentID == id
+	if id == "" || !asked && !moving && p.serving() != id {
 		return obs, nil
 	}
+	if !asked {
+		lookAtDomains(&second)
+	}
+	if err := second.Wait(); err != nil {
+		return h.nothing(ctx, op, in, err)
+	}
 	waiting := slices.DeleteFunc(slices.Clone(domains), func(d string) bool { return slices.Contains(aliases, d) })
-	job := p.LastAliasRequest
-	switch moving := job != nil && job.ToDeploymentID == id; {
+	switch {
 	case moving && (job.JobStatus == "pending" || job.JobStatus == "in-progress"):
 		obs.Pending = true
 	case len(waiting) == 0 && p.serving() == id:
@@ -121,7 +132,9 @@ func (h productions) Update(ctx context.Context, want slipway.Spec, have slipway
 	if err := h.promote(ctx, op, in.ID, id); err != nil {
 		return slipway.Receipt{}, err
 	}
-	return have.Receipt, nil
+	r := have.Receipt
+	r.ID = id
+	return r, nil
 }
 
 func (productions) Delete(context.Context, slipway.Receipt) error {

@@ -52,7 +52,7 @@ func (provider) Info() slipway.ProviderInfo {
 			{Kind: kindBypass, Docs: docs("projects/update-protection-bypass-for-automation"), Shared: true, Probing: true, Contained: true, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "makes a secret by which the health probes reach protected deployments",
 			}},
-			{Kind: kindEnv, Docs: docs("projects/create-one-or-more-environment-variables"), Batch: true, Contained: true, Consequence: map[slipway.Op]string{
+			{Kind: kindEnv, Docs: docs("projects/create-one-or-more-environment-variables"), Batch: true, Echo: true, Contained: true, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "adds the variable; it applies to the next deployment",
 				slipway.OpUpdate: "overwrites the variable; it applies to the next deployment",
 				slipway.OpAdopt:  "overwrites a variable that Slipway did not write; its old value is lost",
