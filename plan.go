@@ -198,6 +198,7 @@ func MakePlan(in PlanInput) (*Plan, error) {
 	p.deleteUnlisted(specs)
 	p.addLedger(specs)
 	p.joinBatches()
+	p.promoteLast()
 	p.addChecks(specs)
 	p.undeclared(specs)
 	return p.plan, nil
@@ -236,7 +237,7 @@ func (p *planner) add(s Spec) error {
 		p.put(s, OpReplace, GateDestroy, nil, "its recorded id no longer exists in this account")
 	case !obs.Exists || kind.Versioned && obs.Failed != nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it does not exist"))
-	case kind.Shared || kind.Versioned && len(changes) == 0:
+	case kind.Shared || kind.Versioned && len(changes) == 0 && !p.touched(s.Seals):
 	case kind.Versioned:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, changes, "what it was made from has changed")
 	case !p.Owned[s.Address] && kind.UpdateOp == "":
@@ -252,6 +253,11 @@ func (p *planner) add(s Spec) error {
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, changes, "it differs in "+fieldNames(changes))
 	}
 	return nil
+}
+
+// touched reports whether the plan changes one of these: what was built before then does not carry it, even where the values are equal.
+func (p *planner) touched(addresses []Address) bool {
+	return slices.ContainsFunc(addresses, func(a Address) bool { return p.last[a] != "" })
 }
 
 // fillFromOthers sets the params that are another resource's id: null while that one is still to be made.
@@ -278,6 +284,9 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 		Consequence: kind.Consequence[op], Reversible: op != OpReplace && op != OpDelete,
 	}
 	e.DependsOn = p.dependencies(s)
+	if kind.Versioned { // each one is new: nothing that exists is a basis
+		e.Basis = Basis(s, Observation{})
+	}
 	if op == OpPromote {
 		p.plan.Serving, _ = obs.Fields["deployment"].(string)
 		p.plan.Drift = p.plan.Serving != "" && p.plan.Serving != p.LastServed && !obs.Owned
@@ -402,6 +411,21 @@ func (p *planner) joinBatches() {
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; inBatch(e) {
 			e.DependsOn = uniq(slices.Clone(join[e.Address.Kind()]))
+		}
+	}
+}
+
+// promoteLast makes production move only when all else that is applied has been.
+func (p *planner) promoteLast() {
+	var before []string
+	for _, e := range p.plan.Effects {
+		if e.Op != OpPromote && e.Gate == GateApply {
+			before = append(before, e.Key)
+		}
+	}
+	for i := range p.plan.Effects {
+		if e := &p.plan.Effects[i]; e.Op == OpPromote {
+			e.DependsOn = uniq(append(e.DependsOn, before...))
 		}
 	}
 }

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error { return setUp(t.Context(), env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,
+			"foreign": foreign,
 		},
 	})
 }
@@ -232,4 +233,29 @@ func alter(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s does not hold %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
+
+// foreign PROJECT: somebody deploys to production past Slipway. The deployment's id is then $FOREIGN.
+func foreign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: foreign PROJECT")
+	}
+	ask := func(method, path, body string) (d struct {
+		ID            string
+		AliasAssigned any
+	}) {
+		req, err := http.NewRequest(method, ts.Getenv("SLIPWAY_VERCEL_URL")+path+"?teamId="+ts.Getenv("VERCEL_TEAM_ID"), strings.NewReader(body))
+		ts.Check(err)
+		req.Header.Set("Authorization", "Bearer "+ts.Getenv("VERCEL_TOKEN"))
+		res, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		defer res.Body.Close()
+		ts.Check(json.NewDecoder(res.Body).Decode(&d))
+		return d
+	}
+	d := ask("POST", "/v13/deployments", `{"name":"`+args[0]+`","target":"production","files":[{"file":"index.html","data":"theirs"}]}`)
+	for d.AliasAssigned == nil || d.AliasAssigned == false {
+		d = ask("GET", "/v13/deployments/"+d.ID, "")
+	}
+	ts.Setenv("FOREIGN", d.ID)
 }

@@ -146,6 +146,9 @@ func (k *cloudKind) Observe(ctx context.Context, want slipway.Spec) (o slipway.O
 		}
 	case "cloud.deploy":
 		for _, d := range k.deploys {
+			if want.Run != "" && d["run"] != want.Run {
+				continue
+			}
 			if in, _ := want.Params["input"].(string); in != "" && d["input"] == in || want.Known != nil && want.Known.ID == d["id"] {
 				o.Exists = true
 				o.Receipt = slipway.Receipt{ID: d["id"], URLs: []string{"http://" + d["id"]}}
@@ -173,7 +176,7 @@ func (k *cloudKind) Create(ctx context.Context, want slipway.Spec) (r slipway.Re
 			r.ID = k.project["id"]
 		case "cloud.deploy":
 			r.ID = k.id("dpl")
-			k.deploys = append(k.deploys, map[string]string{"id": r.ID, "input": want.Params["input"].(string)})
+			k.deploys = append(k.deploys, map[string]string{"id": r.ID, "input": want.Params["input"].(string), "run": want.Run})
 			r.URLs = []string{"http://" + r.ID}
 		}
 		return nil

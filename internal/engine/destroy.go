@@ -118,6 +118,7 @@ func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
 		return err
 	}
 	spec := w.specFor(e.Address, receipts)
+	spec.Run = step.Run
 	if spec.Name == "" {
 		spec.Name = e.Name
 	}

@@ -242,6 +242,19 @@ func TestOneChangeIsOneCall(t *testing.T) {
 	}
 }
 
+func TestAnOldValueComesBackInANewDeployment(t *testing.T) {
+	b := newBench(t, newCloud())
+	changed := manifest()
+	changed.Env["LEVEL"] = slipway.EnvVar{Value: "debug"}
+	for _, m := range []*slipway.Manifest{manifest(), changed, manifest()} {
+		b.mustSucceed(b.ship(request(t, m, "one")))
+	}
+	last := b.cloud.deploys[len(b.cloud.deploys)-1]["id"]
+	if len(b.cloud.deploys) != 3 || b.cloud.serving != last {
+		t.Errorf("%d deployments, production serves %s: an older build was made before the value was written again", len(b.cloud.deploys), b.cloud.serving)
+	}
+}
+
 // TestKilledAnywhere kills the process at each commit and each request, resumes, and compares with an uninterrupted run.
 func TestKilledAnywhere(t *testing.T) {
 	reference := newBench(t, newCloud())

@@ -82,8 +82,12 @@ func (h deployments) search(ctx context.Context, op string, want slipway.Spec, i
 
 func text(v any) string { s, _ := v.(string); return s }
 
-// matches reports whether d was made by Slipway for this app, input and target: a server may not know the filters of the list.
+// matches reports whether d was made by Slipway for this app, input and target: a server may not know the filters of the list. Within a
+// run only that run's own deployment is meant.
 func (d *deployment) matches(want slipway.Spec) bool {
+	if want.Run != "" && d.Meta[metaKey("run")] != want.Run {
+		return false
+	}
 	return d.Meta[metaKey("app")] == want.App && d.Meta[metaKey("input")] == want.Params["input"] && d.environment() == want.Address.Environment()
 }
 
