@@ -22,7 +22,7 @@ type unit struct {
 	step    slipway.Step
 	search  bool // a request may have been sent: look for its result before anything is sent again
 	sent    bool // it is done, or this process has sent it and knows the reply
-	echoed  bool // the reply to this process's request showed it
+	replied bool // this process has the reply to its request
 	err     error
 }
 
@@ -57,6 +57,10 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 			return err
 		}
 	}
+	units, err := w.echoed(ctx, units)
+	if err != nil {
+		return err
+	}
 	for _, u := range units {
 		if u.err == nil {
 			if err := w.settleDown(ctx, u); err != nil {
@@ -70,6 +74,23 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 		}
 	}
 	return nil
+}
+
+// echoed commits, together, the units whose reply showed all that a second look would, and returns the others.
+func (w *worker) echoed(ctx context.Context, units []*unit) (rest []*unit, err error) {
+	var done []*unit
+	for _, u := range units {
+		if u.err == nil && u.replied && u.effect.Op != slipway.OpDelete && w.kinds[u.effect.Address.Kind()].Echo {
+			u.obs.Fields = u.spec.Params
+			done = append(done, u)
+		} else {
+			rest = append(rest, u)
+		}
+	}
+	if len(done) == 0 {
+		return rest, nil
+	}
+	return rest, w.done(ctx, done...)
 }
 
 // round looks at every open unit and sends what is to be sent. What comes back is only what ends the work; a unit's own error is in it.
@@ -230,6 +251,10 @@ func (w *worker) observeUnit(ctx context.Context, sessions map[string]slipway.Se
 		if err := w.sealUnit(ctx, sessions, u); err != nil {
 			return err
 		}
+	}
+	if w.kinds[u.effect.Address.Kind()].Versioned && u.step.Attempt == 0 && u.effect.Op != slipway.OpDelete {
+		u.obs = slipway.Observation{} // it is told from others by this run's id, and this run has asked for none yet
+		return nil
 	}
 	obs, err := u.handler.Observe(ctx, u.spec)
 	if err != nil {
@@ -582,7 +607,7 @@ func (w *worker) received(ctx context.Context, u *unit) error {
 	if u.step = step; step.Receipt != nil {
 		u.spec.Known = step.Receipt
 	}
-	u.sent, u.echoed = true, true
+	u.sent, u.replied = true, true
 	w.remember(step)
 	select {
 	case w.made <- struct{}{}:

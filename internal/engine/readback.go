@@ -13,10 +13,6 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 	if u.effect.Op == slipway.OpDelete {
 		return w.untilGone(ctx, u)
 	}
-	if w.kinds[u.effect.Address.Kind()].Echo && u.echoed {
-		u.obs.Fields = u.spec.Params
-		return w.done(ctx, u)
-	}
 	mended, sessions := false, w.passes.current(w.wanted)
 	for poll := w.poll(u); ; sessions = w.wanted.pass() {
 		if err := w.observeUnit(ctx, sessions, u); err != nil {
@@ -108,39 +104,48 @@ func (w *worker) untilGone(ctx context.Context, u *unit) error {
 }
 
 // done commits the outcome of a step, with what was observed after it.
-func (w *worker) done(ctx context.Context, u *unit) error {
-	step := u.step
+func (w *worker) done(ctx context.Context, units ...*unit) error {
+	steps := make([]slipway.Step, len(units))
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
-		step.Basis, step.EndedAt, step.Error = slipway.Basis(u.spec, u.obs), w.Now(), nil
-		data := map[string]any{"op": string(u.effect.Op), "address": string(u.effect.Address)}
-		if u.effect.Op == slipway.OpDelete {
-			err = tx.DeleteReceipt(w.run.App, u.effect.Address)
-		} else {
-			r := w.outcome(u)
-			step.Receipt = &r
-			data["id"] = r.ID
-			if len(r.URLs) > 0 {
-				data["url"] = r.URLs[0]
-			}
-			err = tx.SaveReceipt(w.run.App, r)
-		}
-		if err != nil {
-			return err
-		}
-		if u.effect.Op == slipway.OpDelete {
-			if err := w.strikeContained(tx, u.effect.Address); err != nil {
+		for i, u := range units {
+			if steps[i], err = w.saveDone(tx, u); err != nil {
 				return err
 			}
 		}
-		if step, err = w.save(tx, step, slipway.StepDone); err != nil {
-			return err
-		}
-		return w.event(tx, w.id, slipway.EventStepDone, u.effect.Key, data)
+		return nil
 	})
 	if err == nil {
-		w.remember(step)
+		w.remember(steps...)
 	}
 	return err
+}
+
+func (w *worker) saveDone(tx slipway.Tx, u *unit) (step slipway.Step, err error) {
+	step = u.step
+	step.Basis, step.EndedAt, step.Error = slipway.Basis(u.spec, u.obs), w.Now(), nil
+	data := map[string]any{"op": string(u.effect.Op), "address": string(u.effect.Address)}
+	if u.effect.Op == slipway.OpDelete {
+		if err := tx.DeleteReceipt(w.run.App, u.effect.Address); err != nil {
+			return step, err
+		}
+		if err := w.strikeContained(tx, u.effect.Address); err != nil {
+			return step, err
+		}
+	} else {
+		r := w.outcome(u)
+		step.Receipt = &r
+		data["id"] = r.ID
+		if len(r.URLs) > 0 {
+			data["url"] = r.URLs[0]
+		}
+		if err := tx.SaveReceipt(w.run.App, r); err != nil {
+			return step, err
+		}
+	}
+	if step, err = w.save(tx, step, slipway.StepDone); err != nil {
+		return step, err
+	}
+	return step, w.event(tx, w.id, slipway.EventStepDone, u.effect.Key, data)
 }
 
 // outcome is the receipt of u: what was observed last, with the origin of what was sent.
