@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -320,13 +321,16 @@ func (p *planner) deleteUnlisted(specs []Spec) {
 		declared[s.Address] = true
 	}
 	var deleted []string
-	for _, obs := range p.Listed {
+	listed := slices.SortedStableFunc(slices.Values(p.Listed), func(a, b Observation) int {
+		return cmp.Or(cmp.Compare(a.Receipt.Address, b.Receipt.Address), cmp.Compare(a.Receipt.ID, b.Receipt.ID))
+	})
+	for _, obs := range listed {
 		a := obs.Receipt.Address
-		if declared[a] || !obs.Exists {
+		kind := p.Kinds[a.Kind()]
+		if declared[a] || !obs.Exists || kind.Stateful || kind.Shared {
 			continue
 		}
 		declared[a] = true
-		kind := p.Kinds[a.Kind()]
 		s := Spec{Address: a, Name: obs.Receipt.Name}
 		e := Effect{
 			Key: string(a) + "#" + string(OpDelete), Op: OpDelete, Address: a, Name: s.Name, Account: obs.Receipt.Account,
@@ -428,6 +432,13 @@ func (p *planner) promoteLast() {
 			e.DependsOn = uniq(append(e.DependsOn, before...))
 		}
 	}
+	last := func(e Effect) int {
+		if e.Op == OpPromote {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(p.plan.Effects, func(a, b Effect) int { return last(a) - last(b) })
 }
 
 // addChecks puts the probes between a deployment and what depends on it.
@@ -461,7 +472,12 @@ func (p *planner) undeclared(specs []Spec) {
 	for _, s := range specs {
 		declared[s.Address] = true
 	}
-	for _, a := range slices.Sorted(maps.Keys(p.Receipts)) {
+	ours := slices.Collect(maps.Keys(p.Receipts))
+	for _, obs := range p.Listed {
+		ours = append(ours, obs.Receipt.Address)
+	}
+	slices.Sort(ours)
+	for _, a := range slices.Compact(ours) {
 		if p.Kinds[a.Kind()].Stateful && !declared[a] && (a.Environment() == "" || a.Environment() == p.Environment) {
 			p.plan.Undeclared = append(p.plan.Undeclared, a)
 		}

@@ -208,6 +208,12 @@ func (w *worker) unit(ctx context.Context, key string) (*unit, error) {
 	}
 	u := &unit{effect: *e, step: w.step(key)}
 	u.spec = w.specFor(e.Address, receipts)
+	if e.Op == slipway.OpDelete { // what is meant is what is recorded, whatever the manifest now says of it
+		u.spec = slipway.Spec{
+			Address: e.Address, Name: u.spec.Name, Needs: u.spec.Needs, App: u.spec.App, Known: u.spec.Known, Parents: u.spec.Parents,
+		}
+		return u, nil
+	}
 	u.spec.Params = maps.Clone(u.spec.Params)
 	for name, of := range u.spec.IDs {
 		if u.spec.Params[name] = e.Params[name]; e.Params[name] == nil { // made by this run
@@ -247,7 +253,7 @@ func (w *worker) observeUnit(ctx context.Context, sessions map[string]slipway.Se
 	if u.handler, err = handler(sessions, u.effect.Address); err != nil {
 		return err
 	}
-	if w.kinds[u.effect.Address.Kind()].Versioned {
+	if w.kinds[u.effect.Address.Kind()].Versioned && u.effect.Op != slipway.OpDelete {
 		if err := w.sealUnit(ctx, sessions, u); err != nil {
 			return err
 		}
