@@ -354,20 +354,23 @@ func (p *planner) addLedger(specs []Spec) {
 	}
 	s := specs[i]
 	s.Params = maps.Clone(s.Params)
-	var pending []Address
-	var keys []string
-	carrier := "" // the effect that carries the intents outside
+	var told, makes []string // effects whose outcome the ledger tells; those of them that make something
+	var intents []Address    // what they make
+	carrier := ""            // the effect that carries the intents outside
 	for _, e := range p.plan.Effects {
 		if !p.Kinds[e.Address.Kind()].Ledgered || e.Op == OpUpdate || e.Op == OpDelete {
 			continue
 		}
-		pending, keys = append(pending, e.Address), append(keys, e.Key)
-		if e.Op == OpCreate && slices.Contains(s.Needs, e.Address) {
+		if told = append(told, e.Key); e.Op == OpAdopt {
+			continue
+		}
+		makes, intents = append(makes, e.Key), append(intents, e.Address)
+		if slices.Contains(s.Needs, e.Address) {
 			carrier = e.Key
 		}
 	}
 	obs := p.Observed[s.Address]
-	if len(pending) == 0 {
+	if len(told) == 0 {
 		s.Params["value"] = NewLedger(p.App, LedgerReceipts(p.Kinds, p.Receipts), nil).Encode()
 		if changes := p.changes(s, obs); !obs.Exists || len(changes) > 0 {
 			p.put(s, ledgerOp(obs), GateApply, changes, "the ledger tells what is ours")
@@ -375,23 +378,27 @@ func (p *planner) addLedger(specs []Spec) {
 		return
 	}
 	s.Params["value"] = nil
-	if carrier == "" && !p.Ledger.covers(pending) {
+	op := ledgerOp(obs)
+	if carrier == "" && len(intents) > 0 && !p.Ledger.covers(intents) {
 		e := Effect{
-			Key: string(s.Address) + "#intend", Op: ledgerOp(obs), Address: s.Address, Name: s.Name, Params: s.Params,
+			Key: string(s.Address) + "#intend", Op: op, Address: s.Address, Name: s.Name, Params: s.Params,
 			Basis: Basis(s, obs), Gate: GateApply, Reason: "the ledger tells what is about to be made", Reversible: true,
 		}
 		e.DependsOn = p.dependencies(s)
 		carrier = e.Key
 		p.plan.Effects = append([]Effect{e}, p.plan.Effects...)
 	}
+	if carrier != "" {
+		op, told = OpUpdate, append(told, carrier)
+	}
 	for i := range p.plan.Effects {
-		if e := &p.plan.Effects[i]; carrier != "" && e.Key != carrier && slices.Contains(keys, e.Key) {
+		if e := &p.plan.Effects[i]; carrier != "" && e.Key != carrier && slices.Contains(makes, e.Key) {
 			e.After = []string{carrier}
 		}
 	}
-	p.put(s, OpUpdate, GateApply, []Change{{Field: "value", From: obs.Fields["value"]}}, "the ledger tells what is ours")
+	p.put(s, op, GateApply, []Change{{Field: "value", From: obs.Fields["value"]}}, "the ledger tells what is ours")
 	last := &p.plan.Effects[len(p.plan.Effects)-1]
-	last.DependsOn = uniq(append(last.DependsOn, keys...))
+	last.DependsOn = uniq(append(last.DependsOn, told...))
 }
 
 func ledgerOp(obs Observation) Op {
