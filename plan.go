@@ -222,6 +222,7 @@ func (s Spec) isLedger() bool {
 
 // add compares one Spec with what was observed and adds the effect that mends the difference.
 func (p *planner) add(s Spec) error {
+	p.followMade(&s)
 	kind, obs := p.Kinds[s.Address.Kind()], p.Observed[s.Address]
 	if len(obs.Namesakes) > 1 {
 		return ambiguous(s, obs.Namesakes)
@@ -254,6 +255,35 @@ func (p *planner) add(s Spec) error {
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, changes, "it differs in "+fieldNames(changes))
 	}
 	return nil
+}
+
+// followMade forgets what was observed through a resource that this plan makes anew: what was in it has gone with it, and what it gives is
+// known only during the run.
+func (p *planner) followMade(s *Spec) {
+	made := func(a Address) bool {
+		e := p.plan.Effect(p.last[a])
+		return e != nil && (e.Op == OpCreate || e.Op == OpReplace)
+	}
+	if len(s.Needs) > 0 && made(s.Needs[0]) {
+		p.Observed = maps.Clone(p.Observed)
+		delete(p.Observed, s.Address)
+	}
+	forget := func(param string) {
+		if _, has := s.Params[param]; has {
+			s.Params = maps.Clone(s.Params)
+			s.Params[param] = nil
+		}
+	}
+	for _, in := range s.Inputs {
+		if in.From != nil && slices.ContainsFunc(p.Specs, func(o Spec) bool { return o.Serves == in.From.Resource && made(o.Address) }) {
+			forget("fingerprint")
+		}
+	}
+	for _, a := range s.Seals {
+		if e := p.plan.Effect(p.last[a]); e != nil && e.Params["fingerprint"] == nil {
+			forget("input")
+		}
+	}
 }
 
 // touched reports whether the plan changes one of these: what was built before then does not carry it, even where the values are equal.
