@@ -70,7 +70,8 @@ func setUp(ctx context.Context, env *testscript.Env) error {
 	env.Setenv("SLIPWAY_FINGERPRINT_KEY", "0123456789abcdef0123456789abcdef")
 	env.Setenv("HOME", env.WorkDir)
 	env.Values[wireKey{}] = w
-	return nil
+	// The servers' goroutines are there already: this write, and their next read, is what orders the hooks between them.
+	return os.WriteFile(env.WorkDir+"/.ready", []byte("ready"), 0o600)
 }
 
 func (w *wire) hook(c *emukit.Call) emukit.Action {

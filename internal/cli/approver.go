@@ -53,6 +53,12 @@ func (w *workspace) decide(ctx context.Context, run slipway.Run, by approver) (d
 			return decided, nil, err
 		}
 	}
+	if !decided { // perhaps by another process, while the question stood
+		if d, err = w.engine.Get(ctx, run.ID); err != nil {
+			return false, nil, err
+		}
+		decided = d.Run.Status != slipway.RunWaitingApproval
+	}
 	return decided, why, nil
 }
 

@@ -132,7 +132,13 @@ func (a *app) watchCommand() *cobra.Command {
 			}
 			v := a.newView()
 			defer v.close()
-			run, err = (&follower{workspace: w, view: v}).follow(ctx, run.ID)
+			f := &follower{workspace: w, view: v}
+			run, err = f.follow(ctx, run.ID)
+			for err == nil && run.Status == slipway.RunWaitingApproval && w.owned() { // whoever owns the run may be about to decide
+				if err = w.store.Changed(ctx, time.Second); err == nil {
+					run, err = f.follow(ctx, run.ID)
+				}
+			}
 			switch {
 			case ctx.Err() != nil:
 				return result{Status: statusInterrupted, Run: run.ID}, slipway.Errorf(slipway.CodeCanceled, "interrupted").
