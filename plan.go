@@ -411,7 +411,7 @@ func (p *planner) addLedger(specs []Spec) {
 	op := ledgerOp(obs)
 	if carrier == "" && len(intents) > 0 && !p.Ledger.covers(intents) {
 		e := Effect{
-			Key: string(s.Address) + "#intend", Op: op, Address: s.Address, Name: s.Name, Params: s.Params,
+			Key: string(s.Address) + "#intend", Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account, Params: s.Params,
 			Basis: Basis(s, obs), Gate: GateApply, Reason: "the ledger tells what is about to be made", Reversible: true,
 		}
 		e.DependsOn = p.dependencies(s)
