@@ -63,11 +63,11 @@ func Main(args []string) int {
 	return a.main(ctx, args)
 }
 
-// interruptible returns a context that SIGINT or SIGTERM ends with errInterrupted; the second signal ends the process at once.
+// interruptible returns a context that SIGINT, SIGTERM or SIGHUP ends with errInterrupted; the second signal ends the process at once.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		<-signals
 		cancel(errInterrupted)
@@ -133,6 +133,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVarP(&a.environment, "environment", "e", slipway.Production, "the environment to work on: production or preview")
 	flags.BoolVar(&a.json, "json", false, "one JSON object a line on stdout; the last has \"type\":\"result\"")
 	root.AddCommand(a.commands()...)
+	root.AddCommand(a.environmentTopic())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	root.SetHelpFunc(help)

@@ -241,3 +241,47 @@ func TestJSONLinesStayJSONWhenRedacted(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestEmulatePrintsAnEnvironmentThatWorks(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	out, exit := newScreen(), make(chan int, 1)
+	log := filepath.Join(t.TempDir(), "requests")
+	go func() {
+		exit <- desk{env: map[string]string{}}.app(nil, out).main(ctx, []string{"emulate", "--print-env", "--request-log", log})
+	}()
+	out.await(t, "VERCEL_TOKEN", 1, exit)
+	env := map[string]string{"SLIPWAY_HOME": t.TempDir()}
+	for line := range strings.Lines(out.String()) {
+		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
+		if !ok || !strings.HasPrefix(line, "export ") {
+			t.Fatalf("not a line for a shell: %q", line)
+		}
+		env[name] = strings.Trim(value, "'")
+	}
+	found := newScreen()
+	if code := (desk{env: env}).app(nil, found).main(ctx, []string{"-C", t.TempDir(), "doctor"}); code != 0 {
+		t.Errorf("doctor exits %d\n%s", code, found)
+	}
+	if strings.Contains(found.String(), env["VERCEL_TOKEN"]) {
+		t.Error("doctor shows the token")
+	}
+	cancel()
+	if code := <-exit; code != 0 {
+		t.Errorf("emulate exits %d\n%s", code, out)
+	}
+	if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), `"api":"vercel"`) {
+		t.Errorf("request log: %v\n%s", err, text)
+	}
+}
+
+func TestTheEnvironmentTopicNamesEverySetting(t *testing.T) {
+	a := desk{env: map[string]string{}}.app(nil, newScreen())
+	text := a.environmentTopic().Long
+	for _, p := range a.providers() {
+		for _, s := range p.Info().Settings {
+			if !strings.Contains(text, s.Env) {
+				t.Errorf("%s is not documented", s.Env)
+			}
+		}
+	}
+}

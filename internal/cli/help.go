@@ -28,8 +28,12 @@ func help(cmd *cobra.Command, _ []string) {
 	if text == "" {
 		text = cmd.Short
 	}
-	fmt.Fprintf(w, "%s\n\nUsage:\n  %s\n", strings.TrimSpace(text), usageLine(cmd))
+	fmt.Fprintf(w, "%s\n", strings.TrimSpace(text))
+	if !cmd.IsAdditionalHelpTopicCommand() {
+		section(w, "Usage", "  "+usageLine(cmd))
+	}
 	section(w, "Commands", commandList(cmd))
+	section(w, "Topics", topicList(cmd))
 	section(w, "Flags", cmd.LocalNonPersistentFlags().FlagUsages())
 	global := cmd.InheritedFlags()
 	if !cmd.HasParent() {
@@ -37,6 +41,39 @@ func help(cmd *cobra.Command, _ []string) {
 	}
 	section(w, "Flags of every command", global.FlagUsages())
 	fmt.Fprintf(w, "\n%s", exitStatuses)
+}
+
+func topicList(cmd *cobra.Command) string {
+	var b strings.Builder
+	for _, c := range cmd.Commands() {
+		if c.IsAdditionalHelpTopicCommand() {
+			fmt.Fprintf(&b, "  %-11s %s\n", c.Name(), c.Short)
+		}
+	}
+	return b.String()
+}
+
+// environmentTopic is help on the environment variables that are read; those of the providers are the providers' own data.
+func (a *app) environmentTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString("Slipway reads these environment variables. For each, NAME_FILE may name a file that holds the value instead.\n" +
+		"The app's own secret: values come from the variables that the manifest names, in the same way.\n\n")
+	row := func(name, help string) { fmt.Fprintf(&b, "  %-24s %s\n", name, help) }
+	for _, p := range a.providers() {
+		for _, s := range p.Info().Settings {
+			help := s.Help
+			if s.Required {
+				help += " (required)"
+			}
+			if s.Default != "" {
+				help += "; default " + s.Default
+			}
+			row(s.Env, help)
+		}
+	}
+	row("SLIPWAY_HOME", "folder of Slipway's state; default: the system's folder for state")
+	row("SLIPWAY_FINGERPRINT_KEY", "key by which secrets are compared, at least 16 bytes; default: a file in SLIPWAY_HOME")
+	return &cobra.Command{Use: "environment", Short: "The environment variables that Slipway reads", Long: b.String()}
 }
 
 func usageLine(cmd *cobra.Command) string {
