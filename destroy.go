@@ -45,7 +45,7 @@ func MakeDestroy(in PlanInput, scope DestroyScope) *Plan {
 			Basis: Basis(Spec{Address: a}, obs), Gate: GateDestroy, Reason: "destroy was asked for", Consequence: kind.Consequence[OpDelete],
 		})
 	}
-	p.orderDeletes()
+	p.orderDeletes(going)
 	p.ledgerAfterDestroy(going)
 	return p.plan
 }
@@ -56,16 +56,19 @@ func (p *planner) goesWithParent(a Address, going map[Address]bool) bool {
 	return p.Kinds[a.Kind()].Contained && len(needs) > 0 && going[needs[0]]
 }
 
-// orderDeletes makes each delete wait for the deletes of what needs it. What carries the ledger goes last of all.
-func (p *planner) orderDeletes() {
-	holder := p.ledgerHolder()
+// orderDeletes makes each delete wait for the deletes of what needs it. The ledger goes last of all, alone or with what holds it.
+func (p *planner) orderDeletes(going map[Address]bool) {
+	ledger, last := p.ledgerAndHolder()
+	if !going[last] {
+		last = ledger
+	}
 	for i := range p.plan.Effects {
 		e := &p.plan.Effects[i]
 		for _, o := range p.plan.Effects {
 			if o.Address == e.Address {
 				continue
 			}
-			if slices.Contains(p.Receipts[o.Address].Needs, e.Address) || e.Address == holder {
+			if slices.Contains(p.Receipts[o.Address].Needs, e.Address) || e.Address == last {
 				e.DependsOn = append(e.DependsOn, o.Key)
 			}
 		}
@@ -73,19 +76,21 @@ func (p *planner) orderDeletes() {
 	}
 }
 
-func (p *planner) ledgerHolder() Address {
+// ledgerAndHolder returns the ledger's address and that of what it is in; "" for none.
+func (p *planner) ledgerAndHolder() (ledger, holder Address) {
 	for _, s := range p.Specs {
 		if s.isLedger() && len(s.Needs) > 0 {
-			return s.Needs[0]
+			return s.Address, s.Needs[0]
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // ledgerAfterDestroy strikes what was deleted from the ledger, where the ledger itself stays.
 func (p *planner) ledgerAfterDestroy(going map[Address]bool) {
 	i := slices.IndexFunc(p.Specs, Spec.isLedger)
-	if i < 0 || going[p.ledgerHolder()] || !p.Observed[p.Specs[i].Address].Exists {
+	ledger, holder := p.ledgerAndHolder()
+	if i < 0 || going[ledger] || going[holder] || !p.Observed[ledger].Exists {
 		return
 	}
 	var keys []string
