@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/emulator"
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
 func (a *app) emulateCommand() *cobra.Command {
@@ -27,8 +28,7 @@ func (a *app) emulateCommand() *cobra.Command {
 	f.DurationVar(&o.NeonProjectTime, "neon-project-time", 0, "how long the operations of a new Neon project take")
 	f.DurationVar(&o.NeonOpTime, "neon-op-time", 0, "how long any other Neon operation takes")
 	f.DurationVar(&o.BuildTime, "build-time", 0, "how long a build takes")
-	f.StringVar(&o.Faults, "faults", "", "a `schedule`: [API:]METHOD GLOB[#N|#*]=KIND, separated by commas; KIND is a status (503), 429:2,\n"+
-		"503-after, reset-before, reset-after, hold or hold:SECONDS")
+	f.StringVar(&o.Faults, "faults", "", "what goes wrong: "+emukit.FaultSyntax)
 	f.StringVar(&requestLog, "request-log", "", "append each API call to this `file` as a line of JSON")
 	f.BoolVar(&printEnv, "print-env", false, "print the environment alone, as lines for a shell")
 	return c
