@@ -63,3 +63,19 @@ func TestRequest(t *testing.T) {
 		})
 	}
 }
+
+func TestExceptTakesAReplyOutOfTheJudgement(t *testing.T) {
+	c := Load(t, "vercel")
+	judge := func() error {
+		return c.Response(httptest.NewRequest("GET", "/v4/aliases/a.vercel.app", nil), 200, http.Header{"Content-Type": {"application/json"}}, []byte(`{}`))
+	}
+	if judge() == nil {
+		t.Error("an object passes where the document has an array")
+	}
+	if c.Except("GET /v4/aliases/{any}"); judge() != nil {
+		t.Error("an excepted operation is judged")
+	}
+	if err := c.Response(httptest.NewRequest("GET", "/v2/user", nil), 200, http.Header{"Content-Type": {"application/json"}}, []byte(`{}`)); err == nil {
+		t.Error("another operation is not judged any more")
+	}
+}
