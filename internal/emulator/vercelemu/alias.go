@@ -25,7 +25,8 @@ func aliasRoutes() []route {
 		{method: "GET", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/list-deployment-aliases", do: (*Server).listDeploymentAliases},
 		{method: "POST", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/assign-an-alias", body: body, do: (*Server).setAlias},
 		{method: "GET", versions: "v4", path: "/aliases", doc: "aliases/list-aliases", do: (*Server).listAliases},
-		{method: "GET", versions: "v4", path: "/aliases/{alias}", doc: "aliases/get-an-alias", do: (*Server).getAlias},
+		{method: "GET", versions: "v4", path: "/aliases/{alias}", doc: "aliases/get-an-alias", do: (*Server).getAlias,
+			differs: "the published document has an array; the vendor's SDK and CLI read an object"},
 		{method: "DELETE", versions: "v2", path: "/aliases/{alias}", doc: "aliases/delete-an-alias", do: (*Server).deleteAlias},
 	}
 }
@@ -221,13 +222,12 @@ func (s *Server) findAlias(c *call) (*alias, *failure) {
 	return nil, notFound("The alias was not found")
 }
 
-// getAlias answers an array of one, as the published document says [?].
 func (s *Server) getAlias(c *call) (any, *failure) {
 	a, f := s.findAlias(c)
 	if f != nil {
 		return nil, f
 	}
-	return []obj{a.view()}, nil
+	return a.view(), nil
 }
 
 func (s *Server) deleteAlias(c *call) (any, *failure) {

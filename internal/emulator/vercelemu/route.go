@@ -25,6 +25,29 @@ type route struct {
 	status   int     // of success; 0 means 200
 	do       func(*Server, *call) (any, *failure)
 	stream   func(*Server, *call) *failure // instead of do: reads or writes as it goes, unlocked
+	limit    string                        // name in the table of rate limits, "" for none
+	differs  string                        // why the reply is not as the published document says, "" when it is
+}
+
+// published is the operation in the first of its versions: "GET /v9/projects/{project}".
+func (rt route) published() string {
+	version := "/" + strings.Fields(rt.versions)[0]
+	if version == "/-" {
+		version = ""
+	}
+	return rt.method + " " + version + rt.path
+}
+
+// KnownDifferences are the modelled operations whose replies are not as the published document says, each with the
+// reason.
+func KnownDifferences() map[string]string {
+	out := map[string]string{}
+	for _, rt := range routes() {
+		if rt.differs != "" {
+			out[rt.published()] = rt.differs
+		}
+	}
+	return out
 }
 
 // call is one authenticated request.
