@@ -1,5 +1,7 @@
 package slipway
 
+import "slices"
+
 // Manifest is slipway.yaml after parsing: the desired state of one app. internal/manifest reads it and says where it is wrong; the
 // schema (slipway schema) is its reference.
 type Manifest struct {
@@ -85,15 +87,7 @@ func (m *Manifest) ProviderName() string {
 	return m.App
 }
 
-// ManifestSecrets lists the names of the secret: values that environment needs, each with the variables that use it.
+// AppliesTo reports whether v is a variable of environment: it names no targets, or environment among them.
 func (m *Manifest) AppliesTo(v EnvVar, environment string) bool {
-	if len(v.Targets) == 0 {
-		return true
-	}
-	for _, t := range v.Targets {
-		if t == environment {
-			return true
-		}
-	}
-	return false
+	return len(v.Targets) == 0 || slices.Contains(v.Targets, environment)
 }
