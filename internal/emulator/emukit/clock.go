@@ -83,9 +83,10 @@ func (k *Kit) Born() Birth { return Birth{at: k.Clock()} }
 
 // Listed counts one list read of the thing and reports whether that list shows it.
 func (k *Kit) Listed(b *Birth) bool {
-	if b.reads < k.Settle.Reads {
+	settle := k.tuning().Settle
+	if b.reads < settle.Reads {
 		b.reads++
 		return false
 	}
-	return !k.Clock().Before(b.at.Add(k.Settle.Time))
+	return !k.Clock().Before(b.at.Add(settle.Time))
 }

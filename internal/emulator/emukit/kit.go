@@ -44,6 +44,8 @@ type Kit struct {
 	logMu sync.Mutex
 	log   ring
 
+	live live // what is changed while it runs
+
 	idMu sync.Mutex
 	rng  *rand.ChaCha8
 }
@@ -80,7 +82,7 @@ type Call struct {
 	// Status is the handler's status. Zero before.
 	Status int
 
-	planned *fault
+	planned map[*Schedule][]fault
 }
 
 // Action is what a Hook makes of a call. The zero value lets it pass.
@@ -95,6 +97,21 @@ type Action struct {
 	Header http.Header
 	// Body is such an answer's body. nil means the provider's own error envelope for Status.
 	Body []byte
+
+	// What follows counts before the handler only, and lets the call pass.
+
+	// Delay is added to the call's latency.
+	Delay time.Duration
+	// PageSize, when not zero, replaces the page size that the caller asked for: ?limit= or ?per_page=.
+	PageSize int
+	// Twice lets the handler act twice on the request; the first reply is sent.
+	Twice bool
+	// With are settings for this call alone, which the handler finds by Setting.
+	With map[string]string
+}
+
+func (a Action) passes() bool {
+	return a.Hold == nil && !a.Drop && a.Status == 0 && a.Delay == 0 && a.PageSize == 0 && !a.Twice && len(a.With) == 0
 }
 
 // Chain makes one Hook of several: the first that interferes in a phase wins, and the others do not see that phase.
@@ -104,7 +121,7 @@ func Chain(hooks ...func(*Call) Action) func(*Call) Action {
 			if h == nil {
 				continue
 			}
-			if a := h(c); a.Hold != nil || a.Drop || a.Status != 0 {
+			if a := h(c); !a.passes() {
 				return a
 			}
 		}
@@ -120,6 +137,8 @@ type API struct {
 	Mux *http.ServeMux
 	// Error writes the provider's error envelope. Its header may already hold Retry-After.
 	Error func(w http.ResponseWriter, status int, code, message string)
+	// PageSize is the query parameter by which a caller asks for a page size. "" means limit.
+	PageSize string
 	// BodyLimit returns how many bytes a route may be sent. nil means DefaultBodyLimit for all.
 	BodyLimit func(route string) int64
 }
@@ -131,7 +150,8 @@ func (k *Kit) Wrap(api API) http.Handler {
 		started := time.Now()
 		_, pattern := api.Mux.Handler(r)
 		c := &Call{API: api.Name, Method: r.Method, Path: r.URL.Path, Route: routeOf(pattern), Query: r.URL.Query(), Header: r.Header}
-		rec := &reply{to: w, pause: func() error { return pause(r.Context(), k.Latency-k.Latency/2) }}
+		latency := k.tuning().Latency
+		rec := &reply{to: w, pause: func() error { return pause(r.Context(), latency-latency/2) }}
 		logged := false
 		rec.log = func(dropped bool) {
 			if logged {
@@ -146,6 +166,9 @@ func (k *Kit) Wrap(api API) http.Handler {
 			k.record(e)
 		}
 		defer rec.log(true) // logs only when the handler is left by a panic, which is how a connection is dropped
+		if pause(r.Context(), latency/2) != nil {
+			panic(http.ErrAbortHandler)
+		}
 		k.serve(api, rec, r, c, pattern)
 		rec.log(false)
 	})
@@ -153,16 +176,14 @@ func (k *Kit) Wrap(api API) http.Handler {
 
 func (k *Kit) serve(api API, rec *reply, r *http.Request, c *Call, pattern string) {
 	ctx := r.Context()
-	if pause(ctx, k.Latency/2) != nil {
-		panic(http.ErrAbortHandler)
-	}
 	if pattern == "" {
 		api.Error(rec, http.StatusNotImplemented, "not_implemented",
 			fmt.Sprintf("the emulator does not model %s %s", c.Method, c.Path))
 		rec.send()
 		return
 	}
-	if k.interfere(ctx, api, rec, c) {
+	a := k.ask(c)
+	if k.interfere(ctx, api, rec, c, a) {
 		return
 	}
 	limit := int64(DefaultBodyLimit)
@@ -175,25 +196,25 @@ func (k *Kit) serve(api API, rec *reply, r *http.Request, c *Call, pattern strin
 		return
 	}
 	r.Body = http.MaxBytesReader(rec, r.Body, limit)
-	api.Mux.ServeHTTP(rec, r)
+	a.handle(api, rec, r)
 	c.Phase, c.Status = After, rec.code()
-	if !k.interfere(ctx, api, rec, c) {
+	if !k.interfere(ctx, api, rec, c, k.ask(c)) {
 		rec.send()
 	}
 }
 
-// interfere asks the hook about this phase, does what it says, and reports whether the call has been answered.
-func (k *Kit) interfere(ctx context.Context, api API, rec *reply, c *Call) bool {
-	if k.Hook == nil {
-		return false
+// ask is what the hooks make of the call in its present phase.
+func (k *Kit) ask(c *Call) Action {
+	return Chain(k.Hook, k.scheduled)(c)
+}
+
+// interfere does what the hooks say of this phase, and reports whether the call has been answered.
+func (k *Kit) interfere(ctx context.Context, api API, rec *reply, c *Call, a Action) bool {
+	if pause(ctx, a.Delay) != nil {
+		panic(http.ErrAbortHandler)
 	}
-	a := k.Hook(c)
 	if a.Hold != nil {
-		select {
-		case <-a.Hold:
-		case <-ctx.Done():
-			panic(http.ErrAbortHandler)
-		}
+		a.Drop = k.hold(ctx, c, a.Hold) || a.Drop
 	}
 	if a.Drop {
 		panic(http.ErrAbortHandler)
