@@ -1,4 +1,5 @@
-// Package emulator starts the provider emulators on loopback and says how to point Slipway at them.
+// Package emulator starts the provider emulators on loopback and says how to point Slipway at them, for slipway emulate, slipway demo
+// and the tests.
 package emulator
 
 import (

@@ -1,4 +1,5 @@
-// Package neon makes Neon projects, branches, computes, roles and databases: https://neon.com/docs/reference/api-reference.
+// Package neon is the provider of Neon projects, branches, computes, roles and databases. It waits for the operations that Neon starts, and
+// gives connection strings as late outputs: https://neon.com/docs/reference/api-reference.
 package neon
 
 import (

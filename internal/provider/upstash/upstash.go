@@ -1,4 +1,5 @@
-// Package upstash makes Upstash Redis databases and Vector indexes: https://upstash.com/docs/devops/developer-api.
+// Package upstash is the provider of Upstash Redis databases and Vector indexes, and gives their URLs and tokens as late outputs:
+// https://upstash.com/docs/devops/developer-api.
 package upstash
 
 import (

@@ -1,4 +1,5 @@
-// Package vercel is the provider of Vercel projects, environment variables, deployments and production: https://vercel.com/docs/rest-api
+// Package vercel is the provider of Vercel projects with the ledger, environment variables, deployments of a source tree, and what production
+// serves: https://vercel.com/docs/rest-api
 package vercel
 
 import (
