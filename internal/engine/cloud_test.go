@@ -25,7 +25,7 @@ type cloud struct {
 	project   map[string]string // nil: absent
 	deploys   []map[string]string
 	serving   string
-	lag       int                           // how many reads a new db stays invisible
+	hidden    map[string]int                // how many more looks by name do not show a db
 	point     func(where string) error      // called before and after each mutating call
 	beforeObs func(kind slipway.Kind) error // called before each observation
 }
@@ -235,12 +235,12 @@ func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Obs
 		}
 		return o, nil
 	}
-	if k.lag > 0 {
-		k.lag--
-		return o, nil
-	}
 	for _, id := range slices.Sorted(maps.Keys(k.dbs)) {
 		if k.dbs[id]["name"] == want.Name {
+			if k.hidden[id] > 0 {
+				k.hidden[id]--
+				continue
+			}
 			see(id)
 			o.Namesakes = append(o.Namesakes, o.Receipt)
 		}
@@ -316,6 +316,16 @@ func (k *cloudVar) List(ctx context.Context, want slipway.Spec) (out []slipway.O
 		}
 	}
 	return out, nil
+}
+
+// hide makes every db there is invisible to the next n looks by name, as lists are that lag.
+func (c *cloud) hide(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hidden = map[string]int{}
+	for id := range c.dbs {
+		c.hidden[id] = n
+	}
 }
 
 // state is what an uninterrupted run and a resumed one must agree on: everything but ids.

@@ -360,6 +360,7 @@ func killedAt(t *testing.T, op operation, point int, reference *cloud) (where st
 		return ""
 	}
 	b.cloud.point = nil
+	b.cloud.hide(2) // lists may lag when the next process looks
 	b.restart()
 	run, err := op.begin(t.Context(), b)
 	if err != nil {
@@ -367,6 +368,9 @@ func killedAt(t *testing.T, op operation, point int, reference *cloud) (where st
 	}
 	if run = b.finish(run.ID); run.Status != slipway.RunSucceeded {
 		t.Fatalf("point %d (%s): run is %s: %+v", point, where, run.Status, run.Error)
+	}
+	if run.Revision > 1 {
+		t.Errorf("point %d (%s): the resumed run planned %d times; its own outcomes are no reason to ask again", point, where, run.Revision)
 	}
 	if d := cmp.Diff(reference.state(), b.cloud.state()); d != "" {
 		t.Errorf("point %d (%s): state (-uninterrupted +resumed):\n%s", point, where, d)
@@ -449,9 +453,7 @@ func TestLostReplyIsLookedFor(t *testing.T) {
 				}
 				if at == want && !lost {
 					lost = true
-					c.mu.Lock()
-					c.lag = tc.lag
-					c.mu.Unlock()
+					c.hide(tc.lag)
 					return &slipway.Error{Code: slipway.CodeUnavailable, Message: "reset", Retry: slipway.RetryAmbiguous}
 				}
 				return nil
@@ -465,6 +467,30 @@ func TestLostReplyIsLookedFor(t *testing.T) {
 				t.Errorf("%s: %d databases", tc.reason, len(c.dbs))
 			}
 		})
+	}
+}
+
+// TestSupersededIntentIsLookedFor: a run is killed after a create that lists do not show yet, and another one is asked for.
+func TestSupersededIntentIsLookedFor(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	c.point = func(at string) error {
+		if at == "after cloud.db create" {
+			b.store.dead.Store(true)
+			kill()
+			return &slipway.Error{Code: slipway.CodeUnavailable, Message: "killed", Retry: slipway.RetryAmbiguous}
+		}
+		return nil
+	}
+	b.untilDead(ctx, operations(t)["first ship"])
+	c.point = nil
+	c.hide(2)
+	b.restart()
+	b.mustSucceed(b.ship(request(t, manifest(), "two")))
+	if len(c.dbs) != 2 {
+		t.Errorf("%d databases: what the superseded run made was made again", len(c.dbs))
 	}
 }
 
