@@ -28,6 +28,11 @@ type Graph struct {
 	Name string
 	// Root is a pointer to the emulator's struct, which the caller has locked.
 	Root any
+	// Kit is the emulator's. A seeded one goes on with the random numbers that follow those before the save.
+	Kit *Kit
+	// Base is what the emulator's own host names end in here. A state that was saved with another one is given this one
+	// wherever it stands.
+	Base string
 	// Skip names fields that are left out, as Type.field: Server.handler. They keep their value in a load of Root, and
 	// are zero in all else.
 	Skip []string
@@ -47,6 +52,8 @@ type Codec struct {
 type saved struct {
 	Format   string                     `json:"format"`
 	Emulator string                     `json:"emulator"`
+	Base     string                     `json:"base"`
+	Random   []byte                     `json:"random,omitempty"`
 	Root     map[string]json.RawMessage `json:"root"`
 	// Objects are what pointers point to, by name: project:1.
 	Objects map[string]json.RawMessage `json:"objects"`
@@ -74,7 +81,11 @@ func (g Graph) Save() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s state: %w", g.Name, err)
 	}
-	return json.MarshalIndent(map[string]any{"format": stateFormat, "emulator": g.Name, "root": fields, "objects": e.objects}, "", " ")
+	doc := map[string]any{"format": stateFormat, "emulator": g.Name, "base": g.Base, "root": fields, "objects": e.objects}
+	if g.Kit != nil && g.Kit.Seed != 0 {
+		doc["random"] = g.Kit.randomState()
+	}
+	return json.MarshalIndent(doc, "", " ")
 }
 
 // Load replaces the state. On an error nothing is changed.
@@ -86,11 +97,21 @@ func (g Graph) Load(raw []byte) error {
 	if doc.Format != stateFormat || doc.Emulator != g.Name {
 		return fmt.Errorf("%s state: this is %q of %q", g.Name, doc.Format, doc.Emulator)
 	}
+	if doc.Base != "" && doc.Base != g.Base {
+		if err := json.Unmarshal(bytes.ReplaceAll(raw, []byte(doc.Base), []byte(g.Base)), &doc); err != nil {
+			return fmt.Errorf("%s state: %w", g.Name, err)
+		}
+	}
 	root := reflect.ValueOf(g.Root).Elem()
 	fresh := reflect.New(root.Type()).Elem()
 	d := &decoder{Graph: g, doc: doc, made: map[string]reflect.Value{}}
 	if err := d.fields(doc.Root, fresh, true); err != nil {
 		return fmt.Errorf("%s state: %w", g.Name, err)
+	}
+	if g.Kit != nil && g.Kit.Seed != 0 && len(doc.Random) > 0 {
+		if err := g.Kit.setRandomState(doc.Random); err != nil {
+			return fmt.Errorf("%s state: %w", g.Name, err)
+		}
 	}
 	for i := range root.NumField() {
 		if _, in := doc.Root[root.Type().Field(i).Name]; in {

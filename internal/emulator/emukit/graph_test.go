@@ -144,3 +144,18 @@ func TestGraphNamesTheFieldThatCannotBeSaved(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestASeededGraphGoesOnWithItsRandomNumbers(t *testing.T) {
+	kits := []*Kit{{Seed: 7}, {Seed: 7}}
+	kits[0].RandomString(8, Alnum)
+	raw, err := Graph{Name: "g", Root: &struct{}{}, Kit: kits[0]}.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (Graph{Name: "g", Root: &struct{}{}, Kit: kits[1]}).Load(raw); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := kits[0].RandomString(8, Alnum), kits[1].RandomString(8, Alnum); a != b {
+		t.Errorf("after the load %s, and without it %s", b, a)
+	}
+}

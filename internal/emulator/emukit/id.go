@@ -46,10 +46,33 @@ func (k *Kit) random(b []byte) {
 	}
 	k.idMu.Lock()
 	defer k.idMu.Unlock()
+	_, _ = k.seeded().Read(b)
+}
+
+// seeded returns the generator. k.idMu is held.
+func (k *Kit) seeded() *rand.ChaCha8 {
 	if k.rng == nil {
 		var seed [32]byte
 		binary.LittleEndian.PutUint64(seed[:], k.Seed)
 		k.rng = rand.NewChaCha8(seed)
 	}
-	_, _ = k.rng.Read(b)
+	return k.rng
+}
+
+func (k *Kit) randomState() []byte {
+	k.idMu.Lock()
+	defer k.idMu.Unlock()
+	b, _ := k.seeded().MarshalBinary() // never fails
+	return b
+}
+
+func (k *Kit) setRandomState(b []byte) error {
+	k.idMu.Lock()
+	defer k.idMu.Unlock()
+	fresh := &rand.ChaCha8{}
+	if err := fresh.UnmarshalBinary(b); err != nil {
+		return err
+	}
+	k.rng = fresh
+	return nil
 }

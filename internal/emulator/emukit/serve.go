@@ -7,13 +7,15 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 )
 
-// Server is a handler that listens on loopback.
+// Server is a handler that listens.
 type Server struct {
-	// URL is its base, without a slash at the end: http://127.0.0.1:PORT.
+	// URL is its base, without a slash at the end: http://127.0.0.1:PORT. A listener on all addresses is named by its
+	// loopback one.
 	URL  string
 	Port int
 
@@ -21,14 +23,25 @@ type Server struct {
 	done chan struct{}
 }
 
+// Loopback is where emulators listen unless told otherwise.
+const Loopback = "127.0.0.1"
+
 // Start serves h on 127.0.0.1:port until ctx ends or Close. Port 0 takes a free one.
 func Start(ctx context.Context, port int, h http.Handler) (*Server, error) {
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	return Listen(ctx, Loopback, port, h)
+}
+
+// Listen is Start on another address of this machine. Whoever reaches it reaches h.
+func Listen(ctx context.Context, address string, port int, h http.Handler) (*Server, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
 	s := &Server{Port: l.Addr().(*net.TCPAddr).Port, done: make(chan struct{})}
-	s.URL = "http://127.0.0.1:" + strconv.Itoa(s.Port)
+	if a, err := netip.ParseAddr(address); err == nil && a.IsUnspecified() {
+		address = Loopback
+	}
+	s.URL = "http://" + net.JoinHostPort(address, strconv.Itoa(s.Port))
 	s.srv = &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
