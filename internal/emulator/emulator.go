@@ -34,8 +34,11 @@ type Options struct {
 	Faults string
 	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
 	RequestLog io.Writer
-	// Seed makes ids and credentials repeatable. 0 means random ones.
+	// Seed makes ids, credentials and the chance in Faults repeatable. 0 means random ones.
 	Seed uint64
+	// Listen is the address to listen on. "" means 127.0.0.1. On any other, whoever reaches it and has the credentials
+	// may use the emulators; only /_emulator/ stays with this machine.
+	Listen string
 }
 
 // Emulator is one provider's emulator.
@@ -57,6 +60,8 @@ type Instance struct {
 	// Data serves what was made: deployed apps, data planes. May be nil. OnData is told its port before API is served.
 	Data   http.Handler
 	OnData func(port int)
+	// State saves and loads what was made. May be nil.
+	State emukit.State
 	// Close frees what it holds outside memory. May be nil.
 	Close func()
 }
@@ -74,7 +79,7 @@ func newVercel(o Options, secret func(int) string) Instance {
 	token, account := secret(24), vercelemu.DefaultAccount()
 	s := &vercelemu.Server{Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime}
 	return Instance{
-		API: s, Kit: &s.Kit, Data: s.Hosting(), Close: s.Close,
+		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close,
 		OnData: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
 		Env:    map[string]string{"VERCEL_TOKEN": token, "VERCEL_TEAM_ID": account.Teams[0].ID},
 	}
@@ -83,14 +88,14 @@ func newVercel(o Options, secret func(int) string) Instance {
 func newNeon(o Options, secret func(int) string) Instance {
 	key, account := "napi_"+secret(64), neonemu.DefaultAPIKeys()[neonemu.DefaultPersonalKey]
 	s := &neonemu.Server{APIKeys: map[string]neonemu.Account{key: account}, ProjectTime: o.NeonProjectTime, OpTime: o.NeonOpTime}
-	return Instance{API: s, Kit: &s.Kit, Env: map[string]string{"NEON_API_KEY": key, "NEON_ORG_ID": account.Orgs[0].ID}}
+	return Instance{API: s, Kit: &s.Kit, State: s, Env: map[string]string{"NEON_API_KEY": key, "NEON_ORG_ID": account.Orgs[0].ID}}
 }
 
 func newUpstash(_ Options, secret func(int) string) Instance {
 	email, key := upstashemu.DefaultEmail, secret(32)
 	s := &upstashemu.Server{Accounts: map[string]upstashemu.Account{email: {APIKey: key}}}
 	return Instance{
-		API: s, Kit: &s.Kit, Data: s.Data(), Close: s.Close,
+		API: s, Kit: &s.Kit, Data: s.Data(), State: s, Close: s.Close,
 		OnData: func(port int) { s.DataURL = fmt.Sprintf("http://127.0.0.1:%d", port) },
 		Env:    map[string]string{"UPSTASH_EMAIL": email, "UPSTASH_API_KEY": key},
 	}
@@ -100,25 +105,29 @@ func newUpstash(_ Options, secret func(int) string) Instance {
 type Running struct {
 	env     map[string]string
 	kits    map[string]*emukit.Kit
+	states  map[string]emukit.State
 	closers []func()
 }
 
-// Start serves all emulators on 127.0.0.1 until ctx ends or Close. A schedule of faults that does not parse and a
+// Start serves all emulators on one address until ctx ends or Close. A schedule of faults that does not parse and a
 // port that is taken are errors.
 func Start(ctx context.Context, o Options) (*Running, error) {
 	if o.RequestLog != nil {
 		o.RequestLog = &lockedWriter{to: o.RequestLog}
 	}
-	hook, err := emukit.ParseFaults(o.Faults)
+	if o.Listen == "" {
+		o.Listen = emukit.Loopback
+	}
+	faults, err := emukit.ParseSchedule(o.Faults, o.Seed)
 	if err != nil {
 		return nil, err
 	}
-	r := &Running{env: map[string]string{}, kits: map[string]*emukit.Kit{}}
+	r := &Running{env: map[string]string{}, kits: map[string]*emukit.Kit{}, states: map[string]emukit.State{}}
 	credentials := &emukit.Kit{Seed: o.Seed}
 	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
 	port := o.Port
 	for _, e := range All() {
-		if port, err = r.start(ctx, e, e.New(o, secret), o, hook, port); err != nil {
+		if port, err = r.start(ctx, e, e.New(o, secret), o, faults, port); err != nil {
 			r.Close()
 			return nil, fmt.Errorf("%s emulator: %w", e.Name, err)
 		}
@@ -127,11 +136,12 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 }
 
 // start serves one emulator from port on and returns the next free port, 0 when ports are taken as they come.
-func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, hook func(*emukit.Call) emukit.Action, port int) (int, error) {
+func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, faults *emukit.Schedule, port int) (int, error) {
 	if i.Close != nil {
 		r.closers = append(r.closers, i.Close)
 	}
-	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed, i.Kit.Hook = o.Latency, o.RequestLog, o.Seed, hook
+	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, o.Seed
+	i.Kit.SetSchedule(faults)
 	taken := 1
 	if i.Data != nil {
 		second := port
@@ -139,14 +149,14 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 			second++
 			taken++
 		}
-		data, err := emukit.Start(ctx, second, i.Data)
+		data, err := emukit.Listen(ctx, o.Listen, second, i.Data)
 		if err != nil {
 			return 0, err
 		}
 		r.closers = append(r.closers, data.Close)
 		i.OnData(data.Port)
 	}
-	api, err := emukit.Start(ctx, port, i.API)
+	api, err := emukit.Listen(ctx, o.Listen, port, emukit.Control{Name: e.Name, Kit: i.Kit, State: i.State}.Wrap(i.API))
 	if err != nil {
 		return 0, err
 	}
@@ -156,6 +166,9 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 		r.env[k] = v
 	}
 	r.kits[e.Name] = i.Kit
+	if i.State != nil {
+		r.states[e.Name] = i.State
+	}
 	if port == 0 {
 		return 0, nil
 	}
