@@ -1,0 +1,481 @@
+package isolate
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchEvery is how often the tree's use is looked at.
+const watchEvery = 100 * time.Millisecond
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Process is a started command.
+type Process struct {
+	level  Level
+	limits Limits
+	began  time.Time
+	init   int // the process id of the namespace's init, as seen from here
+	pidfd  int // of init
+	kill   context.CancelCauseFunc
+	ended  chan struct{}
+
+	out, err tail
+
+	mu     sync.Mutex
+	use    usage
+	result Result
+	fault  error
+}
+
+var (
+	errKilled = errors.New("killed")
+)
+
+// Start starts the command. It returns when the command is isolated and limited, and has been let go. ctx is its life:
+// when it ends, everything that the command has started is killed.
+func Start(ctx context.Context, c Command) (*Process, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	program, level, err := backend(ctx)
+	if err != nil {
+		return nil, err
+	}
+	code, err := filter()
+	if err != nil {
+		return nil, err
+	}
+	level.Layers = layers(c.Network)
+	p := &Process{level: level, limits: c.Limits, ended: make(chan struct{}), pidfd: -1}
+	p.out, p.err = tail{size: c.Limits.Output, to: c.Stdout}, tail{size: c.Limits.Output, to: c.Stderr}
+	l, err := newLaunch(program, c, code)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.launch(ctx, l); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// complete fills in what is left out and refuses what makes no sense.
+func (c *Command) complete() error {
+	if len(c.Argv) == 0 || c.Argv[0] == "" {
+		return errors.New("isolate: no program in the command")
+	}
+	c.Limits = c.Limits.orDefaults()
+	c.Mounts = slices.Clone(c.Mounts)
+	if c.User == "" {
+		c.User = "slipway"
+	}
+	if strings.Trim(c.User, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		return fmt.Errorf("isolate: %q is no user name", c.User)
+	}
+	for _, m := range c.Mounts {
+		if !filepath.IsAbs(m.Host) || !path.IsAbs(m.Inside) || path.Clean(m.Inside) == "/" {
+			return fmt.Errorf("isolate: the mount of %s on %s is not between absolute paths below /", m.Host, m.Inside)
+		}
+		if _, err := os.Stat(m.Host); err != nil {
+			return fmt.Errorf("isolate: %w", err)
+		}
+	}
+	if c.Dir == "" && len(c.Mounts) > 0 {
+		c.Dir = c.Mounts[0].Inside
+	}
+	if !path.IsAbs(c.Dir) {
+		return fmt.Errorf("isolate: the working directory %q is not absolute", c.Dir)
+	}
+	if privileged() && c.UID == 0 {
+		c.UID = NewUID()
+	}
+	env := map[string]string{"PATH": defaultPath, "HOME": "/home/" + c.User, "USER": c.User, "LOGNAME": c.User, "TMPDIR": "/tmp", "LANG": "C.UTF-8"}
+	maps.Copy(env, c.Env)
+	c.Env = env
+	if home := env["HOME"]; !path.IsAbs(home) || path.Clean(home) != home || home == "/" {
+		return fmt.Errorf("isolate: %q is no home", home)
+	}
+	for name, value := range env {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
+			return fmt.Errorf("isolate: the environment variable %q cannot be", name)
+		}
+	}
+	return find(*c, c.Dir, env["PATH"])
+}
+
+// backend finds bubblewrap, and what it needs as root.
+func backend(ctx context.Context) (program string, level Level, err error) {
+	program, err = exec.LookPath("bwrap")
+	if err != nil {
+		return "", Level{}, fmt.Errorf("%w: bubblewrap is not installed: apt-get install bubblewrap, dnf install bubblewrap, or apk add bubblewrap", ErrUnavailable)
+	}
+	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	if err != nil {
+		return "", Level{}, errors.Join(ctx.Err(), fmt.Errorf("%w: %s --version: %v", ErrUnavailable, program, err))
+	}
+	if privileged() {
+		if _, err := exec.LookPath("setpriv"); err != nil {
+			return "", Level{}, fmt.Errorf("%w: as root it needs setpriv, of util-linux: apt-get install util-linux", ErrUnavailable)
+		}
+	}
+	_, version, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	return program, Level{Backend: "bubblewrap", Version: version}, nil
+}
+
+func layers(network bool) []string {
+	out := []string{"mount", "pid", "ipc", "uts"}
+	if network {
+		out = append(out, "shared network")
+	} else {
+		out = append(out, "network")
+	}
+	if privileged() {
+		out = append(out, "own user id", "no capabilities")
+	} else {
+		out = append(out, "user")
+	}
+	return append(out, "seccomp", "no new privileges", "resource limits")
+}
+
+// launch is bubblewrap with its descriptors.
+type launch struct {
+	cmd    *exec.Cmd
+	files  []*os.File // those of the child's; closed here once it runs
+	status *os.File   // where bubblewrap tells the init's process id and the exit code
+	gate   *os.File   // a byte lets the command begin
+	fault  error
+}
+
+func newLaunch(program string, c Command, code []byte) (*launch, error) {
+	l := &launch{}
+	l.status = l.pipe(false)
+	status := l.last()
+	l.gate = l.pipe(true)
+	gate := l.last()
+	uid := os.Getuid()
+	if privileged() {
+		uid = c.UID
+	}
+	v := newView(c, uid, c.Env["HOME"], l.data)
+	args := append([]string{"--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+		"--hostname", "isolated", "--json-status-fd", status, "--block-fd", gate, "--cap-drop", "ALL"}, v.args...)
+	if !c.Network {
+		args = append(args, "--unshare-net")
+	}
+	argv := c.Argv
+	if privileged() {
+		id := strconv.Itoa(uid)
+		args = append(args, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP")
+		argv = append([]string{"/usr/bin/setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--"}, argv...)
+	} else {
+		args = append(args, "--unshare-user")
+	}
+	args = append(args, "--seccomp", l.data(string(code)), "--clearenv", "--chdir", c.Dir)
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		args = append(args, "--setenv", name, c.Env[name])
+	}
+	// The environment may hold secrets and arguments may be long: neither shows in this machine's list of processes.
+	list := l.data(strings.Join(args, "\x00") + "\x00")
+	l.cmd = exec.Command(program, append([]string{"--args", list, "--"}, argv...)...)
+	l.cmd.Env = []string{}
+	l.cmd.Dir = "/"
+	l.cmd.ExtraFiles = l.files
+	if l.fault == nil {
+		l.fault = keepDescriptors()
+	}
+	if l.fault != nil {
+		l.close()
+		return nil, fmt.Errorf("isolate: %w", l.fault)
+	}
+	return l, nil
+}
+
+// keepDescriptors keeps what this process has inherited without close-on-exec from being passed on: an open folder would be a
+// way out.
+func keepDescriptors() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// pipe makes a pipe whose one end the child gets, and returns the other.
+func (l *launch) pipe(childReads bool) *os.File {
+	r, w, err := os.Pipe()
+	if err != nil {
+		l.fault = err
+		return nil
+	}
+	if childReads {
+		l.files = append(l.files, r)
+		return w
+	}
+	l.files = append(l.files, w)
+	return r
+}
+
+// last is the number that the child knows the last of files by.
+func (l *launch) last() string { return strconv.Itoa(2 + len(l.files)) }
+
+// data gives the child a file in memory that holds text, and returns its number.
+func (l *launch) data(text string) string {
+	fd, err := unix.MemfdCreate("isolate", unix.MFD_CLOEXEC)
+	if err != nil {
+		l.fault = err
+		return "-1"
+	}
+	f := os.NewFile(uintptr(fd), "isolate")
+	l.files = append(l.files, f)
+	if _, err := f.WriteString(text); err != nil {
+		l.fault = err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		l.fault = err
+	}
+	return l.last()
+}
+
+func (l *launch) closeChilds() {
+	for _, f := range l.files {
+		_ = f.Close()
+	}
+	l.files = nil
+}
+
+func (l *launch) close() {
+	l.closeChilds()
+	for _, f := range []*os.File{l.status, l.gate} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// launch starts bubblewrap, limits the tree while it waits at the gate, and opens the gate.
+func (p *Process) launch(ctx context.Context, l *launch) error {
+	if err := ctx.Err(); err != nil {
+		l.close()
+		return err
+	}
+	l.cmd.Stdout, l.cmd.Stderr = &p.out, &p.err
+	started, exited := make(chan error, 1), make(chan struct{})
+	go func() {
+		// --die-with-parent means the thread that started it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := l.cmd.Start()
+		l.closeChilds()
+		started <- err
+		if err == nil {
+			_ = l.cmd.Wait()
+		}
+		close(exited)
+	}()
+	if err := <-started; err != nil {
+		l.close()
+		return fmt.Errorf("%w: %v", ErrUnavailable, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.cmd.Process.Kill() })
+	defer stop()
+	status := bufio.NewScanner(l.status)
+	if err := p.prepare(status, l); err != nil {
+		_ = l.cmd.Process.Kill()
+		<-exited
+		l.close()
+		p.closeInit()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w: %v: %s", ErrUnavailable, err, bytes.TrimSpace(p.err.result().Data))
+	}
+	life, kill := context.WithCancelCause(ctx)
+	p.kill, p.began = kill, time.Now()
+	go p.follow(life, l, status, exited)
+	return nil
+}
+
+// prepare waits for the namespaces, sets the limits and opens the gate.
+func (p *Process) prepare(status *bufio.Scanner, l *launch) error {
+	var first struct {
+		Init int `json:"child-pid"`
+	}
+	if !status.Scan() || json.Unmarshal(status.Bytes(), &first) != nil || first.Init <= 0 {
+		return errors.New("bubblewrap did not start")
+	}
+	p.init = first.Init
+	fd, err := unix.PidfdOpen(p.init, 0)
+	if err != nil {
+		return fmt.Errorf("the namespace's first process: %w", err)
+	}
+	p.pidfd = fd
+	if err := limit(p.init, p.limits); err != nil {
+		return fmt.Errorf("resource limits: %w", err)
+	}
+	if _, err := l.gate.Write([]byte{1}); err != nil {
+		return fmt.Errorf("bubblewrap stopped: %w", err)
+	}
+	return nil
+}
+
+// follow sees the command to its end.
+func (p *Process) follow(ctx context.Context, l *launch, status *bufio.Scanner, exited <-chan struct{}) {
+	defer close(p.ended)
+	defer p.kill(nil)
+	why := p.watch(ctx, exited)
+	if why != Exited {
+		p.killTree()
+		_ = l.cmd.Process.Kill()
+	}
+	<-exited
+	p.awaitInit()
+	p.closeInit()
+	code, told := exitCode(status)
+	l.close()
+	r := Result{Ended: why, ExitCode: code, Stdout: p.out.result(), Stderr: p.err.result(), Took: time.Since(p.began), Level: p.level}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r.CPU = p.use.cpu
+	if !told {
+		r.ExitCode = 128 + int(syscall.SIGKILL)
+	}
+	if why == Exited {
+		p.fault = notStarted(r, told)
+	}
+	p.result = r
+}
+
+// watch returns when bubblewrap has exited or the tree must end, and says why.
+func (p *Process) watch(ctx context.Context, exited <-chan struct{}) Ended {
+	deadline := time.NewTimer(p.limits.Time)
+	defer deadline.Stop()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-exited:
+			return Exited
+		case <-ctx.Done():
+			return Canceled
+		case <-deadline.C:
+			return TimedOut
+		case <-tick.C:
+			use := look(p.init)
+			p.mu.Lock()
+			p.use = use
+			p.mu.Unlock()
+			if use.memory > p.limits.Memory {
+				return Memory
+			}
+			if use.cpu > p.limits.CPU {
+				return CPU
+			}
+		}
+	}
+}
+
+// exitCode reads what bubblewrap says of the command's end. ok is false when the command was not started or was killed.
+func exitCode(status *bufio.Scanner) (code int, ok bool) {
+	for status.Scan() {
+		var line struct {
+			Code *int `json:"exit-code"`
+		}
+		if json.Unmarshal(status.Bytes(), &line) == nil && line.Code != nil {
+			return *line.Code, true
+		}
+	}
+	return 0, false
+}
+
+// notStarted tells the words of bubblewrap and setpriv from a program's own: nil when the program ran.
+func notStarted(r Result, told bool) error {
+	said := string(bytes.TrimSpace(r.Stderr.Data))
+	asRoot := privileged() && (r.ExitCode == 126 || r.ExitCode == 127) && strings.HasPrefix(said, "setpriv: failed to execute ")
+	switch {
+	case asRoot, !told && strings.HasPrefix(said, "bwrap: execvp "):
+		return fmt.Errorf("%w: %s", ErrNoProgram, said)
+	case !told:
+		return fmt.Errorf("%w: %s", ErrUnavailable, said)
+	}
+	return nil
+}
+
+// killTree ends the namespace's init, and with it all that is in the namespace.
+func (p *Process) killTree() {
+	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
+}
+
+// awaitInit returns when init is gone: the kernel lets it go only after all others in its namespace.
+func (p *Process) awaitInit() {
+	p.killTree() // what the command has left behind
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(fds, -1); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+func (p *Process) closeInit() {
+	if p.pidfd >= 0 {
+		_ = unix.Close(p.pidfd)
+		p.pidfd = -1
+	}
+}
+
+// Wait returns how the command ended, once everything that it started is gone. It may be called by many.
+func (p *Process) Wait() (Result, error) {
+	<-p.ended
+	return p.result, p.fault
+}
+
+// Signal sends a signal to the command itself, not to what it has started. SIGKILL ends the whole tree. A command that
+// has ended is os.ErrProcessDone.
+func (p *Process) Signal(sig syscall.Signal) error {
+	select {
+	case <-p.ended:
+		return os.ErrProcessDone
+	default:
+	}
+	if sig == syscall.SIGKILL {
+		p.kill(errKilled)
+		return nil
+	}
+	for {
+		if first := look(p.init).first; first != 0 {
+			return syscall.Kill(first, sig)
+		}
+		select { // the gate is open, but the init has not got to it
+		case <-p.ended:
+			return os.ErrProcessDone
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Kill ends the tree at once. Wait then says Canceled.
+func (p *Process) Kill() { p.kill(errKilled) }

@@ -1,0 +1,147 @@
+package isolate
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// system is what every command sees of the machine, read-only. None of it holds anything of a person's.
+var system = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store"}
+
+// settings are the files of /etc that programs cannot do without.
+var settings = []string{"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl", "pki", "ca-certificates", "localtime",
+	"nsswitch.conf", "services", "protocols", "mime.types"}
+
+// networkSettings are added with the network.
+var networkSettings = []string{"resolv.conf", "hosts", "gai.conf"}
+
+const (
+	tmpSize = 256 << 20
+	shmSize = 64 << 20
+)
+
+// view is the file system of a command, as arguments of bubblewrap.
+type view struct {
+	args []string
+	made map[string]bool
+}
+
+// newView lays out the system and the mounts. data binds a file of the given text: it returns the descriptor's number.
+func newView(c Command, uid int, home string, data func(text string) (fd string)) *view {
+	v := &view{made: map[string]bool{"/": true}}
+	for _, p := range system {
+		v.show(p)
+	}
+	v.folder("/etc")
+	for _, name := range settings {
+		v.args = append(v.args, "--ro-bind-try", "/etc/"+name, "/etc/"+name)
+	}
+	id := strconv.Itoa(uid)
+	v.file("/etc/passwd", data(c.User+":x:"+id+":"+id+"::"+home+":/bin/sh\n"))
+	v.file("/etc/group", data(c.User+":x:"+id+":\n"))
+	if c.Network {
+		for _, name := range networkSettings {
+			v.args = append(v.args, "--ro-bind-try", "/etc/"+name, "/etc/"+name)
+		}
+	} else {
+		v.file("/etc/hosts", data("127.0.0.1 localhost\n::1 localhost\n"))
+	}
+	v.args = append(v.args, "--proc", "/proc", "--dev", "/dev")
+	v.scratch("/dev/shm", shmSize)
+	v.scratch("/tmp", tmpSize)
+	v.folder(path.Dir(home))
+	v.scratch(home, tmpSize)
+	for _, m := range c.Mounts {
+		v.folder(path.Dir(path.Clean(m.Inside)))
+		how := "--ro-bind"
+		if m.Writable {
+			how = "--bind"
+		}
+		v.args = append(v.args, how, m.Host, m.Inside)
+	}
+	v.args = append(v.args, "--remount-ro", "/dev", "--remount-ro", "/")
+	return v
+}
+
+// show binds a folder of the system, or repeats the link that it is.
+func (v *view) show(p string) {
+	info, err := os.Lstat(p)
+	if err != nil {
+		return
+	}
+	if to, err := os.Readlink(p); err == nil {
+		v.args = append(v.args, "--symlink", to, p)
+	} else if info.IsDir() {
+		v.folder(path.Dir(p))
+		v.args = append(v.args, "--ro-bind", p, p)
+	}
+	v.made[p] = true
+}
+
+func (v *view) folder(p string) {
+	if v.made[p] || slices.ContainsFunc(system, func(s string) bool { return strings.HasPrefix(p, s+"/") && v.made[s] }) {
+		return
+	}
+	v.folder(path.Dir(p))
+	v.made[p] = true
+	v.args = append(v.args, "--perms", "0755", "--dir", p)
+}
+
+func (v *view) file(p, fd string) {
+	v.args = append(v.args, "--perms", "0444", "--ro-bind-data", fd, p)
+}
+
+func (v *view) scratch(p string, size int64) {
+	v.made[p] = true
+	v.args = append(v.args, "--perms", "1777", "--size", strconv.FormatInt(size, 10), "--tmpfs", p)
+}
+
+// find checks that argv[0] is a program in the view, as far as it can be seen from outside.
+func find(c Command, dir, search string) error {
+	name := c.Argv[0]
+	if strings.Contains(name, "/") {
+		if !path.IsAbs(name) {
+			name = path.Join(dir, name)
+		}
+		if exists(c, name) {
+			return nil
+		}
+		return fmt.Errorf("%w: %s", ErrNoProgram, c.Argv[0])
+	}
+	for d := range strings.SplitSeq(search, ":") {
+		if path.IsAbs(d) && exists(c, path.Join(d, name)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s is not on the PATH %s", ErrNoProgram, name, search)
+}
+
+// exists tells what is at an inside path. A link counts, wherever it leads.
+func exists(c Command, inside string) bool {
+	for _, m := range c.Mounts {
+		if rest, ok := strings.CutPrefix(inside, path.Clean(m.Inside)+"/"); ok {
+			return beneath(m.Host, rest)
+		}
+	}
+	if !slices.ContainsFunc(system, func(s string) bool { return strings.HasPrefix(inside, s+"/") }) {
+		return false
+	}
+	info, err := os.Stat(inside)
+	return err == nil && !info.IsDir()
+}
+
+// beneath looks only below host: a link in it that leads out is not followed, and counts.
+func beneath(host, rest string) bool {
+	root, err := os.OpenRoot(host)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	info, err := root.Lstat(filepath.FromSlash(rest))
+	return err == nil && !info.IsDir() || err != nil && !os.IsNotExist(err)
+}
