@@ -77,7 +77,7 @@ func (b *bench) open() {
 	}
 	b.store = &mortal{Store: s}
 	b.Engine = engine.New(engine.Config{
-		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: key, Settle: &slipway.Settle{Reads: 3, Over: 2 * time.Millisecond},
+		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: key, Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
 		Settings: func(string) (slipway.Secret, bool) { return slipway.Secret{}, false },
 		Secrets:  func(n string) (slipway.Secret, bool) { return slipway.NewSecret("the value of " + n), n != "UNSET" },
 		Parse: func(raw []byte) (*slipway.Manifest, error) {
@@ -360,7 +360,7 @@ func killedAt(t *testing.T, op operation, point int, reference *cloud) (where st
 		return ""
 	}
 	b.cloud.point = nil
-	b.cloud.hide(2) // lists may lag when the next process looks
+	b.cloud.hide(4) // lists may lag when the next process looks
 	b.restart()
 	run, err := op.begin(t.Context(), b)
 	if err != nil {
@@ -441,7 +441,7 @@ func TestLostReplyIsLookedFor(t *testing.T) {
 	}{
 		"acted":     {0, true, "the reply was lost after the create: it is found"},
 		"not acted": {0, false, "the request never arrived: it is sent again"},
-		"late":      {2, true, "the create shows only at the third read: the settle time covers it"},
+		"late":      {4, true, "the create shows only at the fifth look: the settle time covers it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCloud()
@@ -486,7 +486,7 @@ func TestSupersededIntentIsLookedFor(t *testing.T) {
 	}
 	b.untilDead(ctx, operations(t)["first ship"])
 	c.point = nil
-	c.hide(2)
+	c.hide(4)
 	b.restart()
 	b.mustSucceed(b.ship(request(t, manifest(), "two")))
 	if len(c.dbs) != 2 {
