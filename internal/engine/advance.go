@@ -61,19 +61,19 @@ func (e *Engine) advance(ctx context.Context, id string) {
 		// Released even when ctx is over, so that the next owner need not wait for the lease.
 		_ = e.Store.Tx(context.WithoutCancel(ctx), func(tx slipway.Tx) error { return tx.Release(id, w.epoch) })
 	}()
-	if err := w.guard(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
+	if err := sheltered(func() error { return w.drive(ctx) }); err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
 		w.fail(context.WithoutCancel(ctx), err, "")
 	}
 }
 
-// guard turns a panic into an error that names no value.
-func (w *worker) guard(ctx context.Context) (err error) {
+// sheltered turns a panic of f into an error that names no value.
+func sheltered(f func() error) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = slipway.Errorf(slipway.CodeInternal, "a defect in Slipway stopped the run").WithHint("resume it; please report what you did")
 		}
 	}()
-	return w.drive(ctx)
+	return f()
 }
 
 func (w *worker) claim(ctx context.Context) (ok bool, err error) {
@@ -177,6 +177,9 @@ func (w *worker) drive(ctx context.Context) error {
 
 // makePlan observes, plans, and stores the next revision. over: there is nothing to do, and the run has ended.
 func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
+	if err := w.settleOwn(ctx); err != nil {
+		return false, err
+	}
 	receipts, err := w.receipts(ctx, w.run.App)
 	if err != nil {
 		return false, err
@@ -190,7 +193,7 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if want := w.run.Options.Plan; want != "" && w.run.Revision == 0 && want != w.plan.Digest() {
+	if want := w.run.Options.Plan; want != "" && want != w.plan.Digest() {
 		return false, slipway.Errorf(slipway.CodePlanMismatch, "the plan is now %s, not %s", w.plan.Digest(), want).
 			WithHint("look at what changed with: slipway plan")
 	}
@@ -314,7 +317,9 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 				for _, k := range group {
 					inFlight[k] = true
 				}
-				go func() { results <- result{group, w.perform(ctx, group)} }()
+				go func() {
+					results <- result{group, sheltered(func() error { return w.perform(ctx, group) })}
+				}()
 			}
 		}
 		if len(inFlight) == 0 {
@@ -334,7 +339,7 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 	}
 }
 
-func verdictOf(next slipway.Next, stop error, ctx context.Context) (verdict, error) {
+func verdictOf(ctx context.Context, next slipway.Next, stop error) (verdict, error) {
 	switch {
 	case slipway.ErrorCode(stop) == slipway.CodeVoided:
 		return verdictVoid, nil

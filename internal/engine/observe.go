@@ -59,7 +59,8 @@ func (e *Engine) look(ctx context.Context, w *wanted, receipts map[slipway.Addre
 		return nil, err
 	}
 	o.sight.receipts = o.receipts
-	return &o.sight, o.own()
+	o.own()
+	return &o.sight, nil
 }
 
 // one observes s. A recorded parent is taken as it is, so that its children need not wait; if it then turns out to be gone, so are they.
@@ -325,7 +326,7 @@ func (o *observer) list(ctx context.Context) error {
 }
 
 // own decides what is ours: a recorded id, the ledger, an intent of the ledger, or the provider's own mark.
-func (o *observer) own() error {
+func (o *observer) own() {
 	for a, obs := range o.sight.observed {
 		if !obs.Exists {
 			continue
@@ -338,7 +339,6 @@ func (o *observer) own() error {
 		found := o.kinds[a.Kind()].Versioned // by the digest of what we put in it
 		o.sight.owned[a] = found || obs.Owned || recorded && r.ID == obs.Receipt.ID || intended || holdsLedger
 	}
-	return nil
 }
 
 // plan looks, and plans from what it saw.
