@@ -323,7 +323,7 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 			}
 		}
 		if len(inFlight) == 0 {
-			return verdictOf(next, stop, ctx)
+			return verdictOf(ctx, next, stop)
 		}
 		var r result
 		select {

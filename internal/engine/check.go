@@ -62,7 +62,7 @@ func (w *worker) probeAll(ctx context.Context, url string, probes []slipway.Heal
 	}
 	for _, p := range probes {
 		var last error
-		for try := 0; try < probeTries; try++ {
+		for range probeTries {
 			if last = w.probe(ctx, url, p, headers); last == nil || slipway.RetryClass(last) == slipway.RetryNever {
 				break
 			}

@@ -213,18 +213,30 @@ func TestOneChangeIsOneCall(t *testing.T) {
 		calls  []string
 		reason string
 	}{
-		"value": {func(m *slipway.Manifest) { m.Env["LEVEL"] = slipway.EnvVar{Value: "debug"} }, "one",
-			[]string{"cloud.var batch", "cloud.deploy create", "cloud.live update"}, "an env value goes out with the deployment that must carry it"},
+		"value": {
+			func(m *slipway.Manifest) { m.Env["LEVEL"] = slipway.EnvVar{Value: "debug"} }, "one",
+			[]string{"cloud.var batch", "cloud.deploy create", "cloud.live update"},
+			"an env value goes out with the deployment that must carry it",
+		},
 		"source": {func(*slipway.Manifest) {}, "two", []string{"cloud.deploy create", "cloud.live update"}, "new files touch no resource"},
 		"size": {func(m *slipway.Manifest) {
 			m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "2"}}
 		}, "one", []string{"cloud.db update"}, "one field is one call, and the env vars do not change"},
-		"undeclared var": {func(m *slipway.Manifest) { delete(m.Env, "LEVEL") }, "one",
-			[]string{"cloud.var delete", "cloud.deploy create", "cloud.live update"}, "what was ours and is no longer declared is deleted"},
-		"new db": {func(m *slipway.Manifest) { m.Resources["x"] = m.Resources["db"] }, "one",
-			[]string{"cloud.var batch", "cloud.db create", "cloud.var batch"}, "the intent is in the ledger before the create, the id after it"},
-		"dropped db": {func(m *slipway.Manifest) { delete(m.Resources, "cache"); delete(m.Env, "CACHE_URL") }, "one",
-			[]string{"cloud.var delete", "cloud.deploy create", "cloud.live update"}, "a stateful resource stays until destroy"},
+		"undeclared var": {
+			func(m *slipway.Manifest) { delete(m.Env, "LEVEL") }, "one",
+			[]string{"cloud.var delete", "cloud.deploy create", "cloud.live update"},
+			"what was ours and is no longer declared is deleted",
+		},
+		"new db": {
+			func(m *slipway.Manifest) { m.Resources["x"] = m.Resources["db"] }, "one",
+			[]string{"cloud.var batch", "cloud.db create", "cloud.var batch"},
+			"the intent is in the ledger before the create, the id after it",
+		},
+		"dropped db": {
+			func(m *slipway.Manifest) { delete(m.Resources, "cache"); delete(m.Env, "CACHE_URL") }, "one",
+			[]string{"cloud.var delete", "cloud.deploy create", "cloud.live update"},
+			"a stateful resource stays until destroy",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, newCloud())
