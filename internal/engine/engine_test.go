@@ -592,6 +592,46 @@ func TestChangeBehindOurBackVoidsTheApproval(t *testing.T) {
 	}
 }
 
+func TestAPinnedPlanIsNotReplaced(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	m := manifest()
+	m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "2"}}
+	req := request(t, m, "one")
+	plan, err := b.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Options.Plan = plan.Digest()
+	run, err := b.Ship(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+		t.Fatalf("%s %v: the plan is the pinned one", run.Status, err)
+	}
+	c.mu.Lock()
+	for _, d := range c.dbs {
+		d["size"] = "7"
+	}
+	c.mu.Unlock()
+	calls := len(c.calls)
+	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunFailed || run.Error.Code != slipway.CodePlanMismatch {
+		t.Errorf("status %s, error %+v, %v: another plan than the pinned one was taken", run.Status, run.Error, err)
+	}
+	if len(c.calls) != calls {
+		t.Errorf("changed outside: %v", c.calls[calls:])
+	}
+}
+
 func TestPromoteIsCompareAndSwap(t *testing.T) {
 	c := newCloud()
 	b := newBench(t, c)
