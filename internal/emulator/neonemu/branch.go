@@ -112,6 +112,7 @@ func (s *Server) newBranch(q *request, p *project, name string) *branch {
 	}
 	s.branches[b.id] = b
 	p.branches = append(p.branches, b)
+	s.locate(b)
 	return b
 }
 

@@ -8,12 +8,14 @@ import (
 	"time"
 )
 
-// Postgres makes branches real databases. The emulator calls it off the request, one call at a time for a project, and
-// lets the change's operations finish when the call has returned.
+// Postgres makes branches real databases. The emulator calls Apply and Drop off the request, in order for a branch, and
+// lets the change's operations finish when Apply has returned.
 type Postgres interface {
-	// Apply makes the branch what spec says, whatever it was, and returns where it listens. A branch that is new to it
-	// starts as a copy of spec.Parent. An error fails the operations.
-	Apply(ctx context.Context, spec BranchSpec) (Address, error)
+	// Address returns where the branch will listen, host:port, at once and without change for the branch's life.
+	Address(branchID string) (string, error)
+	// Apply makes the branch what spec says, whatever it was. A branch that is new to it starts as a copy of
+	// spec.Parent. An error fails the operations.
+	Apply(ctx context.Context, spec BranchSpec) error
 	// Drop removes the branch. It is nil when there was none.
 	Drop(ctx context.Context, branchID string) error
 }
@@ -25,18 +27,19 @@ type BranchSpec struct {
 	PgVersion int
 	Roles     []RoleSpec
 	Databases []DatabaseSpec
+	// Closed takes no connections and ends those there are, as a branch without a compute or a deleted one; its data stay.
+	Closed bool
+	// Suspend ends the connections that there are; the next one is taken.
+	Suspend bool
 }
 
 // RoleSpec is a role. An empty password cannot log in.
 type RoleSpec struct{ Name, Password string }
 
-// DatabaseSpec is a database and the role that owns it.
-type DatabaseSpec struct{ Name, Owner string }
-
-// Address is where a branch listens.
-type Address struct {
-	Host    string // host:port
-	SSLMode string // "" means disable
+// DatabaseSpec is a database and the role that owns it. The ID stays when the name changes; a child's has another one.
+type DatabaseSpec struct {
+	ID          int64
+	Name, Owner string
 }
 
 // applyTime is how long Postgres may take for one change.
@@ -44,33 +47,65 @@ const applyTime = 2 * time.Minute
 
 // reality is what is known of a branch's real database.
 type reality struct {
-	address Address // zero until there is one
+	address string // "" when there is none
+	ready   bool   // it was applied once
 	err     string
+	jobs    []func() // what Postgres has still to do, in order; the first is being done
+}
+
+// locate asks Postgres where a new branch will listen. s.mu is held.
+func (s *Server) locate(b *branch) {
+	if s.Postgres == nil {
+		return
+	}
+	var err error
+	if b.real.address, err = s.Postgres.Address(b.id); err != nil {
+		b.real.err = "the emulator has no port for the branch"
+	}
+}
+
+// enqueue lets Postgres do one thing for a branch after another. s.mu is held.
+func (s *Server) enqueue(b *branch, job func()) {
+	if b.real.jobs = append(b.real.jobs, job); len(b.real.jobs) > 1 {
+		return
+	}
+	go func() {
+		for job != nil {
+			job()
+			s.mu.Lock()
+			b.real.jobs = b.real.jobs[1:]
+			job = nil
+			if len(b.real.jobs) > 0 {
+				job = b.real.jobs[0]
+			}
+			s.mu.Unlock()
+		}
+	}()
 }
 
 // apply hands the branch's desired state to Postgres and holds the batch's last operation back until it is so.
 // s.mu is held.
-func (s *Server) apply(b *branch, made *batch) {
+func (s *Server) apply(b *branch, made *batch) { s.applySpec(b, made, b.spec()) }
+
+func (s *Server) applySpec(b *branch, made *batch, spec BranchSpec) {
 	if s.Postgres == nil || made.count == 0 {
 		return
 	}
-	made.working = true
-	spec := b.spec()
-	go func() {
+	made.working++
+	s.enqueue(b, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), applyTime)
 		defer cancel()
-		address, err := s.Postgres.Apply(ctx, spec)
+		err := s.Postgres.Apply(ctx, spec)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		made.working = false
+		made.working--
 		made.takes = max(made.takes, s.Kit.Clock().Sub(made.started))
+		b.real.ready, b.real.err = err == nil, ""
 		if err != nil {
 			made.failed = "the emulator's PostgreSQL could not apply the change"
-			b.real.err = made.failed
-			return
+			b.real.err = made.failed + ": " + err.Error()
 		}
-		b.real = reality{address: address}
-	}()
+	})
 }
 
 // drop removes the branch's real database. s.mu is held.
@@ -78,16 +113,17 @@ func (s *Server) drop(b *branch) {
 	if s.Postgres == nil {
 		return
 	}
-	id := b.id
-	go func() {
+	s.enqueue(b, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), applyTime)
 		defer cancel()
-		_ = s.Postgres.Drop(ctx, id) // nobody can reach it any more
-	}()
+		_ = s.Postgres.Drop(ctx, b.id) // nobody can reach it any more
+	})
 }
 
 func (b *branch) spec() BranchSpec {
 	spec := BranchSpec{ID: b.id, PgVersion: b.project.pgVersion}
+	w := b.writer()
+	spec.Closed = w == nil || w.disabled || !b.alive() || !b.project.deleted.IsZero()
 	if b.parent != nil {
 		spec.Parent = b.parent.id
 	}
@@ -95,7 +131,7 @@ func (b *branch) spec() BranchSpec {
 		spec.Roles = append(spec.Roles, RoleSpec{r.name, r.password})
 	}
 	for _, d := range b.databases {
-		spec.Databases = append(spec.Databases, DatabaseSpec{d.name, d.owner})
+		spec.Databases = append(spec.Databases, DatabaseSpec{d.id, d.name, d.owner})
 	}
 	return spec
 }
@@ -111,19 +147,23 @@ func (s *Server) Connectable(projectID, branchID string) (ok bool, reason string
 		return false, "no such branch"
 	case s.Postgres == nil:
 		return false, "no PostgreSQL is attached: control plane only, and the host is in a domain that never resolves"
-	case b.writer() == nil:
-		return false, "the branch has no read-write compute"
+	case b.writer() == nil || b.writer().disabled:
+		return false, "the branch has no read-write compute that is enabled"
 	case b.real.err != "":
 		return false, b.real.err
-	case b.real.address.Host == "" || !b.made.usable(s.Kit.Clock()):
+	case !b.real.ready || !b.made.usable(s.Kit.Clock()):
 		return false, "the branch is being made"
 	}
 	return true, ""
 }
 
 // host is what a compute's connection string names: ep-cool-sun-12345678.us-east-2.aws.neon.invalid, with -pooler
-// after its first label when pooled.
+// after its first label when pooled. With Postgres it is the host and port that a read-write compute is reached at,
+// which has no pooler: both are the same.
 func (s *Server) host(e *endpoint, pooled bool) string {
+	if e.kind == readWrite && e.branch.real.address != "" {
+		return e.branch.real.address
+	}
 	id := e.id
 	if pooled {
 		id += "-pooler"
@@ -150,13 +190,9 @@ func (s *Server) connection(e *endpoint, r *role, d *database) connectionDetails
 	return c
 }
 
-// uri names a real database when there is one; it has no pooler, so pooled makes no difference to it.
 func (s *Server) uri(e *endpoint, r *role, d *database, pooled bool) string {
 	u := url.URL{Scheme: "postgresql", User: url.UserPassword(r.name, r.password), Host: s.host(e, pooled), Path: "/" + d.name}
 	u.RawQuery = "sslmode=require&channel_binding=require"
-	if a := e.branch.real.address; a.Host != "" {
-		u.Host, u.RawQuery = a.Host, "sslmode="+or(a.SSLMode, "disable")
-	}
 	return u.String()
 }
 

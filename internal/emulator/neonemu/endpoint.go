@@ -259,8 +259,10 @@ func (s *Server) endpointChange(q *request, e *endpoint, made bool, actions ...s
 	b, ops := s.schedule(q, e.project, s.opTime(), work)
 	if made {
 		e.made, e.started = b, q.now
-		s.apply(e.branch, b)
 	}
+	spec := e.branch.spec()
+	spec.Suspend = actions[0] == "suspend_compute" && e.kind == readWrite
+	s.applySpec(e.branch, b, spec)
 	return struct {
 		Endpoint   endpointBody    `json:"endpoint"`
 		Operations []operationBody `json:"operations"`

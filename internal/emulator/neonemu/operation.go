@@ -14,11 +14,11 @@ type batch struct {
 	takes   time.Duration
 	count   int
 	failed  string // the error of the last operation; "" when it finishes or will
-	working bool   // a real PostgreSQL is still at it
+	working int    // changes that a real PostgreSQL is still at
 }
 
 func (b *batch) done(now time.Time) bool {
-	return b == nil || !b.working && !now.Before(b.started.Add(b.takes))
+	return b == nil || b.working == 0 && !now.Before(b.started.Add(b.takes))
 }
 
 // usable reports whether what the batch makes may be used.
@@ -68,7 +68,7 @@ type operationBody struct {
 func (o *operation) wire(now time.Time) operationBody {
 	t := o.batch.timeline(o.index)
 	status := t.At(now)
-	if status == "finished" && o.batch.working && o.index == o.batch.count-1 {
+	if status == "finished" && o.batch.working > 0 && o.index == o.batch.count-1 {
 		status = "running"
 	}
 	changed, _ := t.Begins(status)

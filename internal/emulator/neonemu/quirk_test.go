@@ -437,9 +437,11 @@ type clusters struct {
 	reply chan error
 }
 
-func (c clusters) Apply(ctx context.Context, spec BranchSpec) (Address, error) {
+func (c clusters) Address(string) (string, error) { return "127.0.0.1:5432", nil }
+
+func (c clusters) Apply(_ context.Context, spec BranchSpec) error {
 	c.specs <- spec
-	return Address{Host: "127.0.0.1:5432"}, <-c.reply
+	return <-c.reply
 }
 
 func (c clusters) Drop(context.Context, string) error { return nil }
@@ -451,7 +453,7 @@ func TestPostgresHoldsOperationsBackUntilItIsDone(t *testing.T) {
 	project, branch := str(out, "project.id"), str(out, "branch.id")
 	spec := <-pg.specs
 	if spec.ID != branch || len(spec.Roles) != 1 || spec.Roles[0].Password != str(out, "roles.0.password") ||
-		!cmp.Equal([]DatabaseSpec{{"neondb", "neondb_owner"}}, spec.Databases) {
+		!cmp.Equal([]DatabaseSpec{{1, "neondb", "neondb_owner"}}, spec.Databases) {
 		t.Error("Postgres was asked for something else")
 	}
 	w.settle()
@@ -462,7 +464,7 @@ func TestPostgresHoldsOperationsBackUntilItIsDone(t *testing.T) {
 	uri := "/projects/" + project + "/connection_uri?database_name=neondb&role_name=neondb_owner&pooled=true"
 	waitFor(t, func() bool { code, _ := w.do("GET", uri, ""); return code == 200 })
 	u, _ := url.Parse(str(w.must("GET", uri, ""), "uri"))
-	if u.Host != "127.0.0.1:5432" || u.RawQuery != "sslmode=disable" {
+	if u.Host != "127.0.0.1:5432" || u.RawQuery != "sslmode=require&channel_binding=require" {
 		t.Errorf("host %s, query %s", u.Host, u.RawQuery)
 	}
 	if ok, reason := w.server.Connectable(project, branch); !ok {
