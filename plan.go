@@ -449,9 +449,12 @@ func (p *planner) joinBatches() {
 			join[e.Address.Kind()] = append(join[e.Address.Kind()], e.DependsOn...)
 		}
 	}
+	for kind, keys := range join {
+		join[kind] = slices.Clip(uniq(keys))
+	}
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; inBatch(e) {
-			e.DependsOn = uniq(slices.Clone(join[e.Address.Kind()]))
+			e.DependsOn = join[e.Address.Kind()]
 		}
 	}
 }
