@@ -419,6 +419,8 @@ func (w *worker) found(u *unit) bool {
 		if !w.kinds[u.effect.Address.Kind()].Batch {
 			return u.obs.Exists && u.obs.Failed == nil
 		}
+	case slipway.OpPromote: // a move that is under way already is refused a second time
+		return u.obs.Exists && u.obs.Pending || w.satisfied(u)
 	}
 	return w.satisfied(u)
 }
