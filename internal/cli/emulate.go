@@ -29,6 +29,8 @@ func (a *app) emulateCommand() *cobra.Command {
 	f.DurationVar(&o.NeonOpTime, "neon-op-time", 0, "how long any other Neon operation takes")
 	f.DurationVar(&o.BuildTime, "build-time", 0, "how long a build takes")
 	f.StringVar(&o.Faults, "faults", "", "what goes wrong: "+emukit.FaultSyntax)
+	f.StringVar(&o.Postgres, "pg-bin", "auto", "the `folder` of a PostgreSQL server's programs, which makes Neon branches real; auto: look for it;\n"+
+		"empty: control plane only")
 	f.StringVar(&requestLog, "request-log", "", "append each API call to this `file` as a line of JSON")
 	f.BoolVar(&printEnv, "print-env", false, "print the environment alone, as lines for a shell")
 	return c
@@ -48,21 +50,31 @@ func (a *app) emulate(ctx context.Context, o emulator.Options, requestLog string
 		return result{}, slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("look at: slipway emulate --help")
 	}
 	defer running.Close()
-	a.announce(running.Env(), printEnv)
+	a.announce(running, printEnv)
 	<-ctx.Done()
 	return result{Status: statusSucceeded}, nil
 }
 
 // announce prints the environment. It passes by the redactor: these credentials open nothing but the emulators.
-func (a *app) announce(env map[string]string, bare bool) {
+func (a *app) announce(running *emulator.Running, bare bool) {
+	env := running.Env()
+	bin, cert := running.Postgres()
 	switch {
 	case a.json:
-		a.object("environment", map[string]any{"env": env})
+		a.object("environment", map[string]any{"env": env, "postgres": bin, "postgres_certificate": cert})
 	case bare:
 		_, _ = io.WriteString(a.rawOut, shellEnv(env))
 	default:
-		_, _ = fmt.Fprintf(a.rawOut, "# the emulators serve until Ctrl-C; in another terminal:\n%s", shellEnv(env))
+		_, _ = fmt.Fprintf(a.rawOut, "# the emulators serve until Ctrl-C; in another terminal:\n%s%s", shellEnv(env), aboutPostgres(bin, cert))
 	}
+}
+
+// aboutPostgres says as a shell's comment whether Neon's connection strings connect.
+func aboutPostgres(bin, cert string) string {
+	if bin == "" {
+		return "# Neon: no PostgreSQL server, control plane only: no connection string connects\n"
+	}
+	return fmt.Sprintf("# Neon: branches are databases of %s; a client that verifies them: NODE_EXTRA_CA_CERTS=%s\n", bin, cert)
 }
 
 // shellEnv is an environment as lines that a shell reads.

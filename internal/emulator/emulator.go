@@ -4,6 +4,7 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
+	"github.com/slipway-dev/slipway/internal/emulator/neonemu/pgserver"
 	"github.com/slipway-dev/slipway/internal/emulator/upstashemu"
 	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
 )
@@ -39,6 +41,11 @@ type Options struct {
 	// Listen is the address to listen on. "" means 127.0.0.1. On any other, whoever reaches it and has the credentials
 	// may use the emulators; only /_emulator/ stays with this machine.
 	Listen string
+	// Postgres makes Neon's branches real databases: "auto" if the machine has a PostgreSQL server, else the folder of
+	// its programs. "" means control plane only.
+	Postgres string
+
+	postgres *pgserver.Server
 }
 
 // Emulator is one provider's emulator.
@@ -88,6 +95,9 @@ func newVercel(o Options, secret func(int) string) Instance {
 func newNeon(o Options, secret func(int) string) Instance {
 	key, account := "napi_"+secret(64), neonemu.DefaultAPIKeys()[neonemu.DefaultPersonalKey]
 	s := &neonemu.Server{APIKeys: map[string]neonemu.Account{key: account}, ProjectTime: o.NeonProjectTime, OpTime: o.NeonOpTime}
+	if o.postgres != nil {
+		s.Postgres = o.postgres
+	}
 	return Instance{API: s, Kit: &s.Kit, State: s, Env: map[string]string{"NEON_API_KEY": key, "NEON_ORG_ID": account.Orgs[0].ID}}
 }
 
@@ -107,6 +117,8 @@ type Running struct {
 	kits    map[string]*emukit.Kit
 	states  map[string]emukit.State
 	closers []func()
+
+	postgres *pgserver.Server // nil: control plane only
 }
 
 // Start serves all emulators on one address until ctx ends or Close. A schedule of faults that does not parse and a
@@ -123,6 +135,12 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 		return nil, err
 	}
 	r := &Running{env: map[string]string{}, kits: map[string]*emukit.Kit{}, states: map[string]emukit.State{}}
+	if o.postgres, err = newPostgres(o.Postgres); err != nil {
+		return nil, err
+	}
+	if r.postgres = o.postgres; o.postgres != nil {
+		r.closers = append(r.closers, o.postgres.Close)
+	}
 	credentials := &emukit.Kit{Seed: o.Seed}
 	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
 	port := o.Port
@@ -133,6 +151,30 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 		}
 	}
 	return r, nil
+}
+
+// newPostgres returns nil when none is wanted, or none is found and none was named.
+func newPostgres(where string) (*pgserver.Server, error) {
+	switch where {
+	case "":
+		return nil, nil
+	case "auto":
+		s, err := pgserver.New(pgserver.Config{})
+		if errors.Is(err, pgserver.ErrNotFound) {
+			return nil, nil
+		}
+		return s, err
+	}
+	return pgserver.New(pgserver.Config{Bin: where})
+}
+
+// Postgres tells the folder of the programs that run Neon's branches and the certificate that their databases show. Both
+// are "" when branches are control plane only.
+func (r *Running) Postgres() (bin, certFile string) {
+	if r.postgres == nil {
+		return "", ""
+	}
+	return r.postgres.Bin(), r.postgres.CertFile()
 }
 
 // start serves one emulator from port on and returns the next free port, 0 when ports are taken as they come.
