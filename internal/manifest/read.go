@@ -218,7 +218,7 @@ func (r *reader) together(n *node, pairs []pair, y ast.Node, path []string) {
 	}
 	for _, k := range n.keys {
 		if k.required && have[k.name] == nil && (n.waiver == "" || have[n.waiver] == nil) {
-			r.refuse(r.header(path, y), path, example(n, k), "the key %s is missing", k.name)
+			r.refuse(r.header(path, y), path, example(k), "the key %s is missing", k.name)
 		}
 	}
 	switch {
@@ -234,7 +234,7 @@ func (r *reader) together(n *node, pairs []pair, y ast.Node, path []string) {
 	}
 }
 
-func example(n *node, k key) string {
+func example(k key) string {
 	switch {
 	case k.node.example != "":
 		return "for example: " + k.name + ": " + k.node.example

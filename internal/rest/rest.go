@@ -167,7 +167,7 @@ func (c *Client) Do(ctx context.Context, r Request, out any) error {
 func (c *Client) fetch(ctx context.Context, r Request, wantJSON bool) ([]byte, *slipway.Error) {
 	do := func() ([]byte, *slipway.Error) {
 		var body []byte
-		err := c.retry(ctx, r, func() (err *slipway.Error) {
+		err := c.retry(ctx, func() (err *slipway.Error) {
 			body, err = c.whole(ctx, r, wantJSON)
 			return err
 		})
@@ -189,7 +189,7 @@ func (c *Client) fetch(ctx context.Context, r Request, wantJSON bool) ([]byte, *
 // Stream sends r like Do and returns the body of the 2xx reply unread. The time limit ends with the reply's header; ctx cuts the body.
 func (c *Client) Stream(ctx context.Context, r Request) (io.ReadCloser, error) {
 	var body io.ReadCloser
-	err := c.retry(ctx, r, func() *slipway.Error {
+	err := c.retry(ctx, func() *slipway.Error {
 		at, cancel := context.WithCancel(ctx)
 		timer := time.AfterFunc(c.limit(r), cancel)
 		resp, err := c.send(at, r)

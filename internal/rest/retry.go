@@ -17,7 +17,7 @@ const (
 )
 
 // retry makes attempts while they fail with RetryLater.
-func (c *Client) retry(ctx context.Context, r Request, attempt func() *slipway.Error) *slipway.Error {
+func (c *Client) retry(ctx context.Context, attempt func() *slipway.Error) *slipway.Error {
 	for n := 1; ; n++ {
 		if c.api.Limit != nil && c.api.Limit.Wait(ctx) != nil {
 			return &slipway.Error{Code: slipway.CodeCanceled, Message: "stopped while waiting for the rate limit of " + c.host(), Cause: context.Cause(ctx)}

@@ -142,7 +142,7 @@ func (v *verified) Read(p []byte) (int, error) {
 	}
 	n, err := v.next(p)
 	v.done = err
-	if n > 0 && err == io.EOF {
+	if n > 0 && errors.Is(err, io.EOF) {
 		return n, nil
 	}
 	return n, err
@@ -165,7 +165,7 @@ func (v *verified) next(p []byte) (int, error) {
 	switch {
 	case v.read == v.file.Size:
 		return v.last(n)
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return 0, changed(v.file.Path, "is shorter than it was")
 	case err != nil:
 		return 0, unreadable(v.file.Path, err)

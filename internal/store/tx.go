@@ -169,9 +169,6 @@ func encode(v any) (any, error) {
 // timeLayout has a fixed width: such times sort as text.
 const timeLayout = "2006-01-02T15:04:05.000000000Z"
 
-// timeText returns t as it is kept, for a condition.
-func timeText(t time.Time) string { return t.UTC().Format(timeLayout) }
-
 // into scans JSON; NULL leaves the value as it is.
 func into(v any) sql.Scanner { return jsonScanner{v} }
 

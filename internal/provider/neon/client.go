@@ -157,11 +157,10 @@ func (c client) branches(ctx context.Context, project, search string) ([]branchR
 			return nil, err
 		}
 		all = append(all, out.Branches...)
-		if next := out.Pagination.Next; next == "" || next == cursor {
+		if out.Pagination.Next == "" || out.Pagination.Next == cursor {
 			return all, nil
-		} else {
-			cursor = next
 		}
+		cursor = out.Pagination.Next
 	}
 }
 
