@@ -106,11 +106,13 @@ func TestWhatNext(t *testing.T) {
 	}{
 		"start": {"both gates hold something back at once; the promote gate does not yet", slipway.Progress{}, slipway.Next{Gates: []slipway.Gate{slipway.GateApply, slipway.GateDestroy}}},
 		"apply is open": {
-			"in the plan's order; the other gate still holds", slipway.Progress{Open: apply},
+			"in the plan's order; the other gate still holds",
+			slipway.Progress{Open: apply},
 			slipway.Next{Ready: []string{"make"}, Gates: []slipway.Gate{slipway.GateDestroy}},
 		},
 		"all open": {
-			"what depends on nothing", slipway.Progress{Open: map[slipway.Gate]bool{slipway.GateApply: true, slipway.GateDestroy: true, slipway.GatePromote: true}},
+			"what depends on nothing",
+			slipway.Progress{Open: map[slipway.Gate]bool{slipway.GateApply: true, slipway.GateDestroy: true, slipway.GatePromote: true}},
 			slipway.Next{Ready: []string{"make", "drop"}},
 		},
 		"in flight": {"it is not started twice", slipway.Progress{Open: apply, Steps: steps{"drop": done}, InFlight: map[string]bool{"make": true}}, slipway.Next{}},
@@ -122,12 +124,14 @@ func TestWhatNext(t *testing.T) {
 		},
 		"made and not usable": {
 			"what only comes after it may start; what depends on it waits",
-			slipway.Progress{Open: apply, Steps: steps{"drop": done, "make": made}, InFlight: map[string]bool{"make": true}}, slipway.Next{Ready: []string{"after"}},
+			slipway.Progress{Open: apply, Steps: steps{"drop": done, "make": made}, InFlight: map[string]bool{"make": true}},
+			slipway.Next{Ready: []string{"after"}},
 		},
 		"check": {"it needs no gate", slipway.Progress{Open: apply, Steps: steps{"drop": done, "make": done, "in": done, "after": done}}, slipway.Next{Ready: []string{"look"}}},
 		"promote": {
 			"asked for only when nothing but the gate holds it back",
-			slipway.Progress{Open: apply, Steps: steps{"drop": done, "make": done, "in": done, "after": done, "look": done}}, slipway.Next{Gates: []slipway.Gate{slipway.GatePromote}},
+			slipway.Progress{Open: apply, Steps: steps{"drop": done, "make": done, "in": done, "after": done, "look": done}},
+			slipway.Next{Gates: []slipway.Gate{slipway.GatePromote}},
 		},
 		"failed": {
 			"nothing else can go on", slipway.Progress{Open: apply, Steps: steps{"drop": done, "make": failed}}, slipway.Next{Stuck: true},

@@ -34,8 +34,10 @@ func filter() ([]byte, error) {
 	}
 	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{{
 		Action: seccomp.ActionErrno, Names: refused,
-		NamesWithCondtions: []seccomp.NameWithConditions{{Name: "clone",
-			Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.BitsSet, Value: newNamespaces}}}},
+		NamesWithCondtions: []seccomp.NameWithConditions{{
+			Name:       "clone",
+			Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.BitsSet, Value: newNamespaces}},
+		}},
 	}}}
 	body, err := policy.Assemble()
 	if err != nil {

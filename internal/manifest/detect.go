@@ -314,10 +314,21 @@ func (d *detector) addKnown(client string, names ...string) {
 
 // healthRoutes are where frameworks look for the code behind a path; NAME stands for the last part of the path.
 var healthRoutes = []struct{ path, file string }{
-	{"/api/", "app/api/NAME/route"}, {"/api/", "src/app/api/NAME/route"}, {"/api/", "pages/api/NAME"}, {"/api/", "src/pages/api/NAME"},
-	{"/api/", "api/NAME"}, {"/api/", "api/NAME/index"}, {"/api/", "server/api/NAME"}, {"/api/", "server/api/NAME.get"}, {"/", "server/routes/NAME"},
-	{"/api/", "src/routes/api/NAME/+server"}, {"/", "src/routes/NAME/+server"}, {"/api/", "app/routes/api.NAME"}, {"/", "app/routes/NAME"},
-	{"/", "app/NAME/route"}, {"/", "src/app/NAME/route"},
+	{"/api/", "app/api/NAME/route"},
+	{"/api/", "src/app/api/NAME/route"},
+	{"/api/", "pages/api/NAME"},
+	{"/api/", "src/pages/api/NAME"},
+	{"/api/", "api/NAME"},
+	{"/api/", "api/NAME/index"},
+	{"/api/", "server/api/NAME"},
+	{"/api/", "server/api/NAME.get"},
+	{"/", "server/routes/NAME"},
+	{"/api/", "src/routes/api/NAME/+server"},
+	{"/", "src/routes/NAME/+server"},
+	{"/api/", "app/routes/api.NAME"},
+	{"/", "app/routes/NAME"},
+	{"/", "app/NAME/route"},
+	{"/", "src/app/NAME/route"},
 }
 
 func (d *detector) guessHealth() {

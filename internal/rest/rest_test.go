@@ -436,14 +436,18 @@ func TestRequest(t *testing.T) {
 	}))
 	defer srv.Close()
 	c := New(Config{UserAgent: "slipway/1"}, API{Name: "x", Base: srv.URL + "/api", Query: url.Values{"teamId": {"t"}}, Auth: func(r *http.Request) { r.SetBasicAuth("u", "p") }})
-	err := c.Do(t.Context(), Request{Method: "POST", Path: Path("/a/%s", "b/c d"), Query: url.Values{"q": {"1"}}, Header: http.Header{"x-vercel-digest": {"abc"}},
-		Raw: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("content")), nil }, Size: 7}, nil)
+	err := c.Do(t.Context(), Request{
+		Method: "POST", Path: Path("/a/%s", "b/c d"), Query: url.Values{"q": {"1"}}, Header: http.Header{"x-vercel-digest": {"abc"}},
+		Raw: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("content")), nil }, Size: 7,
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{"path": "/api/a/b%2Fc%20d", "query": "q=1&teamId=t", "digest": "abc", "agent": "slipway/1", "body": "content", "length": "7", "type": "application/octet-stream"}
-	have := map[string]string{"path": got.URL.EscapedPath(), "query": got.URL.RawQuery, "digest": got.Header.Get("X-Vercel-Digest"), "agent": got.UserAgent(),
-		"body": body, "length": fmt.Sprint(got.ContentLength), "type": got.Header.Get("Content-Type")}
+	have := map[string]string{
+		"path": got.URL.EscapedPath(), "query": got.URL.RawQuery, "digest": got.Header.Get("X-Vercel-Digest"), "agent": got.UserAgent(),
+		"body": body, "length": fmt.Sprint(got.ContentLength), "type": got.Header.Get("Content-Type"),
+	}
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Error(diff)
 	}

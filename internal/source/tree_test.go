@@ -159,8 +159,12 @@ type ignoreCase struct {
 }
 
 var ignoreCases = map[string]ignoreCase{
-	"always": {map[string]string{"a": "", ".git/HEAD": "", "node_modules/x/i.js": "", "w/node_modules/y": "", ".vercel/project.json": "", ".next/x": "", ".slipway/db": "", ".DS_Store": ""}, "",
-		[]string{"a"}, nil, "made by tools, on each machine otherwise"},
+	"always": {
+		map[string]string{"a": "", ".git/HEAD": "", "node_modules/x/i.js": "", "w/node_modules/y": "", ".vercel/project.json": "", ".next/x": "", ".slipway/db": "", ".DS_Store": ""},
+		"",
+		[]string{"a"},
+		nil, "made by tools, on each machine otherwise",
+	},
 	"the manifest stays":    {map[string]string{"slipway.yaml": "app: a"}, "", []string{"slipway.yaml"}, nil, "it is part of the app's history"},
 	"patterns":              {map[string]string{".gitignore": "# c\n*.log\n/build/\n!keep.log\ndoc/*.txt\n", "a.log": "", "keep.log": "", "x/b.log": "", "build/o": "", "x/build/o": "", "doc/a.txt": "", "doc/s/a.txt": ""}, "", []string{".gitignore", "doc/s/a.txt", "keep.log", "x/build/o"}, nil, "git's ordinary rules"},
 	"two stars":             {map[string]string{".gitignore": "**/tmp\na/**/z\n", "tmp/x": "", "q/tmp/x": "", "a/b/c/z": "", "a/z": "", "a/y": ""}, "", []string{".gitignore", "a/y"}, nil, "git's ordinary rules"},
@@ -171,8 +175,13 @@ var ignoreCases = map[string]ignoreCase{
 	"folder in repository":  {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n/apps/web/top\n", "apps/web/dist/x": "", "apps/web/top": "", "apps/web/a": "", "apps/top": ""}, "apps/web", []string{"a"}, nil, "the rules above count"},
 	"ignored folder itself": {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n", "dist/index.html": "", "dist/.gitignore": "*.map\n", "dist/a.map": ""}, "dist", []string{".gitignore", "index.html"}, nil, "shipping a build's output on purpose"},
 	"odd names":             {map[string]string{".gitignore": "*.log\nx.txt\n", ":(top)x.txt": "", ":x": "", "-z": "", "a b": "", "ü": "", "*q.log": "", "!k": ""}, "", []string{"!k", "-z", ".gitignore", ":(top)x.txt", ":x", "a b", "ü"}, nil, "names with a meaning for git"},
-	"denied": {map[string]string{"a": "", ".env": "", ".env.local": "", ".env.example": "", "certs/server.pem": "", ".aws/credentials": "", "ID_RSA": "", "w/.env": ""}, "",
-		[]string{".env.example", "a"}, []string{".aws/", ".env", ".env.local", "ID_RSA", "certs/server.pem", "w/.env"}, "held back and told"},
+	"denied": {
+		map[string]string{"a": "", ".env": "", ".env.local": "", ".env.example": "", "certs/server.pem": "", ".aws/credentials": "", "ID_RSA": "", "w/.env": ""},
+		"",
+		[]string{".env.example", "a"},
+		[]string{".aws/", ".env", ".env.local", "ID_RSA", "certs/server.pem", "w/.env"},
+		"held back and told",
+	},
 	"denied and ignored": {map[string]string{"a": "", ".gitignore": ".env\n", ".env": ""}, "", []string{".gitignore", "a"}, nil, "what is ignored needs no telling"},
 	"npmrc":              {map[string]string{".npmrc": "//r.example/:_authToken=${NPM_TOKEN}\nsave-exact=true\n", "w/.npmrc": "//r.example/:_authToken=abc\n", "y/.yarnrc.yml": "npmAuthToken: abc\n", "z/.npmrc": "; _auth=x\n"}, "", []string{".npmrc", "z/.npmrc"}, []string{"w/.npmrc", "y/.yarnrc.yml"}, "a reference is no credential"},
 }

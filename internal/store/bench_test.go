@@ -25,8 +25,10 @@ func benchStore(b *testing.B) *Store {
 }
 
 func step(i int) slipway.Step {
-	return slipway.Step{Run: "r1", Revision: 1, Key: fmt.Sprint("vercel.env/KEY", i%100, "#create"), State: slipway.StepDone, IntentAt: t0, EndedAt: t0,
-		Receipt: &slipway.Receipt{Address: "vercel.env/KEY", ID: "env_123456789", Account: "team_1"}, Basis: map[string]any{"exists": true, "id": "env_1"}}
+	return slipway.Step{
+		Run: "r1", Revision: 1, Key: fmt.Sprint("vercel.env/KEY", i%100, "#create"), State: slipway.StepDone, IntentAt: t0, EndedAt: t0,
+		Receipt: &slipway.Receipt{Address: "vercel.env/KEY", ID: "env_123456789", Account: "team_1"}, Basis: map[string]any{"exists": true, "id": "env_1"},
+	}
 }
 
 // BenchmarkCommit is what one effect costs twice: the fence, its step and an event, synced to disk.

@@ -26,8 +26,10 @@ var advice = map[int]struct{ message, hint string }{
 }
 
 var (
-	damaged = struct{ message, hint string }{"the database is damaged",
-		"move it away (with its -wal and -shm files) and run slipway ship again: the ledger at the provider tells what is yours"}
+	damaged = struct{ message, hint string }{
+		"the database is damaged",
+		"move it away (with its -wal and -shm files) and run slipway ship again: the ledger at the provider tells what is yours",
+	}
 	busy = struct{ message, hint string }{"another process keeps the database locked", "try again, or end the other slipway process"}
 )
 
@@ -73,6 +75,8 @@ func noParent(err error) bool {
 
 // noLocks is for a file system that cannot lock.
 func noLocks(err error) error {
-	return &slipway.Error{Code: slipway.CodeStore, Op: "database", Message: "the file system cannot lock files",
-		Hint: "set SLIPWAY_HOME to a folder on a local disk", Cause: err}
+	return &slipway.Error{
+		Code: slipway.CodeStore, Op: "database", Message: "the file system cannot lock files",
+		Hint: "set SLIPWAY_HOME to a folder on a local disk", Cause: err,
+	}
 }

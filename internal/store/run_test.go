@@ -60,8 +60,10 @@ func testRuns(t *testing.T, open opener) {
 }
 
 func testUnfinished(t *testing.T, open opener) {
-	for _, status := range []slipway.RunStatus{slipway.RunActive, slipway.RunWaitingApproval, slipway.RunFailed, slipway.RunSucceeded,
-		slipway.RunRejected, slipway.RunCanceled, slipway.RunSuperseded} {
+	for _, status := range []slipway.RunStatus{
+		slipway.RunActive, slipway.RunWaitingApproval, slipway.RunFailed, slipway.RunSucceeded,
+		slipway.RunRejected, slipway.RunCanceled, slipway.RunSuperseded,
+	} {
 		s := open(t, nil)
 		addRuns(t, s, slipway.Run{ID: "r1", Status: status})
 		read(t, s, func(tx slipway.Tx) error {

@@ -46,24 +46,28 @@ func (i *item) named() string { return i.name }
 type vault struct{ secret string }
 
 func (s *shop) graph() Graph {
-	return Graph{Name: "shop", Root: s, Skip: []string{"shop.scratch", "item.shop"}, Types: []any{(*item)(nil)},
+	return Graph{
+		Name: "shop", Root: s, Skip: []string{"shop.scratch", "item.shop"}, Types: []any{(*item)(nil)},
 		Foreign: map[reflect.Type]Codec{reflect.TypeFor[*vault](): {
 			Save: func(v any) (json.RawMessage, error) { return json.Marshal(v.(*vault).secret) },
 			Load: func(raw json.RawMessage) (any, error) {
 				v := &vault{}
 				return v, json.Unmarshal(raw, &v.secret)
 			},
-		}}}
+		}},
+	}
 }
 
 func newShop() *shop {
 	big := bytes.Repeat([]byte("x"), 1000)
 	a, b := &item{name: "a", price: 1.5, tree: map[string][]byte{"big": big}}, &item{name: "b", tree: map[string][]byte{"big": big, "small": []byte("s")}, done: make(chan struct{})}
 	a.peer, b.peer = b, a
-	return &shop{Setting: "x", handler: func() {}, opened: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), items: map[string]*item{"a": a, "b": b},
+	return &shop{
+		Setting: "x", handler: func() {}, opened: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), items: map[string]*item{"a": a, "b": b},
 		order: []*item{b, a}, files: map[string][]byte{"f": big, "none": nil}, raw: json.RawMessage(`{"k":1}`),
 		any: map[string]any{"n": 1, "s": "text", "l": []any{true, nil, 2.5}, "m": map[string]any{"$ref": "no"}}, things: map[string]thing{"a": a},
-		vault: &vault{"s3cret"}, born: Birth{reads: 2}, binary: "\xff\xfe", scratch: "here"}
+		vault: &vault{"s3cret"}, born: Birth{reads: 2}, binary: "\xff\xfe", scratch: "here",
+	}
 }
 
 func TestGraphSavesAndLoadsEverything(t *testing.T) {

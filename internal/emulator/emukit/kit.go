@@ -158,8 +158,10 @@ func (k *Kit) Wrap(api API) http.Handler {
 				return
 			}
 			logged = true
-			e := Entry{Time: k.Clock(), API: api.Name, Method: c.Method, Path: c.Path, Route: c.Route,
-				Query: safeQuery(c.Query), Status: rec.status, Bytes: rec.bytes, Duration: time.Since(started)}
+			e := Entry{
+				Time: k.Clock(), API: api.Name, Method: c.Method, Path: c.Path, Route: c.Route,
+				Query: safeQuery(c.Query), Status: rec.status, Bytes: rec.bytes, Duration: time.Since(started),
+			}
 			if dropped {
 				e.Status, e.Dropped = 0, true
 			}

@@ -176,8 +176,10 @@ func TestRequestLogHoldsNoSecret(t *testing.T) {
 	if err := json.NewDecoder(&out).Decode(&e); err != nil {
 		t.Fatal(err)
 	}
-	want := Entry{Time: e.Time, API: "test", Method: "GET", Path: "/things/1", Route: "/things/{id}",
-		Query: "access_token=redacted&teamId=t1&x-vercel-protection-bypass=redacted", Status: 200, Bytes: 10, Duration: e.Duration}
+	want := Entry{
+		Time: e.Time, API: "test", Method: "GET", Path: "/things/1", Route: "/things/{id}",
+		Query: "access_token=redacted&teamId=t1&x-vercel-protection-bypass=redacted", Status: 200, Bytes: 10, Duration: e.Duration,
+	}
 	if diff := cmp.Diff(want, e); diff != "" {
 		t.Errorf("entry (-want +got):\n%s", diff)
 	}

@@ -19,15 +19,22 @@ func TestEveryRouteFitsTheSpec(t *testing.T) {
 	w := newWorld(t, &Server{})
 	d, x := str(w.redis(), "database_id"), str(w.vector("COSINE"), "id")
 	for _, c := range [][3]string{
-		{"GET", "/redis/databases", ""}, {"GET", "/redis/database/" + d, ""},
-		{"POST", "/redis/rename/" + d, `{"name":"cache2"}`}, {"POST", "/redis/reset-password/" + d, ""},
-		{"POST", "/redis/enable-eviction/" + d, ""}, {"POST", "/redis/disable-eviction/" + d, ""},
-		{"POST", "/redis/enable-autoupgrade/" + d, ""}, {"POST", "/redis/disable-autoupgrade/" + d, ""},
+		{"GET", "/redis/databases", ""},
+		{"GET", "/redis/database/" + d, ""},
+		{"POST", "/redis/rename/" + d, `{"name":"cache2"}`},
+		{"POST", "/redis/reset-password/" + d, ""},
+		{"POST", "/redis/enable-eviction/" + d, ""},
+		{"POST", "/redis/disable-eviction/" + d, ""},
+		{"POST", "/redis/enable-autoupgrade/" + d, ""},
+		{"POST", "/redis/disable-autoupgrade/" + d, ""},
 		{"POST", "/redis/" + d + "/change-plan", `{"plan_name":"fixed_1gb","auto_upgrade":true}`},
 		{"PATCH", "/redis/update-budget/" + d, `{"budget":20}`},
 		{"POST", "/redis/update-regions/" + d, `{"read_regions":["us-west-1"]}`},
-		{"GET", "/vector/index", ""}, {"GET", "/vector/index/", ""}, {"GET", "/vector/index/" + x, ""},
-		{"POST", "/vector/index/" + x + "/rename", `{"name":"search2"}`}, {"POST", "/vector/index/" + x + "/reset-password", ""},
+		{"GET", "/vector/index", ""},
+		{"GET", "/vector/index/", ""},
+		{"GET", "/vector/index/" + x, ""},
+		{"POST", "/vector/index/" + x + "/rename", `{"name":"search2"}`},
+		{"POST", "/vector/index/" + x + "/reset-password", ""},
 		{"GET", "/teams", ""},
 	} {
 		w.must(c[0], c[1], c[2])

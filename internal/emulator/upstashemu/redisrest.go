@@ -93,8 +93,10 @@ func (c *redisConn) Close() error {
 }
 
 // unavailable are commands that wait, or that belong to a connection: over REST there is none.
-var unavailable = []string{"AUTH", "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "DISCARD",
-	"EXEC", "HELLO", "MULTI", "PSUBSCRIBE", "QUIT", "SELECT", "SUBSCRIBE", "SWAPDB", "UNSUBSCRIBE", "UNWATCH", "WAIT", "WATCH"}
+var unavailable = []string{
+	"AUTH", "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "DISCARD",
+	"EXEC", "HELLO", "MULTI", "PSUBSCRIBE", "QUIT", "SELECT", "SUBSCRIBE", "SWAPDB", "UNSUBSCRIBE", "UNWATCH", "WAIT", "WATCH",
+}
 
 // check returns why a command is not run, "" when it may be.
 func (c *redisConn) check(command []string) string {

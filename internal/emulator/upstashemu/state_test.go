@@ -16,8 +16,10 @@ func TestStateGoesOnInAnotherProcess(t *testing.T) {
 		_, out := w.data(str(d, "endpoint"), str(d, "rest_token"), "POST", "/", command)
 		return out
 	}
-	for _, command := range []string{`["SET","a","1","EX","60"]`, `["HSET","h","f","v"]`, `["RPUSH","l","1","2"]`, `["SADD","s","m"]`,
-		`["ZADD","z","1.5","m"]`, `["XADD","x","1-1","k","v"]`} {
+	for _, command := range []string{
+		`["SET","a","1","EX","60"]`, `["HSET","h","f","v"]`, `["RPUSH","l","1","2"]`, `["SADD","s","m"]`,
+		`["ZADD","z","1.5","m"]`, `["XADD","x","1-1","k","v"]`,
+	} {
 		if out := redis(w, command); strings.Contains(str(out, "error"), "ERR") {
 			t.Fatalf("%s: %v", command, out)
 		}
@@ -40,8 +42,10 @@ func TestStateGoesOnInAnotherProcess(t *testing.T) {
 	if diff := cmp.Diff(string(raw), string(again)); diff != "" {
 		t.Errorf("saved, loaded, saved (-first +second):\n%s", diff)
 	}
-	for command, want := range map[string]any{`["GET","a"]`: "1", `["HGET","h","f"]`: "v", `["LRANGE","l","0","-1"]`: []any{"1", "2"},
-		`["SMEMBERS","s"]`: []any{"m"}, `["ZSCORE","z","m"]`: "1.5", `["XLEN","x"]`: 1.0, `["TTL","a"]`: 60.0} {
+	for command, want := range map[string]any{
+		`["GET","a"]`: "1", `["HGET","h","f"]`: "v", `["LRANGE","l","0","-1"]`: []any{"1", "2"},
+		`["SMEMBERS","s"]`: []any{"m"}, `["ZSCORE","z","m"]`: "1.5", `["XLEN","x"]`: 1.0, `["TTL","a"]`: 60.0,
+	} {
 		if diff := cmp.Diff(any(object{"result": want}), redis(other, command)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", command, diff)
 		}

@@ -185,10 +185,14 @@ func (s *Server) createTime() time.Duration {
 }
 
 var (
-	adjectives = []string{"apt", "beloved", "bright", "busy", "clean", "eager", "fleet", "glowing", "humble", "keen", "lucky",
-		"noble", "proper", "quick", "rapid", "sound", "stable", "topical", "usable", "witty"}
-	animals = []string{"baboon", "bass", "bear", "cat", "cow", "dog", "duck", "falcon", "goat", "hare", "koala", "lion", "mink",
-		"moose", "owl", "panda", "rabbit", "stallion", "tiger", "whale"}
+	adjectives = []string{
+		"apt", "beloved", "bright", "busy", "clean", "eager", "fleet", "glowing", "humble", "keen", "lucky",
+		"noble", "proper", "quick", "rapid", "sound", "stable", "topical", "usable", "witty",
+	}
+	animals = []string{
+		"baboon", "bass", "bear", "cat", "cow", "dog", "duck", "falcon", "goat", "hare", "koala", "lion", "mink",
+		"moose", "owl", "panda", "rabbit", "stallion", "tiger", "whale",
+	}
 )
 
 // newSlug returns a slug as Upstash makes them: beloved-stallion-58500, with tail after it.

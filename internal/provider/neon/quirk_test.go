@@ -288,11 +288,16 @@ func TestCheck(t *testing.T) {
 		"long database":     {"an environment's suffix counts", with(map[string]any{"database": long}), []string{"resources.db.database"}},
 		"reserved database": {"postgres is there already", with(map[string]any{"database": "postgres"}), []string{"resources.db.database"}},
 		"existing": {"not there yet, and said so", slipway.Manifest{App: "a", Resources: map[string]slipway.ManifestResource{
-			"db": {Type: typePostgres, Existing: map[string]any{"project": "p"}}}}, []string{"resources.db.existing"}},
-		"main": {"the default branch has the name", slipway.Manifest{App: "a", Environments: []string{"production", "main"},
-			Resources: map[string]slipway.ManifestResource{"db": {Type: typePostgres}}}, []string{"environments.1"}},
-		"others": {"other providers' resources are not looked at", slipway.Manifest{App: "a", Environments: []string{"main"},
-			Resources: map[string]slipway.ManifestResource{"c": {Type: "upstash.redis"}}}, nil},
+			"db": {Type: typePostgres, Existing: map[string]any{"project": "p"}},
+		}}, []string{"resources.db.existing"}},
+		"main": {"the default branch has the name", slipway.Manifest{
+			App: "a", Environments: []string{"production", "main"},
+			Resources: map[string]slipway.ManifestResource{"db": {Type: typePostgres}},
+		}, []string{"environments.1"}},
+		"others": {"other providers' resources are not looked at", slipway.Manifest{
+			App: "a", Environments: []string{"main"},
+			Resources: map[string]slipway.ManifestResource{"c": {Type: "upstash.redis"}},
+		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

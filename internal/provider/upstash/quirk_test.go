@@ -247,8 +247,10 @@ func TestCheck(t *testing.T) {
 		"dimensions": {"an index has a limit", with(slipway.ManifestResource{Type: "upstash.vector", Fields: map[string]any{"dimensions": int64(5001)}}), []string{"resources.x.dimensions"}},
 		"none":       {"and needs one at least", with(slipway.ManifestResource{Type: "upstash.vector", Fields: map[string]any{"dimensions": int64(0)}}), []string{"resources.x.dimensions"}},
 		"long name":  {"once for all environments", with(slipway.ManifestResource{Type: "upstash.redis", Name: strings.Repeat("a", 125), PerEnvironment: true}), []string{"resources.x.name"}},
-		"read region": {"the primary is no replica", with(slipway.ManifestResource{Type: "upstash.redis",
-			Fields: map[string]any{"region": "us-east-1", "read_regions": []string{"us-east-1"}}}), []string{"resources.x.read_regions"}},
+		"read region": {"the primary is no replica", with(slipway.ManifestResource{
+			Type:   "upstash.redis",
+			Fields: map[string]any{"region": "us-east-1", "read_regions": []string{"us-east-1"}},
+		}), []string{"resources.x.read_regions"}},
 		"existing": {"not there yet, and said so", with(slipway.ManifestResource{Type: "upstash.redis", Existing: map[string]any{"id": "x"}}), []string{"resources.x.existing"}},
 	} {
 		t.Run(name, func(t *testing.T) {

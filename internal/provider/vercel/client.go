@@ -494,8 +494,10 @@ func (c *client) deleteDeployment(ctx context.Context, op, id string) error {
 
 // upload: https://vercel.com/docs/rest-api/reference/endpoints/deployments/upload-deployment-files
 func (c *client) upload(ctx context.Context, op string, f slipway.File, open func() (io.ReadCloser, error)) error {
-	return c.rest.Do(ctx, rest.Request{Op: op, Method: http.MethodPost, Path: "/v2/files", Raw: open, Size: f.Size, Repeatable: true,
-		Header: http.Header{"X-Vercel-Digest": {f.SHA1}}}, nil)
+	return c.rest.Do(ctx, rest.Request{
+		Op: op, Method: http.MethodPost, Path: "/v2/files", Raw: open, Size: f.Size, Repeatable: true,
+		Header: http.Header{"X-Vercel-Digest": {f.SHA1}},
+	}, nil)
 }
 
 // events: https://vercel.com/docs/rest-api/reference/endpoints/deployments/get-deployment-events

@@ -153,8 +153,10 @@ func (h deployments) buildFailed(d *deployment) *slipway.Error {
 }
 
 func (h deployments) receipt(d *deployment, want slipway.Spec, in slipway.Receipt) slipway.Receipt {
-	r := slipway.Receipt{Address: want.Address, Account: in.Account, ID: d.id(), Name: d.Name, URLs: []string{h.scheme + "://" + d.URL},
-		Details: map[string]string{"project_id": in.ID}, CreatedAt: millis(max(d.CreatedAt, d.Created))}
+	r := slipway.Receipt{
+		Address: want.Address, Account: in.Account, ID: d.id(), Name: d.Name, URLs: []string{h.scheme + "://" + d.URL},
+		Details: map[string]string{"project_id": in.ID}, CreatedAt: millis(max(d.CreatedAt, d.Created)),
+	}
 	if len(d.Regions) > 0 {
 		r.Region = d.Regions[0]
 	}

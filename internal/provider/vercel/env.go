@@ -102,8 +102,10 @@ func (v envVar) observation(want slipway.Spec, in slipway.Receipt) slipway.Obser
 
 // receipt's Version is updatedAt in milliseconds; Details tells Delete the project.
 func (v envVar) receipt(a slipway.Address, in slipway.Receipt) slipway.Receipt {
-	return slipway.Receipt{Address: a, Account: in.Account, ID: v.ID, Name: v.Key, Version: strconv.FormatInt(int64(v.UpdatedAt), 10),
-		Details: map[string]string{"project_id": in.ID}, CreatedAt: millis(v.CreatedAt)}
+	return slipway.Receipt{
+		Address: a, Account: in.Account, ID: v.ID, Name: v.Key, Version: strconv.FormatInt(int64(v.UpdatedAt), 10),
+		Details: map[string]string{"project_id": in.ID}, CreatedAt: millis(v.CreatedAt),
+	}
 }
 
 func (h envs) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {

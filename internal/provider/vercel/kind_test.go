@@ -344,8 +344,10 @@ func TestDeploymentBody(t *testing.T) {
 	}
 	want := map[string]any{
 		"name": "shop-front", "project": w.project.ID, "target": "production", "autoAssignCustomDomains": false,
-		"meta": map[string]any{"slipwayApp": "shop", "slipwayRun": "run-1", "slipwayInput": "sha256:1234", "slipwayTree": "sha256:5678", "slipwayTarget": "production",
-			"slipwayFramework": "nextjs", "slipwayBuildCommand": "npm run build", "slipwayRegion": "fra1"},
+		"meta": map[string]any{
+			"slipwayApp": "shop", "slipwayRun": "run-1", "slipwayInput": "sha256:1234", "slipwayTree": "sha256:5678", "slipwayTarget": "production",
+			"slipwayFramework": "nextjs", "slipwayBuildCommand": "npm run build", "slipwayRegion": "fra1",
+		},
 		"projectSettings": map[string]any{"framework": "nextjs", "buildCommand": "npm run build", "serverlessFunctionRegion": "fra1"},
 		"files": []any{
 			map[string]any{"file": "bin/run", "data": "IyEvYmluL3NoCg==", "encoding": "base64", "mode": float64(0o100755)},
@@ -714,12 +716,21 @@ func TestProbe(t *testing.T) {
 		settings map[string]string
 		want     []slipway.Capability
 	}{
-		"ready": {"both calls pass", map[string]string{settingToken: token, settingTeam: acme},
-			[]slipway.Capability{good, {Provider: "vercel", Name: "projects", State: slipway.CapabilityReady, Account: acme, Evidence: "GET /v10/projects 200"}}},
-		"wrong token": {"nothing else is asked", map[string]string{settingToken: "no"},
-			[]slipway.Capability{{Provider: "vercel", Name: "credential", State: slipway.CapabilityInvalid, Evidence: "GET /v2/user unauthorized"}}},
-		"wrong team": {"the token is good, and not for this team", map[string]string{settingToken: token, settingTeam: "team_beta"},
-			[]slipway.Capability{{Provider: "vercel", Name: "credential", State: slipway.CapabilityInsufficient, Evidence: "GET /v2/user forbidden"}}},
+		"ready": {
+			"both calls pass",
+			map[string]string{settingToken: token, settingTeam: acme},
+			[]slipway.Capability{good, {Provider: "vercel", Name: "projects", State: slipway.CapabilityReady, Account: acme, Evidence: "GET /v10/projects 200"}},
+		},
+		"wrong token": {
+			"nothing else is asked",
+			map[string]string{settingToken: "no"},
+			[]slipway.Capability{{Provider: "vercel", Name: "credential", State: slipway.CapabilityInvalid, Evidence: "GET /v2/user unauthorized"}},
+		},
+		"wrong team": {
+			"the token is good, and not for this team",
+			map[string]string{settingToken: token, settingTeam: "team_beta"},
+			[]slipway.Capability{{Provider: "vercel", Name: "credential", State: slipway.CapabilityInsufficient, Evidence: "GET /v2/user forbidden"}},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

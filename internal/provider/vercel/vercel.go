@@ -94,9 +94,11 @@ var frameworks = strings.Fields(`blitzjs nextjs gatsby remix react-router astro 
 var nodeVersions = []string{"22.x", "20.x", "18.x", "16.x", "14.x", "12.x", "10.x"}
 
 // https://vercel.com/docs/environment-variables/reserved-environment-variables
-var reservedEnv = []string{"AWS_SECRET_KEY", "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+var reservedEnv = []string{
+	"AWS_SECRET_KEY", "AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
 	"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "NOW_REGION", "TZ", "LAMBDA_TASK_ROOT",
-	"LAMBDA_RUNTIME_DIR", slipway.LedgerKey}
+	"LAMBDA_RUNTIME_DIR", slipway.LedgerKey,
+}
 
 func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 	var out []slipway.Problem
@@ -147,8 +149,10 @@ func checkSettings(v slipway.VercelSettings, refuse func(message, hint string, p
 			refuse("Vercel knows no region "+quote(r), "see https://vercel.com/docs/regions, for example iad1", "vercel", "regions")
 		}
 	}
-	for name, value := range map[string]string{"build_command": v.BuildCommand, "install_command": v.InstallCommand,
-		"output_directory": v.OutputDirectory, "root_directory": v.RootDirectory} {
+	for name, value := range map[string]string{
+		"build_command": v.BuildCommand, "install_command": v.InstallCommand,
+		"output_directory": v.OutputDirectory, "root_directory": v.RootDirectory,
+	} {
 		if len(value) > maxCommand {
 			refuse("it is over 256 characters, which Vercel refuses", "put long commands into a script", "vercel", name)
 		}
@@ -176,8 +180,10 @@ var settings = []setting{
 // declared returns the settings that the manifest declares, by param.
 func declared(v slipway.VercelSettings) map[string]any {
 	out := map[string]any{}
-	for param, value := range map[string]string{"framework": v.Framework, "build_command": v.BuildCommand, "install_command": v.InstallCommand,
-		"output_directory": v.OutputDirectory, "root_directory": v.RootDirectory, "node_version": v.NodeVersion} {
+	for param, value := range map[string]string{
+		"framework": v.Framework, "build_command": v.BuildCommand, "install_command": v.InstallCommand,
+		"output_directory": v.OutputDirectory, "root_directory": v.RootDirectory, "node_version": v.NodeVersion,
+	} {
 		if value != "" {
 			out[param] = value
 		}
@@ -194,12 +200,16 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 	needs := []slipway.Address{project}
 	specs := []slipway.Spec{
 		{Address: project, Name: name, Params: declared(m.Vercel), Inputs: map[string]slipway.Input{"ledger": {Ledger: true, CreateOnly: true}}},
-		{Address: slipway.NewAddress(kindEnv, slipway.LedgerKey, ""), Name: slipway.LedgerKey, Needs: needs,
-			Params: map[string]any{"value": nil}, Inputs: map[string]slipway.Input{"value": {Ledger: true}}},
+		{
+			Address: slipway.NewAddress(kindEnv, slipway.LedgerKey, ""), Name: slipway.LedgerKey, Needs: needs,
+			Params: map[string]any{"value": nil}, Inputs: map[string]slipway.Input{"value": {Ledger: true}},
+		},
 	}
 	if len(m.Verify.Health) > 0 {
-		specs = append(specs, slipway.Spec{Address: slipway.NewAddress(kindBypass, m.App, ""), Name: name, Needs: needs,
-			Note: "the health probes need it to reach protected deployments"})
+		specs = append(specs, slipway.Spec{
+			Address: slipway.NewAddress(kindBypass, m.App, ""), Name: name, Needs: needs,
+			Note: "the health probes need it to reach protected deployments",
+		})
 	}
 	var seals []slipway.Address
 	for _, key := range slices.Sorted(maps.Keys(m.Env)) {
@@ -212,15 +222,19 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 	deployment.Params["input"], deployment.Params["target"] = nil, environment
 	specs = append(specs, deployment)
 	if environment == slipway.Production {
-		specs = append(specs, slipway.Spec{Address: slipway.NewAddress(kindProduction, m.App, environment), Name: name, Needs: needs,
-			Params: map[string]any{"deployment": nil}, IDs: map[string]slipway.Address{"deployment": deployment.Address}})
+		specs = append(specs, slipway.Spec{
+			Address: slipway.NewAddress(kindProduction, m.App, environment), Name: name, Needs: needs,
+			Params: map[string]any{"deployment": nil}, IDs: map[string]slipway.Address{"deployment": deployment.Address},
+		})
 	}
 	return specs
 }
 
 func expandEnv(key string, v slipway.EnvVar, environment string, needs []slipway.Address) slipway.Spec {
-	s := slipway.Spec{Address: slipway.NewAddress(kindEnv, key, environment), Name: key, Needs: needs,
-		Params: map[string]any{"type": "sensitive", "fingerprint": nil, "written": true}}
+	s := slipway.Spec{
+		Address: slipway.NewAddress(kindEnv, key, environment), Name: key, Needs: needs,
+		Params: map[string]any{"type": "sensitive", "fingerprint": nil, "written": true},
+	}
 	var in slipway.Input
 	switch {
 	case v.From != "":

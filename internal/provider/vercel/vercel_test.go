@@ -67,8 +67,10 @@ func subject(a slipway.Address) providertest.Subject {
 	if environment == "" {
 		environment = slipway.Production
 	}
-	return providertest.Subject{New: New, Emulator: emulator, Manifest: manifest(), Environment: environment, Address: a, Fill: fill,
-		Codes: map[int]slipway.Code{}}
+	return providertest.Subject{
+		New: New, Emulator: emulator, Manifest: manifest(), Environment: environment, Address: a, Fill: fill,
+		Codes: map[int]slipway.Code{},
+	}
 }
 
 // fill stands for the engine: a fingerprint for a variable, a digest and files for a deployment.
@@ -137,8 +139,10 @@ func TestDeployment(t *testing.T) {
 		t.Run(environment, func(t *testing.T) {
 			s := subject(slipway.NewAddress(kindDeployment, "shop", environment))
 			s.Crowd = func(w *providertest.World) { // the same input for the other environment
-				body := map[string]any{"name": "shop-front", "project": w.Spec().Parents[kindProject].ID, "files": []any{map[string]any{"file": "a", "data": "a"}},
-					"meta": map[string]string{"slipwayApp": "shop", "slipwayInput": "sha256:1234"}}
+				body := map[string]any{
+					"name": "shop-front", "project": w.Spec().Parents[kindProject].ID, "files": []any{map[string]any{"file": "a", "data": "a"}},
+					"meta": map[string]string{"slipwayApp": "shop", "slipwayInput": "sha256:1234"},
+				}
 				if environment == slipway.Preview {
 					body["target"] = slipway.Production
 				}
@@ -185,10 +189,14 @@ func TestExpand(t *testing.T) {
 		environment string
 		want        []slipway.Address
 	}{
-		"production": {"all of it", manifest(), "production", []slipway.Address{"vercel.bypass/shop", "vercel.deployment/shop@production",
-			"vercel.env/LOG_LEVEL@production", "vercel.env/SLIPWAY", "vercel.env/STRIPE_KEY@production", "vercel.production/shop@production", "vercel.project/shop"}},
-		"preview": {"a preview is never promoted, a variable keeps to its targets, and without probes there is no bypass", quiet, "preview",
-			[]slipway.Address{"vercel.deployment/shop@preview", "vercel.env/LOG_LEVEL@preview", "vercel.env/SLIPWAY", "vercel.project/shop"}},
+		"production": {"all of it", manifest(), "production", []slipway.Address{
+			"vercel.bypass/shop", "vercel.deployment/shop@production",
+			"vercel.env/LOG_LEVEL@production", "vercel.env/SLIPWAY", "vercel.env/STRIPE_KEY@production", "vercel.production/shop@production", "vercel.project/shop",
+		}},
+		"preview": {
+			"a preview is never promoted, a variable keeps to its targets, and without probes there is no bypass", quiet, "preview",
+			[]slipway.Address{"vercel.deployment/shop@preview", "vercel.env/LOG_LEVEL@preview", "vercel.env/SLIPWAY", "vercel.project/shop"},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -234,8 +234,10 @@ func (c *Checker) input(r *http.Request) *openapi3filter.RequestValidationInput 
 	return &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, QueryParams: r.URL.Query(),
 		Route: &routers.Route{Spec: c.doc, Path: best.path, PathItem: best.item, Method: r.Method, Operation: best.item.GetOperation(r.Method)},
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, MultiError: true,
-			SkipSettingDefaults: true, ExcludeWriteOnlyValidations: true, ExcludeReadOnlyValidations: true},
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, MultiError: true,
+			SkipSettingDefaults: true, ExcludeWriteOnlyValidations: true, ExcludeReadOnlyValidations: true,
+		},
 	}
 }
 
