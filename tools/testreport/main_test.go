@@ -71,6 +71,10 @@ func TestReport(t *testing.T) {
 			lines:  []string{pass, `{"Action":"output","Package":"github.com/slipway-dev/slipway/internal/a","Output":"leak\n"}`, bad},
 			tally:  "1 passed, 1 failed, 0 skipped", has: []string{"    leak\n"},
 		},
+		"a slash in a name": {
+			reason: "what stands before it is no test", lines: []string{pass, action("pass", "TestP/I/O"), action("fail", "TestP"), bad},
+			tally: "2 passed, 1 failed, 0 skipped", hasNot: []string{"TestP/I"},
+		},
 		"panic": {
 			reason: "the test in which the process died has no end of its own",
 			lines:  []string{action("run", "TestA"), output("TestA", "panic: no\n"), bad},

@@ -44,6 +44,7 @@ type test struct {
 	output []string
 	action string // pass, fail, skip; empty while it runs
 	parent bool
+	began  bool // false for what only looks like a parent: a subtest's own name can have a slash
 }
 
 type skip struct{ pkg, test, reason string }
@@ -87,6 +88,7 @@ func (p *pack) test(name string) *test {
 
 func (p *pack) readTest(e event) {
 	t := p.test(e.Test)
+	t.began = true
 	for i, c := range e.Test {
 		if c == '/' {
 			p.test(e.Test[:i]).parent = true
@@ -118,6 +120,9 @@ func (r *report) endPackage(p *pack, e event) {
 	var failures []string
 	for _, id := range p.order {
 		t := p.tests[id]
+		if !t.began {
+			continue
+		}
 		if t.action == "" { // the process ended in it
 			t.action = e.Action
 		}
