@@ -83,6 +83,16 @@ func TestPlan(t *testing.T) {
 				"deploy/shop#health [check] < deploy/shop#deploy",
 			},
 		},
+		"unknown value, never shown": {
+			reason: "that the provider shows no fingerprint is not that it is the same",
+			world:  settled().unknown("fingerprint", keyVar).differs(keyVar, "fingerprint", nil).unknown("input", deploy),
+			want: []string{
+				"var/STRIPE_KEY#update [apply]",
+				"deploy/shop#deploy [apply] < var/STRIPE_KEY#update",
+				"live/shop#promote [promote] < deploy/shop#deploy deploy/shop#health var/STRIPE_KEY#update",
+				"deploy/shop#health [check] < deploy/shop#deploy",
+			},
+		},
 		"rewritten variable": {
 			reason: "a variable written again has the value that the deployment was built from, and still an older build does not carry it",
 			world:  settled().differs(level, "value", "debug"),
@@ -384,7 +394,7 @@ func TestEffectTellsAll(t *testing.T) {
 			reason: "a delete cannot be undone and looks at nothing but the thing itself",
 			want: slipway.Effect{
 				Op: slipway.OpDelete, Address: "cloud.var/OLD@production", Name: "OLD", Account: "acme",
-				Basis: map[string]any{"exists": true, "id": "id of cloud.var/OLD@production", "fields": map[string]any{}},
+				Basis: map[string]any{"exists": true, "id": "listed-0", "fields": map[string]any{}},
 				Gate:  slipway.GateDestroy, Reason: "the manifest no longer declares it",
 			},
 		},
@@ -497,6 +507,10 @@ func TestPromote(t *testing.T) {
 			},
 			deployment: "id of " + string(deploy), serving: "dpl-x", basis: "dpl-x",
 		},
+		"no longer served": {
+			reason: "production serves nothing any more: there is nothing to move over", change: func(w *world) { w.serves("").LastServed = "dpl-0" },
+			deployment: "id of " + string(deploy), basis: "",
+		},
 		"nothing served": {
 			reason: "a first promote moves away from nothing", change: func(w *world) { w.absent(live).LastServed = "" },
 			deployment: "id of " + string(deploy), basis: "",
@@ -579,7 +593,7 @@ func TestPlanRefuses(t *testing.T) {
 
 func TestUndeclared(t *testing.T) {
 	w := settled().list("cloud.db/listed").list("cloud.var/OLD@production")
-	for _, a := range []slipway.Address{"cloud.db/old", "cloud.db/here@production", "cloud.db/there@preview", "cloud.role/old@production", "cloud.db/listed"} {
+	for _, a := range []slipway.Address{"cloud.db/old", "cloud.db/here@production", "cloud.db/there@preview", "cloud.role/old@production"} {
 		w.Receipts[a] = slipway.Receipt{Address: a, ID: "id", Origin: slipway.OriginCreated}
 	}
 	p := mustPlan(t, w.PlanInput)

@@ -143,6 +143,9 @@ func (w *world) exists(a slipway.Address, fields map[string]any) {
 // absent makes a be neither there nor recorded.
 func (w *world) absent(addresses ...slipway.Address) *world {
 	for _, a := range addresses {
+		if a == ledger {
+			w.Ledger = nil
+		}
 		delete(w.Observed, a)
 		delete(w.Receipts, a)
 		delete(w.Owned, a)
@@ -191,10 +194,10 @@ func (w *world) writeLedger(intended ...slipway.Address) *world {
 	return w
 }
 
-// list makes something ours be there that the manifest may not declare.
+// list makes something ours be there that the manifest may not declare. Ids follow the order of the calls, not that of the addresses.
 func (w *world) list(a slipway.Address) *world {
 	w.Listed = append(w.Listed, slipway.Observation{Exists: true, Receipt: slipway.Receipt{
-		Address: a, ID: "id of " + string(a), Name: a.Key(), Account: "acme", Needs: []slipway.Address{project},
+		Address: a, ID: fmt.Sprintf("listed-%d", len(w.Listed)), Name: a.Key(), Account: "acme", Needs: []slipway.Address{project},
 	}})
 	return w
 }
@@ -270,7 +273,7 @@ func drawWorld(t *rapid.T) *world {
 	}
 	switch rapid.SampledFrom([]string{"true", "intended", "stale", "none"}).Draw(t, "ledger") {
 	case "none":
-		w.absent(ledger).Ledger = nil
+		w.absent(ledger)
 	case "true":
 		w.writeLedger()
 	case "intended":
@@ -310,7 +313,7 @@ func (w *world) orphan(dbs []string) {
 				w.absent(s.Address)
 			}
 		}
-		w.Ledger, w.Listed, w.LastServed = nil, nil, ""
+		w.Listed, w.LastServed = nil, ""
 	}
 	for _, key := range dbs {
 		if w.Observed[slipway.NewAddress("cloud.db", key, "")].Exists {
