@@ -23,7 +23,7 @@ func aliasRoutes() []route {
 	body := openObject(map[string]*schema{"alias": str(0), "redirect": null(str(0))})
 	return []route{
 		{method: "GET", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/list-deployment-aliases", do: (*Server).listDeploymentAliases},
-		{method: "POST", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/assign-an-alias", body: body, do: (*Server).setAlias},
+		{method: "POST", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/assign-an-alias", body: body, limit: "alias-create", do: (*Server).setAlias},
 		{method: "GET", versions: "v4", path: "/aliases", doc: "aliases/list-aliases", do: (*Server).listAliases},
 		{method: "GET", versions: "v4", path: "/aliases/{alias}", doc: "aliases/get-an-alias", do: (*Server).getAlias,
 			differs: "the published document has an array; the vendor's SDK and CLI read an object"},
@@ -68,7 +68,7 @@ func (s *Server) productionHosts(p *project) []string {
 		hosts = append(hosts, auto)
 	}
 	for _, d := range p.domains {
-		if d.name != p.primary && d.verified && d.redirect == "" && d.gitBranch == "" {
+		if d.name != p.primary && d.verified && d.redirect == "" && d.gitBranch == "" && d.customEnv == "" {
 			hosts = append(hosts, d.name)
 		}
 	}
@@ -83,11 +83,11 @@ func (s *Server) foreign(host string, p *project) bool {
 // assign happens when a build is READY and its aliases are due. A build that is overtaken by a later one moves
 // nothing back.
 func (s *Server) assign(d *deployment, at time.Time) {
-	if s.deployments[d.id] != d || d.state(at) != ready {
+	if s.deployments[d.id] != d || d.state(at) != ready || d.blocked() {
 		return
 	}
-	if d.target == "production" && !d.staged {
-		for _, host := range s.productionHosts(d.project) {
+	if !d.staged {
+		for _, host := range s.hostsFor(d) {
 			if a := s.aliases[host]; a != nil && a.deployment.created > d.created {
 				continue
 			}
@@ -96,12 +96,46 @@ func (s *Server) assign(d *deployment, at time.Time) {
 				continue
 			}
 			s.point(host, d)
-			d.promoted = true
+			d.promoted = d.promoted || d.target == "production"
 		}
 	}
 	if d.aliasError == nil {
 		d.aliasedAt = at
+		s.tell(d, "deployment.succeeded", nil)
 	}
+}
+
+// hostsFor are the hostnames that a deployment will get: production's, a custom environment's, or its branch's.
+func (s *Server) hostsFor(d *deployment) []string {
+	if d.target == "production" {
+		if d.staged {
+			return []string{}
+		}
+		return s.productionHosts(d.project)
+	}
+	hosts := []string{}
+	for _, o := range d.project.domains {
+		if o.verified && o.redirect == "" && (d.custom != nil && o.customEnv == d.custom.id || d.custom == nil && d.git != nil && o.gitBranch != "" && o.gitBranch == d.git.Ref) {
+			hosts = append(hosts, o.name)
+		}
+	}
+	if d.git != nil && d.custom == nil && d.target == "" {
+		branch := label(d.project.name+"-git-"+branchLabel(d.git.Ref)+"-"+d.project.scope.slug) + "." + s.suffix()
+		if !s.foreign(branch, d.project) {
+			hosts = append(hosts, branch)
+		}
+	}
+	return hosts
+}
+
+// branchLabel is a branch as a part of a hostname.
+func branchLabel(branch string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(branch))
 }
 
 func (s *Server) hostsOf(d *deployment) []string {

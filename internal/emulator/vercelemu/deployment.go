@@ -41,6 +41,10 @@ type deployment struct {
 	canceledAt     time.Time
 	aliasedAt      time.Time // zero until aliasAssigned
 	aliasError     *failure
+	told           bool // the build's end has happened
+	checks         []*check
+	custom         *customEnv    // nil for none
+	git            *gitSource    // nil for one of files
 	promoted       bool          // has served production
 	ended          chan struct{} // closed by cancel and delete
 	dir            string        // where its files are laid out for functions
@@ -51,7 +55,7 @@ type deployment struct {
 // @vercel/client.
 var deploymentBody = object(map[string]*schema{
 	"customEnvironmentSlugOrId": str(0), "deploymentId": str(0), "monorepoManager": null(str(0)), "name": str(0), "project": str(0),
-	"target": str(0), "withLatestCommit": boolean(), "meta": mapOf(str(65536)), "gitSource": openObject(map[string]*schema{"type": str(0)}, "type"),
+	"target": str(0), "withLatestCommit": boolean(), "meta": mapOf(str(65536)), "gitSource": gitSourceBody,
 	"gitMetadata": object(map[string]*schema{"remoteUrl": str(0), "commitAuthorName": str(0), "commitAuthorEmail": str(0),
 		"commitMessage": str(0), "commitRef": str(0), "commitSha": str(0), "dirty": boolean(), "ci": boolean(), "ciType": str(0),
 		"ciGitProviderUsername": str(0), "ciGitRepoVisibility": str(0)}),
@@ -72,10 +76,10 @@ func deploymentSettings() map[string]*schema {
 
 func deploymentRoutes() []route {
 	return []route{
-		{method: "POST", versions: "v13", path: "/deployments", doc: "deployments/create-a-new-deployment", body: deploymentBody, do: (*Server).createDeployment},
-		{method: "GET", versions: "v13", path: "/deployments/{deployment}", doc: "deployments/get-a-deployment-by-id-or-url", do: (*Server).getDeployment},
+		{method: "POST", versions: "v13", path: "/deployments", doc: "deployments/create-a-new-deployment", body: deploymentBody, limit: "deployment-create", do: (*Server).createDeployment},
+		{method: "GET", versions: "v13", path: "/deployments/{deployment}", doc: "deployments/get-a-deployment-by-id-or-url", limit: "deployment-get", do: (*Server).getDeployment},
 		{method: "DELETE", versions: "v13", path: "/deployments/{deployment}", doc: "deployments/delete-a-deployment", do: (*Server).deleteDeployment},
-		{method: "GET", versions: "v6 v7", path: "/deployments", doc: "deployments/list-deployments", do: (*Server).listDeployments},
+		{method: "GET", versions: "v6 v7", path: "/deployments", doc: "deployments/list-deployments", limit: "deployment-list", do: (*Server).listDeployments},
 		{method: "PATCH", versions: "v12", path: "/deployments/{deployment}/cancel", doc: "deployments/cancel-a-deployment", do: (*Server).cancelDeployment},
 		{method: "GET", versions: "v3", path: "/deployments/{deployment}/events", doc: "deployments/get-deployment-events", stream: (*Server).getEvents},
 		{method: "GET", versions: "v3", path: "/now/deployments/{deployment}/events", doc: "deployments/get-deployment-events", stream: (*Server).getEvents},
@@ -87,9 +91,17 @@ type deploymentInput struct {
 	Files                                                          []fileInput
 	Meta                                                           map[string]string
 	Env                                                            map[string]string
-	GitSource                                                      json.RawMessage
+	GitSource                                                      *gitSource
 	ProjectSettings                                                map[string]json.RawMessage
 	AutoAssignCustomDomains                                        *bool
+}
+
+// project is the one that a deployment names.
+func (in deploymentInput) project() string {
+	if in.Project != "" {
+		return in.Project
+	}
+	return in.Name
 }
 
 func (s *Server) createDeployment(c *call) (any, *failure) {
@@ -100,8 +112,18 @@ func (s *Server) createDeployment(c *call) (any, *failure) {
 	if in.Target != "" && in.Target != "production" && in.Target != "staging" {
 		return nil, badRequest("Invalid request: `target` should be equal to one of the allowed values \"production, staging\".")
 	}
-	if in.CustomEnvironmentSlugOrID != "" {
-		return nil, notFound("The custom environment was not found.")
+	if f := s.deploymentQuota(c); f != nil {
+		return nil, f
+	}
+	if p := c.scope.project(in.project()); in.CustomEnvironmentSlugOrID != "" && (p == nil || p.customEnv(in.CustomEnvironmentSlugOrID) == nil) {
+		return nil, customEnvNotFound()
+	}
+	if len(in.Files) == 0 && in.DeploymentID == "" && in.GitSource != nil {
+		src, f := s.fetch(c, in)
+		if f != nil {
+			return nil, f
+		}
+		in.GitSource = src
 	}
 	tree, f := s.deploymentTree(c, in)
 	if f != nil {
@@ -123,8 +145,8 @@ func (s *Server) deploymentTree(c *call, in deploymentInput) (map[string][]byte,
 		}
 		return old.tree, nil
 	}
-	if len(in.Files) == 0 && in.GitSource != nil {
-		return nil, &failure{status: http.StatusNotImplemented, code: "not_implemented", message: "the emulator does not model deployments from gitSource"}
+	if in.GitSource != nil && in.GitSource.files != nil {
+		return in.GitSource.files, nil
 	}
 	if len(in.Files) == 0 {
 		return nil, badRequest("The deployment has no files.")
@@ -141,11 +163,7 @@ func (s *Server) deploymentTree(c *call, in deploymentInput) (map[string][]byte,
 
 // deploymentProject finds the project, or makes one of the deployment's name when none was named.
 func (s *Server) deploymentProject(c *call, in deploymentInput) (*project, *failure) {
-	named := in.Project
-	if named == "" {
-		named = in.Name
-	}
-	p := c.scope.project(named)
+	p := c.scope.project(in.project())
 	if p == nil && in.Project != "" {
 		return nil, notFound("Project not found.")
 	}
@@ -181,8 +199,15 @@ func (s *Server) newDeployment(c *call, p *project, in deploymentInput, tree map
 		d.staged = auto != nil && !*auto
 	}
 	d.staged = d.staged && d.target == "production"
+	d.custom = p.customEnv(in.CustomEnvironmentSlugOrID)
 	if d.meta == nil {
 		d.meta = map[string]string{}
+	}
+	if in.GitSource != nil && in.GitSource.files != nil {
+		src := *in.GitSource
+		src.files = nil // they are the tree
+		d.git = &src
+		maps.Copy(d.meta, d.git.meta())
 	}
 	d.settings = map[string]json.RawMessage{}
 	for _, from := range []map[string]json.RawMessage{p.settings, in.ProjectSettings} {
@@ -200,15 +225,34 @@ func (s *Server) newDeployment(c *call, p *project, in deploymentInput, tree map
 		last = errored
 	}
 	t := s.buildTime()
+	if s.BuildTakes != nil {
+		if own := s.BuildTakes(d.asBuild()); own > 0 {
+			t = own
+		}
+	}
 	d.build = emukit.Timeline{Started: c.now, Stages: []emukit.Stage{{State: queued}, {State: initializing, After: t / 20}, {State: building, After: t / 10}, {State: last, After: t}}}
 	p.deployments = append(p.deployments, d)
 	p.updated = d.created
 	s.deployments[d.id], s.hosts[d.host] = d, d
-	if d.broken == "" {
-		s.at(d.build.End().Add(s.aliasTime()), func(at time.Time) { s.assign(d, at) })
-	}
+	s.tell(d, "deployment.created", obj{"alias": s.hostsFor(d)})
+	s.at(d.build.End(), func(at time.Time) { s.built(d, at) })
 	s.advance(c.now)
 	return d
+}
+
+// built happens at the end of a build.
+func (s *Server) built(d *deployment, at time.Time) {
+	d.told = true
+	if s.deployments[d.id] != d {
+		return
+	}
+	switch d.state(at) {
+	case errored:
+		s.tell(d, "deployment.error", nil)
+	case ready:
+		s.tell(d, "deployment.ready", nil)
+		s.at(at.Add(s.aliasTime()), func(at time.Time) { s.assign(d, at) })
+	}
 }
 
 // deploymentHost is <project>-<9 random>-<team>.<suffix>, its label at most 63 characters.
@@ -221,22 +265,38 @@ func (s *Server) deploymentHost(p *project) string {
 // freezeEnv sets what the deployment keeps for life: https://vercel.com/docs/environment-variables says that a change
 // applies to the next deployment.
 func (s *Server) freezeEnv(d *deployment, own map[string]string) {
-	target := "preview"
+	target, branch := "preview", ""
 	if d.target == "production" {
 		target = "production"
+	} else if d.git != nil {
+		branch = d.git.Ref
 	}
-	d.env = d.project.envFor(target)
+	named := target
+	d.env = map[string]string{}
+	if d.custom == nil {
+		d.env = d.project.envFor(target, branch)
+	} else {
+		d.env, named = d.project.envFor(d.custom.id, branch), d.custom.slug
+	}
 	maps.Copy(d.env, own)
 	d.envNames = slices.AppendSeq(make([]string, 0, len(d.env)), maps.Keys(d.env))
 	slices.Sort(d.envNames)
-	maps.Copy(d.env, map[string]string{"VERCEL": "1", "VERCEL_ENV": target, "VERCEL_TARGET_ENV": target, "VERCEL_URL": d.host,
+	maps.Copy(d.env, map[string]string{"VERCEL": "1", "VERCEL_ENV": target, "VERCEL_TARGET_ENV": named, "VERCEL_URL": d.host,
 		"VERCEL_DEPLOYMENT_ID": d.id, "VERCEL_PROJECT_ID": d.project.id, "VERCEL_PROJECT_PRODUCTION_URL": d.project.primary,
 		"VERCEL_REGION": "dev1", "NODE_ENV": "production"})
+	if d.git != nil {
+		maps.Copy(d.env, map[string]string{"VERCEL_GIT_PROVIDER": d.git.Type, "VERCEL_GIT_REPO_OWNER": d.git.Org, "VERCEL_GIT_REPO_SLUG": d.git.Repo,
+			"VERCEL_GIT_COMMIT_REF": d.git.Ref, "VERCEL_GIT_COMMIT_SHA": d.git.SHA})
+	}
+}
+
+func (d *deployment) asBuild() Build {
+	return Build{ID: d.id, Project: d.project.name, Target: d.target, Meta: d.meta, File: func(name string) []byte { return d.tree[name] }}
 }
 
 func (s *Server) buildFailure(d *deployment) string {
 	if s.BuildFails != nil {
-		return s.BuildFails(Build{ID: d.id, Project: d.project.name, Target: d.target, Meta: d.meta, File: func(name string) []byte { return d.tree[name] }})
+		return s.BuildFails(d.asBuild())
 	}
 	text, ok := d.tree["vercelemu.fail"]
 	if !ok {
@@ -322,6 +382,7 @@ func (s *Server) cancelDeployment(c *call) (any, *failure) {
 	}
 	d.canceledAt = c.now
 	d.end()
+	s.tell(d, "deployment.canceled", nil)
 	return s.deploymentView(d, c.now), nil
 }
 

@@ -12,6 +12,7 @@ import (
 // domain is a hostname that belongs to a project.
 type domain struct {
 	name, redirect, gitBranch string
+	customEnv                 string // id
 	redirectStatus            int
 	project                   *project
 	verified                  bool
@@ -48,10 +49,11 @@ func domainRoutes() []route {
 	const path = "/projects/{project}/domains/{domain}"
 	return []route{
 		{method: "GET", versions: "v9", path: "/projects/{project}/domains", doc: "projects/retrieve-project-domains-by-project-by-id-or-name", do: (*Server).listDomains},
-		{method: "POST", versions: "v10 v9", path: "/projects/{project}/domains", doc: "projects/add-a-domain-to-a-project", body: openObject(create, "name"), do: (*Server).addDomain},
+		{method: "POST", versions: "v10 v9", path: "/projects/{project}/domains", doc: "projects/add-a-domain-to-a-project", body: openObject(create, "name"), limit: "domain-change", do: (*Server).addDomain},
 		{method: "GET", versions: "v9", path: path, doc: "projects/get-a-project-domain", do: (*Server).getDomain},
-		{method: "PATCH", versions: "v9", path: path, doc: "projects/update-a-project-domain", body: openObject(options), do: (*Server).patchDomain},
-		{method: "DELETE", versions: "v9", path: path, doc: "projects/remove-a-domain-from-a-project", body: empty(openObject(nil)), do: (*Server).deleteDomain},
+		{method: "PATCH", versions: "v9", path: path, doc: "projects/update-a-project-domain", body: openObject(options), limit: "domain-change", do: (*Server).patchDomain},
+		{method: "DELETE", versions: "v9", path: path, doc: "projects/remove-a-domain-from-a-project", body: empty(openObject(nil)), limit: "domain-change", do: (*Server).deleteDomain},
+		{method: "POST", versions: "v1", path: path + "/move", doc: "projects/move-a-project-domain", body: openObject(map[string]*schema{"projectId": str(0)}, "projectId"), limit: "domain-change", do: (*Server).moveDomain},
 		{method: "POST", versions: "v9", path: path + "/verify", doc: "projects/verify-project-domain", body: empty(openObject(nil)), do: (*Server).verifyDomain},
 		{method: "GET", versions: "v6", path: "/domains/{domain}/config", doc: "domains/get-a-domains-configuration", do: (*Server).domainConfig},
 	}
@@ -89,6 +91,9 @@ func (d *domain) view() obj {
 	}
 	if d.gitBranch != "" {
 		v["gitBranch"] = d.gitBranch
+	}
+	if d.customEnv != "" {
+		v["customEnvironmentId"] = d.customEnv
 	}
 	if !d.verified {
 		v["verification"] = []obj{{"type": "TXT", "domain": "_vercel." + apex(d.name), "value": d.challenge, "reason": "pending_domain_verification"}}
@@ -145,6 +150,23 @@ type domainInput struct {
 	Name                string
 	Redirect, GitBranch *string
 	RedirectStatusCode  *int
+	CustomEnvironmentID string `json:"customEnvironmentId"`
+}
+
+// check refuses what cannot be together. The codes are [?].
+func (in domainInput) check(p *project, name string) *failure {
+	set := func(s *string) bool { return s != nil && *s != "" }
+	switch {
+	case set(in.GitBranch) && set(in.Redirect):
+		return badRequest("You can't set both a git branch and a redirect for the domain.")
+	case set(in.Redirect) && *in.Redirect == name:
+		return badRequest("A domain cannot redirect to itself.")
+	case set(in.GitBranch) && p.link != nil && p.link["productionBranch"] == *in.GitBranch:
+		return badRequest("You can not set the production branch as a branch for your domain.")
+	case in.CustomEnvironmentID != "" && p.customEnv(in.CustomEnvironmentID) == nil:
+		return customEnvNotFound()
+	}
+	return nil
 }
 
 func (d *domain) set(in domainInput) {
@@ -153,6 +175,9 @@ func (d *domain) set(in domainInput) {
 	}
 	if in.GitBranch != nil {
 		d.gitBranch = *in.GitBranch
+	}
+	if in.CustomEnvironmentID != "" {
+		d.customEnv = in.CustomEnvironmentID
 	}
 	if in.RedirectStatusCode != nil {
 		d.redirectStatus = *in.RedirectStatusCode
@@ -171,6 +196,9 @@ func (s *Server) addDomain(c *call) (any, *failure) {
 	name := strings.ToLower(in.Name)
 	if !hostname.MatchString(name) || !strings.Contains(name, ".") {
 		return nil, &failure{status: http.StatusBadRequest, code: "invalid_domain", message: "The domain \"" + in.Name + "\" is not valid."}
+	}
+	if f := in.check(p, name); f != nil {
+		return nil, f
 	}
 	for _, sc := range s.scopes {
 		if d := sc.domain(name); d != nil {
@@ -201,7 +229,7 @@ func owner(ours bool, p *project) string {
 
 // serveDomain lets a verified domain serve what production serves.
 func (s *Server) serveDomain(d *domain) {
-	if now := s.serving(d.project.primary); d.verified && d.redirect == "" && d.gitBranch == "" && now != nil {
+	if now := s.serving(d.project.primary); d.verified && d.redirect == "" && d.gitBranch == "" && d.customEnv == "" && now != nil {
 		s.point(d.name, now)
 	}
 }
@@ -223,9 +251,45 @@ func (s *Server) patchDomain(c *call) (any, *failure) {
 	if f := c.into(&in); f != nil {
 		return nil, f
 	}
+	if f := in.check(d.project, d.name); f != nil {
+		return nil, f
+	}
 	d.set(in)
 	d.updated = s.stamp()
 	return d.view(), nil
+}
+
+// moveDomain gives a domain to another project of the account, where it serves production at once. A project's own
+// generated domain stays [?].
+func (s *Server) moveDomain(c *call) (any, *failure) {
+	d, f := s.findDomain(c)
+	if f != nil {
+		return nil, f
+	}
+	var body struct{ ProjectID string }
+	if f := c.into(&body); f != nil {
+		return nil, f
+	}
+	to := c.scope.project(body.ProjectID)
+	switch {
+	case to == nil:
+		return nil, notFound("Project not found.")
+	case d.name == d.project.primary, to == d.project:
+		return nil, &failure{status: http.StatusConflict, code: "conflict", message: "The domain \"" + d.name + "\" cannot be moved to \"" + to.name + "\"."}
+	}
+	s.dropDomain(d)
+	d.project, d.gitBranch, d.customEnv, d.updated = to, "", "", s.stamp()
+	to.domains = append(to.domains, d)
+	s.serveDomain(d)
+	return d.view(), nil
+}
+
+// dropDomain takes a domain from its project.
+func (s *Server) dropDomain(d *domain) {
+	d.project.domains = slices.DeleteFunc(d.project.domains, func(o *domain) bool { return o == d })
+	if a := s.aliases[d.name]; a != nil && a.project == d.project {
+		s.unpoint(a)
+	}
 }
 
 func (s *Server) deleteDomain(c *call) (any, *failure) {
@@ -233,10 +297,7 @@ func (s *Server) deleteDomain(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	d.project.domains = slices.DeleteFunc(d.project.domains, func(o *domain) bool { return o == d })
-	if a := s.aliases[d.name]; a != nil && a.project == d.project {
-		s.unpoint(a)
-	}
+	s.dropDomain(d)
 	return obj{}, nil
 }
 

@@ -24,6 +24,7 @@ const maxEnvBytes = 64 << 10
 type envVar struct {
 	id, key, value, kind, comment, gitBranch, by string
 	targets                                      []string
+	customs                                      []string // ids of custom environments
 	created, updated                             int64
 }
 
@@ -58,21 +59,24 @@ func envFields() map[string]*schema {
 
 func envRoutes() []route {
 	return []route{
-		{method: "GET", versions: "v10 v9 v8", path: "/projects/{project}/env", doc: "projects/retrieve-the-environment-variables-of-a-project-by-id-or-name", do: (*Server).listEnv},
-		{method: "POST", versions: "v10 v9", path: "/projects/{project}/env", doc: "projects/create-one-or-more-environment-variables", body: envBody, status: http.StatusCreated, do: (*Server).createEnv},
-		{method: "DELETE", versions: "v1", path: "/projects/{project}/env", doc: "projects/batch-remove-environment-variables", body: object(map[string]*schema{"ids": {kind: "array", items: str(0), maxItems: 1000}}, "ids"), do: (*Server).deleteEnvs},
-		{method: "GET", versions: "v1", path: "/projects/{project}/env/{env}", doc: "projects/retrieve-the-decrypted-value-of-an-environment-variable-of-a-project-by-id", do: (*Server).getEnv},
-		{method: "PATCH", versions: "v9 v10", path: "/projects/{project}/env/{env}", doc: "projects/edit-an-environment-variable", body: object(envFields()), do: (*Server).patchEnv},
-		{method: "DELETE", versions: "v9 v10", path: "/projects/{project}/env/{env}", doc: "projects/remove-an-environment-variable", do: (*Server).deleteEnv},
+		{method: "GET", versions: "v10 v9 v8", path: "/projects/{project}/env", doc: "projects/retrieve-the-environment-variables-of-a-project-by-id-or-name", limit: "env-read", do: (*Server).listEnv},
+		{method: "POST", versions: "v10 v9", path: "/projects/{project}/env", doc: "projects/create-one-or-more-environment-variables", body: envBody, status: http.StatusCreated, limit: "env-create", do: (*Server).createEnv},
+		{method: "DELETE", versions: "v1", path: "/projects/{project}/env", doc: "projects/batch-remove-environment-variables", body: object(map[string]*schema{"ids": {kind: "array", items: str(0), maxItems: 1000}}, "ids"), limit: "env-delete", do: (*Server).deleteEnvs},
+		{method: "GET", versions: "v1", path: "/projects/{project}/env/{env}", doc: "projects/retrieve-the-decrypted-value-of-an-environment-variable-of-a-project-by-id", limit: "env-read", do: (*Server).getEnv},
+		{method: "PATCH", versions: "v9 v10", path: "/projects/{project}/env/{env}", doc: "projects/edit-an-environment-variable", body: object(envFields()), limit: "env-update", do: (*Server).patchEnv},
+		{method: "DELETE", versions: "v9 v10", path: "/projects/{project}/env/{env}", doc: "projects/remove-an-environment-variable", limit: "env-delete", do: (*Server).deleteEnv},
 	}
 }
 
-// checkEnv is what cannot be said in the schema.
-func checkEnv(in envInput) *failure {
+// checkEnv is what cannot be said in the schema. p is nil for a project that is not made yet.
+func checkEnv(p *project, in envInput) *failure {
+	for _, id := range in.CustomEnvironmentIDs {
+		if p == nil || p.customEnv(id) == nil {
+			return customEnvNotFound()
+		}
+	}
 	switch {
-	case len(in.CustomEnvironmentIDs) > 0:
-		return notFound("The custom environment was not found.")
-	case len(in.Target) == 0:
+	case len(in.Target)+len(in.CustomEnvironmentIDs) == 0:
 		return badRequest("Invalid request: `target` or `customEnvironmentIds` is required.")
 	case !envKey.MatchString(in.Key):
 		return badRequest("The name contains invalid characters. Only letters, digits, and underscores are allowed. Furthermore, the name should not start with a digit.")
@@ -95,7 +99,7 @@ func (s *Server) newEnv(c *call, in envInput) *envVar {
 
 func (e *envVar) set(in envInput, now int64) {
 	e.key, e.value, e.kind, e.targets, e.comment, e.updated = in.Key, in.Value, in.Type, in.Target, in.Comment, now
-	e.gitBranch = ""
+	e.customs, e.gitBranch = in.CustomEnvironmentIDs, ""
 	if in.GitBranch != nil {
 		e.gitBranch = *in.GitBranch
 	}
@@ -103,8 +107,8 @@ func (e *envVar) set(in envInput, now int64) {
 
 // view is the variable in a reply. Only a single read shows an encrypted value; nothing shows a sensitive one.
 func (e *envVar) view(single bool) obj {
-	v := obj{"id": e.id, "key": e.key, "type": e.kind, "target": e.targets, "createdAt": e.created, "updatedAt": e.updated,
-		"createdBy": e.by, "updatedBy": nil, "configurationId": nil, "customEnvironmentIds": []string{},
+	v := obj{"id": e.id, "key": e.key, "type": e.kind, "target": append([]string{}, e.targets...), "createdAt": e.created, "updatedAt": e.updated,
+		"createdBy": e.by, "updatedBy": nil, "configurationId": nil, "customEnvironmentIds": append([]string{}, e.customs...),
 		"securityIssues": []string{}} // which the vendor's SDK wants and the published document does not have
 	if e.comment != "" {
 		v["comment"] = e.comment
@@ -143,6 +147,9 @@ func (s *Server) createEnv(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
+	if f := s.envBusy(); f != nil {
+		return nil, f
+	}
 	upsert := c.query("upsert") == "true"
 	if !bytes.HasPrefix(bytes.TrimSpace(c.body), []byte("[")) {
 		var in envInput
@@ -177,7 +184,7 @@ func (s *Server) createEnv(c *call) (any, *failure) {
 // putEnv creates a variable or, with upsert, overwrites the one with the same key, branch and exactly the same
 // targets. Targets that only overlap are a conflict even so: https://github.com/getsentry/sentry/pull/118490
 func (s *Server) putEnv(c *call, p *project, in envInput, upsert bool) (*envVar, *failure) {
-	if f := checkEnv(in); f != nil {
+	if f := checkEnv(p, in); f != nil {
 		return nil, f
 	}
 	if s.EnvFails != nil {
@@ -190,7 +197,7 @@ func (s *Server) putEnv(c *call, p *project, in envInput, upsert bool) (*envVar,
 		if !e.overlaps(fresh) {
 			continue
 		}
-		if !upsert || !sameTargets(e.targets, fresh.targets) {
+		if !upsert || !sameTargets(e.targets, fresh.targets) || !sameTargets(e.customs, fresh.customs) {
 			return nil, s.envConflict(in)
 		}
 		if e.kind == "sensitive" && in.Type != "sensitive" {
@@ -204,8 +211,11 @@ func (s *Server) putEnv(c *call, p *project, in envInput, upsert bool) (*envVar,
 }
 
 func (e *envVar) overlaps(o *envVar) bool {
-	return e != o && e.key == o.key && e.gitBranch == o.gitBranch &&
-		slices.ContainsFunc(e.targets, func(t string) bool { return slices.Contains(o.targets, t) })
+	return e != o && e.key == o.key && e.gitBranch == o.gitBranch && (meet(e.targets, o.targets) || meet(e.customs, o.customs))
+}
+
+func meet(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 func sameTargets(a, b []string) bool {
@@ -260,15 +270,19 @@ func (s *Server) patchEnv(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
+	if f := s.envBusy(); f != nil {
+		return nil, f
+	}
 	branch := e.gitBranch
-	in := envInput{Key: e.key, Value: e.value, Type: e.kind, Target: slices.Clone(e.targets), Comment: e.comment, GitBranch: &branch}
+	in := envInput{Key: e.key, Value: e.value, Type: e.kind, Target: slices.Clone(e.targets), Comment: e.comment, GitBranch: &branch,
+		CustomEnvironmentIDs: slices.Clone(e.customs)}
 	if f := c.into(&in); f != nil {
 		return nil, f
 	}
 	if e.kind == "sensitive" && in.Type != "sensitive" {
 		return nil, badRequest("You cannot change the type of a Sensitive Environment Variable.")
 	}
-	if f := checkEnv(in); f != nil {
+	if f := checkEnv(p, in); f != nil {
 		return nil, f
 	}
 	changed := *e
@@ -287,6 +301,9 @@ func (s *Server) deleteEnv(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
+	if f := s.envBusy(); f != nil {
+		return nil, f
+	}
 	p.envs = slices.DeleteFunc(p.envs, func(o *envVar) bool { return o == e })
 	return e.view(false), nil
 }
@@ -294,6 +311,9 @@ func (s *Server) deleteEnv(c *call) (any, *failure) {
 func (s *Server) deleteEnvs(c *call) (any, *failure) {
 	p, f := s.find(c)
 	if f != nil {
+		return nil, f
+	}
+	if f := s.envBusy(); f != nil {
 		return nil, f
 	}
 	var body struct{ IDs []string }
@@ -311,12 +331,24 @@ func (s *Server) deleteEnvs(c *call) (any, *failure) {
 	return obj{"deleted": len(gone), "ids": gone}, nil
 }
 
-// envFor returns what a deployment to target is built and run with: values as they are now.
-func (p *project) envFor(target string) map[string]string {
+// envBusy is the documented 400 that is not about the request: another update of the project's variables is going on.
+// Its code is [?].
+func (s *Server) envBusy() *failure {
+	if s.EnvBusy == nil || !s.EnvBusy() {
+		return nil
+	}
+	return badRequest("The Environment Variable couldn't be changed because an ongoing update is already happening.")
+}
+
+// envFor returns what a deployment is built and run with: values as they are now. target is one of the three, or the
+// id of a custom environment; a variable of the preview's branch goes before one without a branch.
+func (p *project) envFor(target, branch string) map[string]string {
 	out := map[string]string{}
-	for _, e := range p.envs {
-		if slices.Contains(e.targets, target) && e.gitBranch == "" {
-			out[e.key] = e.value
+	for _, of := range []string{"", branch} {
+		for _, e := range p.envs {
+			if e.gitBranch == of && (slices.Contains(e.targets, target) || slices.Contains(e.customs, target)) {
+				out[e.key] = e.value
+			}
 		}
 	}
 	return out

@@ -18,6 +18,7 @@ type project struct {
 	settings         map[string]json.RawMessage
 	envs             []*envVar
 	bypass           []bypass
+	customs          []*customEnv
 	domains          []*domain
 	link             obj
 	deployments      []*deployment // oldest first
@@ -139,7 +140,14 @@ func (s *Server) createProject(c *call) (any, *failure) {
 		if body.EnvironmentVariables[i].Type == "" {
 			body.EnvironmentVariables[i].Type = "encrypted"
 		}
-		if f := checkEnv(body.EnvironmentVariables[i]); f != nil {
+		if f := checkEnv(nil, body.EnvironmentVariables[i]); f != nil {
+			return nil, f
+		}
+	}
+	var link obj
+	if body.GitRepository != nil {
+		var f *failure
+		if link, f = s.newLink(c.scope, body.GitRepository.Type, body.GitRepository.Repo); f != nil {
 			return nil, f
 		}
 	}
@@ -147,11 +155,9 @@ func (s *Server) createProject(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
+	p.link = link
 	for _, in := range body.EnvironmentVariables {
 		p.envs = append(p.envs, s.newEnv(c, in))
-	}
-	if body.GitRepository != nil {
-		p.link = s.newLink(body.GitRepository.Type, body.GitRepository.Repo)
 	}
 	return s.projectView(p), nil
 }
@@ -176,6 +182,7 @@ func (s *Server) newProject(c *call, name string, settings map[string]json.RawMe
 	p.primary = s.freeHost(name, c.scope.slug)
 	p.domains = []*domain{{name: p.primary, project: p, verified: true, created: now, updated: now}}
 	c.scope.projects = append(c.scope.projects, p)
+	s.tellProject(p, c.who.User.ID, "project.created")
 	return p, nil
 }
 
@@ -276,6 +283,7 @@ func (s *Server) deleteProject(c *call) (any, *failure) {
 	for _, d := range slices.Clone(p.deployments) {
 		s.remove(d)
 	}
+	s.tellProject(p, c.who.User.ID, "project.removed")
 	c.scope.projects = slices.DeleteFunc(c.scope.projects, func(o *project) bool { return o == p })
 	return nil, nil
 }

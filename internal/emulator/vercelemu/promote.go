@@ -26,6 +26,7 @@ func promoteRoutes() []route {
 		{method: "POST", versions: "v10 v9 v1", path: "/projects/{project}/promote/{deployment}", doc: "projects/points-all-production-domains-for-a-project-to-the-given-deploy", body: empty(openObject(nil)), status: http.StatusCreated, do: (*Server).promote},
 		{method: "GET", versions: "v1 v9", path: "/projects/{project}/promote/aliases", doc: "projects/gets-a-list-of-aliases-with-status-for-the-current-promote", do: (*Server).promoteAliases},
 		{method: "POST", versions: "v1 v9", path: "/projects/{project}/rollback/{deployment}", doc: "projects/points-all-production-domains-for-a-project-to-the-given-deploy", body: empty(openObject(nil)), status: http.StatusCreated, do: (*Server).rollBack},
+		{method: "PATCH", versions: "v1", path: "/projects/{project}/rollback/{deployment}/update-description", doc: "projects/updates-the-description-for-a-rollback", body: empty(openObject(map[string]*schema{"description": str(0)})), do: (*Server).describeRollback},
 		{method: "GET", versions: "v1 v9", path: "/projects/{project}/rollback/aliases", doc: "projects/gets-a-list-of-aliases-with-status-for-the-current-promote", do: (*Server).promoteAliases},
 	}
 }
@@ -81,6 +82,22 @@ func (s *Server) rollBack(c *call) (any, *failure) {
 	return nil, nil
 }
 
+func (s *Server) describeRollback(c *call) (any, *failure) {
+	p, f := s.find(c)
+	if f != nil {
+		return nil, f
+	}
+	if p.rollback == nil || p.rollback.to != c.path("deployment") {
+		return nil, deploymentNotFound(c.path("deployment"))
+	}
+	var body struct{ Description string }
+	if f := c.into(&body); f != nil {
+		return nil, f
+	}
+	p.rollback.description = body.Description
+	return nil, nil
+}
+
 func (s *Server) startJob(c *call, p *project, d *deployment, kind string) *aliasJob {
 	j := &aliasJob{kind: kind, to: d.id, requested: c.now, userID: c.who.User.ID, username: c.who.User.Username}
 	if now := s.serving(p.primary); now != nil {
@@ -93,19 +110,38 @@ func (s *Server) startJob(c *call, p *project, d *deployment, kind string) *alia
 		j.moves = append(j.moves, m)
 		s.at(at, func(time.Time) { s.move(m, d) })
 	}
+	if limit := c.now.Add(s.PromoteDeadline); s.PromoteDeadline > 0 && limit.Before(at) {
+		at = limit
+	}
 	j.ends = at
 	p.job = j
+	s.at(at, func(time.Time) { s.finish(j, d) })
 	s.advance(c.now)
 	return j
 }
 
 func (s *Server) move(m *aliasMove, d *deployment) {
+	if m.status != "pending" {
+		return
+	}
 	if s.deployments[d.id] != d || s.AliasFails != nil && s.AliasFails(m.host) {
 		m.status = "failed"
 		return
 	}
 	s.point(m.host, d)
 	m.status, d.promoted = "completed", true
+}
+
+// finish fails what the job has not moved by its end.
+func (s *Server) finish(j *aliasJob, d *deployment) {
+	for _, m := range j.moves {
+		if m.status == "pending" {
+			m.status = "failed"
+		}
+	}
+	if j.kind == "promote" && j.status() == "succeeded" {
+		s.tell(d, "deployment.promoted", nil)
+	}
 }
 
 // status is of the whole job: failed when one alias did not move.

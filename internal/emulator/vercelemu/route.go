@@ -119,7 +119,7 @@ func (f *failure) write(w http.ResponseWriter) {
 	for k, v := range f.more {
 		body[k] = v
 	}
-	if f.status == http.StatusTooManyRequests {
+	if _, told := body["limit"]; f.status == http.StatusTooManyRequests && !told {
 		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
 		reset := time.Now().Add(time.Duration(wait) * time.Second)
 		body["limit"] = map[string]any{"remaining": 0, "reset": reset.Unix(), "resetMs": reset.UnixMilli(), "total": 100}
@@ -133,7 +133,8 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 
 // routes is everything that is modelled.
 func routes() []route {
-	return slices.Concat(accountRoutes(), projectRoutes(), envRoutes(), fileRoutes(), deploymentRoutes(), aliasRoutes(), promoteRoutes(), domainRoutes())
+	return slices.Concat(accountRoutes(), projectRoutes(), envRoutes(), fileRoutes(), deploymentRoutes(), aliasRoutes(), promoteRoutes(), domainRoutes(),
+		webhookRoutes(), checkRoutes(), customEnvRoutes())
 }
 
 func (s *Server) mux() *http.ServeMux {
@@ -193,6 +194,9 @@ func (s *Server) locked(rt route, c *call) (any, *failure) {
 	defer s.mu.Unlock()
 	c.now = s.Clock()
 	s.advance(c.now)
+	if f := s.meter(rt, c); f != nil {
+		return nil, f
+	}
 	return rt.do(s, c)
 }
 

@@ -21,6 +21,7 @@ type schema struct {
 	required []string
 	open     bool // an object that may have other fields
 	items    *schema
+	minItems int
 	maxItems int
 	values   *schema // of an object used as a map
 	anyOf    []*schema
@@ -134,6 +135,9 @@ func (s *schema) checkArray(at string, v any) string {
 	items, ok := v.([]any)
 	if !ok {
 		return s.mismatch(at)
+	}
+	if len(items) < s.minItems {
+		return fmt.Sprintf("`%s` should NOT have fewer than %d items.", name(at), s.minItems)
 	}
 	if s.maxItems > 0 && len(items) > s.maxItems {
 		return fmt.Sprintf("`%s` should NOT have more than %d items.", name(at), s.maxItems)

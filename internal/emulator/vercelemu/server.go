@@ -9,6 +9,7 @@ package vercelemu
 import (
 	"cmp"
 	"container/heap"
+	"context"
 	"net/http"
 	"os"
 	"strings"
@@ -82,12 +83,42 @@ type Server struct {
 	// AliasFails keeps an alias from being moved to a deployment: aliasError at a build, a failed alias at a promote.
 	// It is called with the server locked.
 	AliasFails func(host string) bool
+	// BuildTakes, when it returns more than 0, is that deployment's BuildTime, so that builds can finish out of order.
+	// It is called at create with the server locked.
+	BuildTakes func(Build) time.Duration
+	// PromoteDeadline is how long a promotion or rollback may take: aliases not moved by then are failed, and so is the
+	// job. 0 means no deadline.
+	PromoteDeadline time.Duration
+	// EnvBusy, when it returns true, refuses that write of environment variables with the documented 400 for an ongoing
+	// update, which may be tried again. It is called with the server locked.
+	EnvBusy func() bool
+	// DeploymentsPerDay is how many deployments an account may make in 24 hours; one more is 402
+	// api-deployments-free-per-day. 0 means no limit.
+	DeploymentsPerDay int
+	// MaxCustomEnvironments is how many custom environments an account's project may have. 0 means 12.
+	MaxCustomEnvironments int
+	// RateLimits counts calls against the documented limits of a plan, Hobby or Pro. "" does not count.
+	RateLimits Plan
+	// Repos finds the repository "org/name" of a Git provider: github, gitlab or bitbucket. nil finds none, and lets any
+	// be linked.
+	Repos func(provider, name string) *Repository
+	// LinkFails, when it returns a refusal, keeps a repository from being linked.
+	LinkFails func(provider, name string) LinkRefusal
+	// MaxLinks is how many projects one repository may be linked to. 0 means no limit.
+	MaxLinks int
+	// WebhookTransport carries webhooks. nil dials, without a proxy, and loopback only in any case.
+	WebhookTransport http.RoundTripper
 	// Node is the Node.js program that runs functions. "" looks for node on PATH.
 	Node string
 
 	once    sync.Once
 	handler http.Handler
 	nodeSem chan struct{}
+
+	life       context.Context // until Close
+	end        context.CancelFunc
+	direct     *http.Transport
+	deliveries sync.WaitGroup
 
 	mu          sync.Mutex
 	scopes      map[string]*scope // by id of user or team
@@ -97,7 +128,11 @@ type Server struct {
 	txt         map[string][]string
 	dns         map[string]string
 	due         events
+	planned     int
 	lastStamp   int64
+	counts      map[string]*window // by account, limit and window
+	awake       bool               // there has been a webhook
+	closed      bool
 	workDir     string // where functions' files are laid out; made when first needed
 }
 
@@ -113,6 +148,7 @@ type Build struct {
 type scope struct {
 	id, slug string
 	projects []*project
+	webhooks []*webhook
 	files    map[string][]byte // by SHA-1
 }
 
@@ -122,8 +158,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(w, r)
 }
 
-// Close removes what functions have laid out on disk.
+// Close ends the delivery of webhooks and removes what functions have laid out on disk.
 func (s *Server) Close() {
+	s.once.Do(s.init)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.end()
+	s.deliveries.Wait()
+	s.direct.CloseIdleConnections()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.workDir != "" {
@@ -144,6 +187,9 @@ func (s *Server) init() {
 	s.aliases = map[string]*alias{}
 	s.txt = map[string][]string{}
 	s.dns = map[string]string{}
+	s.counts = map[string]*window{}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.direct = &http.Transport{}
 	s.nodeSem = make(chan struct{}, maxFunctions)
 	for _, a := range s.Tokens {
 		s.scopes[a.User.ID] = &scope{id: a.User.ID, slug: a.User.Username, files: map[string][]byte{}}
@@ -184,15 +230,21 @@ func (s *Server) stamp() int64 {
 // event is something that happens at a time. What is due happens before anything looks at the state.
 type event struct {
 	at time.Time
+	n  int // what is due at one time happens in the order of its planning
 	do func(at time.Time)
 }
 
 type events []event
 
-func (e events) Len() int           { return len(e) }
-func (e events) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
-func (e events) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)        { *e = append(*e, x.(event)) }
+func (e events) Len() int { return len(e) }
+func (e events) Less(i, j int) bool {
+	if e[i].at.Equal(e[j].at) {
+		return e[i].n < e[j].n
+	}
+	return e[i].at.Before(e[j].at)
+}
+func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
 func (e *events) Pop() any {
 	old := *e
 	last := old[len(old)-1]
@@ -200,7 +252,13 @@ func (e *events) Pop() any {
 	return last
 }
 
-func (s *Server) at(t time.Time, do func(at time.Time)) { heap.Push(&s.due, event{t, do}) }
+func (s *Server) at(t time.Time, do func(at time.Time)) {
+	s.planned++
+	heap.Push(&s.due, event{t, s.planned, do})
+	if s.awake {
+		s.alarm(t)
+	}
+}
 
 // advance lets happen what is due by now.
 func (s *Server) advance(now time.Time) {

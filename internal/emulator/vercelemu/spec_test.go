@@ -13,7 +13,8 @@ import (
 // Every modelled operation that the published document has answers 2xx at least once here, and each such reply fits
 // the document (world checks them).
 func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
-	srv := &Server{MaxProjects: 100}
+	srv := &Server{MaxProjects: 100, Repos: acmeShop}
+	vital := obj{"value": 1.5, "source": "web-vitals"}
 	play(t, srv, func(w *world) {
 		w.want(200, "GET", "/v2/user", nil)
 		w.want(200, "GET", "/v2/teams", nil)
@@ -38,6 +39,32 @@ func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
 		w.want(200, "PATCH", at+"/env/"+ids[0], obj{"value": "w"})
 		w.want(200, "DELETE", at+"/env/"+ids[0], nil)
 		w.want(200, "DELETE", "/v1/projects/"+p+"/env", obj{"ids": ids})
+
+		hook := w.want(200, "POST", "/v1/webhooks", obj{"url": "https://hooks.example.com/", "events": []string{"deployment.ready"}, "projectIds": []string{p}}).str("id")
+		w.want(200, "GET", "/v1/webhooks?projectId="+p, nil)
+		w.want(200, "GET", "/v1/webhooks/"+hook, nil)
+		w.want(204, "DELETE", "/v1/webhooks/"+hook, nil)
+		qa := w.want(201, "POST", at+"/custom-environments", obj{"slug": "qa", "description": "for testers", "branchMatcher": obj{"type": "equals", "pattern": "qa"}}).str("id")
+		w.want(200, "POST", "/v10/projects/"+p+"/domains", obj{"name": "qa.vercel.app", "customEnvironmentId": qa})
+		w.want(201, "POST", "/v10/projects/"+p+"/env", obj{"key": "QA", "value": "v", "type": "plain", "customEnvironmentIds": []string{qa}})
+		w.want(200, "GET", at+"/custom-environments", nil)
+		w.want(200, "GET", at+"/custom-environments/qa", nil)
+		w.want(200, "PATCH", at+"/custom-environments/"+qa, obj{"branchMatcher": nil, "slug": "qa2"})
+		tested, _ := w.deploy("shop", obj{"customEnvironmentSlugOrId": "qa2"}, map[string]string{"index.html": "1"})
+		w.want(200, "GET", "/v13/deployments/"+tested, nil)
+		checks := "/v1/deployments/" + tested + "/checks"
+		check := w.want(200, "POST", checks, obj{"name": "lint", "blocking": true, "rerequestable": true, "detailsUrl": "https://example.com/", "externalId": "1", "path": "/"}).str("id")
+		w.want(200, "GET", checks, nil)
+		w.want(200, "PATCH", checks+"/"+check, obj{"status": "completed", "conclusion": "failed"})
+		w.want(200, "POST", checks+"/"+check+"/rerequest?autoUpdate=true", nil)
+		w.want(200, "PATCH", checks+"/"+check, obj{"status": "completed", "conclusion": "succeeded", "output": obj{"metrics": obj{
+			"FCP": vital, "LCP": vital, "CLS": vital, "TBT": vital}}})
+		w.want(200, "GET", checks+"/"+check, nil)
+		w.sleep(time.Second)
+		w.want(200, "GET", at+"/custom-environments/qa2", nil)
+		w.want(200, "DELETE", at+"/custom-environments/qa2", nil)
+		source, _ := w.deploy("shop", obj{"gitSource": obj{"type": "github", "org": "acme", "repo": "shop", "ref": "fix/it"}, "files": nil}, nil)
+		w.want(200, "GET", "/v13/deployments/"+source, nil)
 
 		w.upload("hi")
 		first, host := w.deploy("shop", obj{"target": "production"}, map[string]string{"index.html": "1", "package.json": "{}"})
@@ -75,6 +102,10 @@ func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
 		w.sleep(time.Second)
 		w.want(201, "POST", "/v1/projects/"+p+"/rollback/"+first+"?description=oops", nil)
 		w.sleep(time.Second)
+		w.want(200, "PATCH", "/v1/projects/"+p+"/rollback/"+first+"/update-description", obj{"description": "worse"})
+		other := w.project("other")
+		w.want(200, "POST", "/v1/projects/"+p+"/domains/www.shop.example.com/move", obj{"projectId": other})
+		w.want(200, "POST", "/v1/projects/"+other+"/domains/www.shop.example.com/move", obj{"projectId": p})
 		w.want(200, "GET", at, nil)
 		w.want(200, "DELETE", at+"/domains/www.shop.example.com", nil)
 		w.want(200, "DELETE", "/v13/deployments/"+stopped, nil)

@@ -1,6 +1,7 @@
 package vercelemu
 
 import (
+	"slices"
 	"time"
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
@@ -10,7 +11,8 @@ var _ emukit.State = (*Server)(nil)
 
 // graph is the state. What is due is found again from what is unfinished; functions are laid out again when called.
 func (s *Server) graph() emukit.Graph {
-	return emukit.Graph{Name: "vercel", Root: s, Kit: &s.Kit, Base: "." + s.suffix(), Skip: []string{"Server.handler", "Server.due", "Server.workDir", "deployment.dir"}}
+	return emukit.Graph{Name: "vercel", Root: s, Kit: &s.Kit, Base: "." + s.suffix(), Skip: []string{"Server.handler", "Server.due", "Server.planned",
+		"Server.life", "Server.direct", "Server.closed", "Server.workDir", "deployment.dir"}}
 }
 
 // SaveState is of emukit.State. The host names in it are those that this process serves.
@@ -53,20 +55,25 @@ func (s *Server) ResetState() error {
 // resume makes due again what was due when the state was saved. s.mu is held.
 func (s *Server) resume() {
 	s.due = nil
-	for _, d := range s.deployments {
-		d.ended = make(chan struct{})
-		if !d.canceledAt.IsZero() {
-			close(d.ended)
-			continue
-		}
-		if d.broken == "" && d.aliasedAt.IsZero() && d.aliasError == nil {
-			s.at(d.build.End().Add(s.aliasTime()), func(at time.Time) { s.assign(d, at) })
-		}
-	}
 	for _, sc := range s.scopes {
 		for _, p := range sc.projects {
+			for _, d := range p.deployments {
+				s.resumeBuild(d)
+			}
 			s.resumeJob(p)
 		}
+	}
+}
+
+func (s *Server) resumeBuild(d *deployment) {
+	d.ended = make(chan struct{})
+	switch {
+	case !d.canceledAt.IsZero():
+		close(d.ended)
+	case !d.told:
+		s.at(d.build.End(), func(at time.Time) { s.built(d, at) })
+	case d.broken == "" && d.aliasedAt.IsZero() && d.aliasError == nil:
+		s.at(d.build.End().Add(s.aliasTime()), func(at time.Time) { s.assign(d, at) })
 	}
 }
 
@@ -75,7 +82,8 @@ func (s *Server) resumeJob(p *project) {
 		return
 	}
 	d := s.deployments[p.job.to]
-	at := p.job.requested
+	at, ends := p.job.requested, p.job.ends
+	unfinished := slices.ContainsFunc(p.job.moves, func(m *aliasMove) bool { return m.status == "pending" })
 	for _, m := range p.job.moves {
 		at = at.Add(s.promoteTime())
 		if m.status != "pending" {
@@ -86,5 +94,8 @@ func (s *Server) resumeJob(p *project) {
 			continue
 		}
 		s.at(at, func(time.Time) { s.move(m, d) })
+	}
+	if unfinished && d != nil {
+		s.at(ends, func(time.Time) { s.finish(p.job, d) })
 	}
 }

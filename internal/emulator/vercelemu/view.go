@@ -18,8 +18,15 @@ func (s *Server) common(d *deployment, now time.Time) obj {
 	state := d.state(now)
 	v := obj{
 		"name": d.name, "url": d.host, "createdAt": d.created, "creator": obj{"uid": d.creator.ID, "username": d.creator.Username, "email": d.creator.Email},
-		"type": "LAMBDAS", "meta": d.meta, "target": nil, "readyState": state, "inspectorUrl": "https://vercel.com/" + d.project.scope.slug + "/" + d.project.name + "/" + d.id[4:],
-		"aliasError": nil, "checksState": "completed", "checksConclusion": "skipped",
+		"type": "LAMBDAS", "meta": d.meta, "target": nil, "readyState": state, "inspectorUrl": d.inspector(),
+		"aliasError": nil,
+	}
+	checks, conclusion := d.checksState()
+	if v["checksState"] = checks; conclusion != "" {
+		v["checksConclusion"] = conclusion
+	}
+	if d.custom != nil {
+		v["customEnvironment"] = obj{"id": d.custom.id, "slug": d.custom.slug}
 	}
 	if d.target != "" {
 		v["target"] = d.target
@@ -44,6 +51,18 @@ func (s *Server) common(d *deployment, now time.Time) obj {
 	return v
 }
 
+// dashboard and inspector are pages that people look at.
+func (p *project) dashboard() string { return "https://vercel.com/" + p.scope.slug + "/" + p.name }
+
+func (d *deployment) inspector() string { return d.project.dashboard() + "/" + d.id[4:] }
+
+func (d *deployment) source() string {
+	if d.git != nil {
+		return "git"
+	}
+	return "cli"
+}
+
 // deploymentView is a deployment as read singly.
 func (s *Server) deploymentView(d *deployment, now time.Time) obj {
 	v := s.common(d, now)
@@ -51,10 +70,13 @@ func (s *Server) deploymentView(d *deployment, now time.Time) obj {
 		"id": d.id, "status": v["readyState"], "projectId": d.project.id, "project": obj{"id": d.project.id, "name": d.project.name}, "ownerId": d.project.scope.id,
 		"build": obj{"env": d.envNames}, "env": d.envNames, "isInConcurrentBuildsQueue": false, "isInSystemBuildsQueue": false,
 		"projectSettings": d.settings, "aliasAssigned": !d.aliasedAt.IsZero(), "bootedAt": d.created, "buildSkipped": false,
-		"public": false, "regions": []string{"iad1"}, "version": 2, "plan": "pro", "createdIn": "sfo1", "routes": nil,
-		"alias": s.hostsOf(d), "autoAssignCustomDomains": !d.staged, "source": "cli",
+		"public": false, "regions": []string{"iad1"}, "version": 2, "plan": s.plan(), "createdIn": "sfo1", "routes": nil,
+		"alias": s.hostsOf(d), "autoAssignCustomDomains": !d.staged, "source": d.source(),
 	} {
 		v[k] = value
+	}
+	if d.git != nil {
+		v["gitSource"] = d.git.view()
 	}
 	if v["buildingAt"] == nil {
 		v["buildingAt"] = d.created
@@ -68,7 +90,7 @@ func (s *Server) deploymentView(d *deployment, now time.Time) obj {
 // listedView is a deployment in a list, which names some fields differently.
 func (s *Server) listedView(d *deployment, now time.Time) obj {
 	v := s.common(d, now)
-	v["uid"], v["created"], v["state"], v["projectId"], v["source"] = d.id, d.created, v["readyState"], d.project.id, "cli"
+	v["uid"], v["created"], v["state"], v["projectId"], v["source"] = d.id, d.created, v["readyState"], d.project.id, d.source()
 	v["isRollbackCandidate"] = d.promoted && d != s.serving(d.project.primary)
 	v["projectSettings"] = d.settings
 	v["aliasAssigned"] = nil
@@ -82,7 +104,7 @@ func (s *Server) listedView(d *deployment, now time.Time) obj {
 func (s *Server) projectsView(d *deployment, now time.Time) obj {
 	v := s.common(d, now)
 	for k, value := range map[string]any{
-		"id": d.id, "createdIn": "sfo1", "deploymentHostname": d.host, "plan": "pro", "private": false, "userId": d.creator.ID,
+		"id": d.id, "createdIn": "sfo1", "deploymentHostname": d.host, "plan": s.plan(), "private": false, "userId": d.creator.ID,
 		"teamId": nil, "alias": s.hostsOf(d), "aliasAssigned": nil, "requestedAt": d.created,
 	} {
 		v[k] = value

@@ -167,7 +167,9 @@ func (w *world) deploy(project string, more obj, files map[string]string) (id, h
 	}
 	body := obj{"name": project, "project": project, "projectSettings": obj{"framework": nil}, "files": in}
 	for k, v := range more {
-		body[k] = v
+		if body[k] = v; v == nil {
+			delete(body, k)
+		}
 	}
 	a := w.want(200, "POST", "/v13/deployments", body)
 	return a.str("id"), a.str("url")
