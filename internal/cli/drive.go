@@ -159,12 +159,13 @@ func runFailure(d *slipway.RunDetail) error {
 		e.Code, e.Message, e.Hint = slipway.CodeCanceled, "run "+d.Run.ID+" was superseded by another", "list them with: slipway runs"
 	case slipway.RunFailed:
 		for _, s := range d.Steps {
-			if s.State == slipway.StepFailed && s.Unknown {
+			built := s.Error != nil && s.Error.Code == slipway.CodeBuildFailed // what became of it is known
+			if s.State == slipway.StepFailed && s.Unknown && !built {
 				e.Retry = slipway.RetryAmbiguous
 			}
 		}
 		if e.Hint == "" {
-			e.Hint = "then go on with: slipway resume " + d.Run.ID
+			e.Hint = "go on with: slipway resume " + d.Run.ID
 		}
 	}
 	return e
