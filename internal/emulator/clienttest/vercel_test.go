@@ -29,8 +29,10 @@ func serveVercel(t *testing.T, srv *vercelemu.Server) (env []string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { api.Close(); srv.Close() })
-	return []string{"VERCEL_URL=" + api.URL, "HOSTING_URL=" + data.URL, "VERCEL_TOKEN=" + vercelemu.DefaultToken,
-		"VERCEL_TEAM_ID=" + vercelemu.DefaultAccount().Teams[0].ID}
+	return []string{
+		"VERCEL_URL=" + api.URL, "HOSTING_URL=" + data.URL, "VERCEL_TOKEN=" + vercelemu.DefaultToken,
+		"VERCEL_TEAM_ID=" + vercelemu.DefaultAccount().Teams[0].ID,
+	}
 }
 
 // timeByLooks lets a second of the emulator's time pass with each read of a deployment, so that a client sees every

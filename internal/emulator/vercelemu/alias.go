@@ -25,8 +25,10 @@ func aliasRoutes() []route {
 		{method: "GET", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/list-deployment-aliases", do: (*Server).listDeploymentAliases},
 		{method: "POST", versions: "v2", path: "/deployments/{deployment}/aliases", doc: "aliases/assign-an-alias", body: body, limit: "alias-create", do: (*Server).setAlias},
 		{method: "GET", versions: "v4", path: "/aliases", doc: "aliases/list-aliases", do: (*Server).listAliases},
-		{method: "GET", versions: "v4", path: "/aliases/{alias}", doc: "aliases/get-an-alias", do: (*Server).getAlias,
-			differs: "the published document has an array; the vendor's SDK and CLI read an object"},
+		{
+			method: "GET", versions: "v4", path: "/aliases/{alias}", doc: "aliases/get-an-alias", do: (*Server).getAlias,
+			differs: "the published document has an array; the vendor's SDK and CLI read an object",
+		},
 		{method: "DELETE", versions: "v2", path: "/aliases/{alias}", doc: "aliases/delete-an-alias", do: (*Server).deleteAlias},
 	}
 }
@@ -240,10 +242,12 @@ func (s *Server) listAliases(c *call) (any, *failure) {
 }
 
 func (a *alias) view() obj {
-	return obj{"uid": a.uid, "alias": a.host, "created": isoTime(a.created), "createdAt": a.created, "updatedAt": a.updated,
+	return obj{
+		"uid": a.uid, "alias": a.host, "created": isoTime(a.created), "createdAt": a.created, "updatedAt": a.updated,
 		"deploymentId": a.deployment.id, "projectId": a.project.id, "redirect": nil,
 		"deployment": obj{"id": a.deployment.id, "url": a.deployment.host},
-		"creator":    obj{"uid": a.deployment.creator.ID, "email": a.deployment.creator.Email, "username": a.deployment.creator.Username}}
+		"creator":    obj{"uid": a.deployment.creator.ID, "email": a.deployment.creator.Email, "username": a.deployment.creator.Username},
+	}
 }
 
 func (s *Server) findAlias(c *call) (*alias, *failure) {

@@ -21,9 +21,11 @@ func checkRoutes() []route {
 	create := map[string]*schema{"name": str(100), "path": str(255), "blocking": boolean(), "detailsUrl": str(0), "externalId": str(0), "rerequestable": boolean()}
 	vital := openObject(map[string]*schema{"value": null(number()), "previousValue": number(), "source": oneOf("web-vitals")}, "value", "source")
 	metrics := object(map[string]*schema{"FCP": vital, "LCP": vital, "CLS": vital, "TBT": vital, "virtualExperienceScore": vital}, "FCP", "LCP", "CLS", "TBT")
-	update := map[string]*schema{"name": str(100), "path": str(255), "status": oneOf("running", "completed"),
+	update := map[string]*schema{
+		"name": str(100), "path": str(255), "status": oneOf("running", "completed"),
 		"conclusion": oneOf("canceled", "failed", "neutral", "succeeded", "skipped"), "detailsUrl": str(0), "externalId": str(0),
-		"output": openObject(map[string]*schema{"metrics": metrics})}
+		"output": openObject(map[string]*schema{"metrics": metrics}),
+	}
 	return []route{
 		{method: "POST", versions: "v1", path: path, doc: "checks/creates-a-new-check", body: openObject(create, "name", "blocking"), do: (*Server).createCheck},
 		{method: "GET", versions: "v1", path: path, doc: "checks/retrieve-a-list-of-all-checks", do: (*Server).listChecks},
@@ -34,8 +36,10 @@ func checkRoutes() []route {
 }
 
 func (k *check) view(d *deployment) obj {
-	v := obj{"id": k.id, "name": k.name, "status": k.status, "blocking": k.blocking, "rerequestable": k.rerequestable,
-		"integrationId": "oac_emulator", "deploymentId": d.id, "createdAt": k.created, "updatedAt": k.updated}
+	v := obj{
+		"id": k.id, "name": k.name, "status": k.status, "blocking": k.blocking, "rerequestable": k.rerequestable,
+		"integrationId": "oac_emulator", "deploymentId": d.id, "createdAt": k.created, "updatedAt": k.updated,
+	}
 	for name, text := range map[string]string{"path": k.path, "conclusion": k.conclusion, "detailsUrl": k.detailsURL, "externalId": k.externalID} {
 		if text != "" {
 			v[name] = text
@@ -108,8 +112,10 @@ func (s *Server) createCheck(c *call) (any, *failure) {
 		return nil, f
 	}
 	now := s.stamp()
-	k := &check{id: "check_" + s.RandomString(28, emukit.Alnum), name: in.Name, path: in.Path, detailsURL: in.DetailsURL, externalID: in.ExternalID,
-		blocking: in.Blocking, rerequestable: in.Rerequestable, status: "registered", created: now, updated: now}
+	k := &check{
+		id: "check_" + s.RandomString(28, emukit.Alnum), name: in.Name, path: in.Path, detailsURL: in.DetailsURL, externalID: in.ExternalID,
+		blocking: in.Blocking, rerequestable: in.Rerequestable, status: "registered", created: now, updated: now,
+	}
 	d.checks = append(d.checks, k)
 	return k.view(d), nil
 }

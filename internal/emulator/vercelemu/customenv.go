@@ -34,8 +34,10 @@ func customEnvRoutes() []route {
 		{method: "POST", versions: "v9", path: path, doc: "environment/create-a-custom-environment-for-the-current-project", body: empty(openObject(create)), status: http.StatusCreated, do: (*Server).createCustomEnv},
 		{method: "GET", versions: "v9", path: one, doc: "environment/retrieve-a-custom-environment", do: (*Server).getCustomEnv},
 		{method: "PATCH", versions: "v9", path: one, doc: "environment/update-a-custom-environment", body: empty(openObject(fields)), do: (*Server).patchCustomEnv},
-		{method: "DELETE", versions: "v9", path: one, doc: "environment/remove-a-custom-environment",
-			body: empty(openObject(map[string]*schema{"deleteUnassignedEnvironmentVariables": boolean()})), do: (*Server).deleteCustomEnv},
+		{
+			method: "DELETE", versions: "v9", path: one, doc: "environment/remove-a-custom-environment",
+			body: empty(openObject(map[string]*schema{"deleteUnassignedEnvironmentVariables": boolean()})), do: (*Server).deleteCustomEnv,
+		},
 	}
 }
 

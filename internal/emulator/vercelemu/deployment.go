@@ -56,9 +56,11 @@ type deployment struct {
 var deploymentBody = object(map[string]*schema{
 	"customEnvironmentSlugOrId": str(0), "deploymentId": str(0), "monorepoManager": null(str(0)), "name": str(0), "project": str(0),
 	"target": str(0), "withLatestCommit": boolean(), "meta": mapOf(str(65536)), "gitSource": gitSourceBody,
-	"gitMetadata": object(map[string]*schema{"remoteUrl": str(0), "commitAuthorName": str(0), "commitAuthorEmail": str(0),
+	"gitMetadata": object(map[string]*schema{
+		"remoteUrl": str(0), "commitAuthorName": str(0), "commitAuthorEmail": str(0),
 		"commitMessage": str(0), "commitRef": str(0), "commitSha": str(0), "dirty": boolean(), "ci": boolean(), "ciType": str(0),
-		"ciGitProviderUsername": str(0), "ciGitRepoVisibility": str(0)}),
+		"ciGitProviderUsername": str(0), "ciGitRepoVisibility": str(0),
+	}),
 	"projectSettings": object(deploymentSettings()),
 	"files": list(either(
 		object(map[string]*schema{"file": str(0), "data": str(0), "encoding": oneOf("base64", "utf-8"), "mode": number()}, "file", "data"),
@@ -169,9 +171,11 @@ func (s *Server) deploymentProject(c *call, in deploymentInput) (*project, *fail
 	}
 	first := p == nil || len(p.deployments) == 0
 	if first && in.ProjectSettings == nil && c.query("skipAutoDetectionConfirmation") != "1" && in.DeploymentID == "" {
-		return nil, &failure{status: http.StatusBadRequest, code: "missing_project_settings",
+		return nil, &failure{
+			status: http.StatusBadRequest, code: "missing_project_settings",
 			message: "The `projectSettings` object is required for new projects, but is missing in the deployment payload",
-			more:    map[string]any{"framework": obj{"slug": nil, "name": "Other"}}}
+			more:    map[string]any{"framework": obj{"slug": nil, "name": "Other"}},
+		}
 	}
 	if p == nil {
 		var f *failure
@@ -281,12 +285,16 @@ func (s *Server) freezeEnv(d *deployment, own map[string]string) {
 	maps.Copy(d.env, own)
 	d.envNames = slices.AppendSeq(make([]string, 0, len(d.env)), maps.Keys(d.env))
 	slices.Sort(d.envNames)
-	maps.Copy(d.env, map[string]string{"VERCEL": "1", "VERCEL_ENV": target, "VERCEL_TARGET_ENV": named, "VERCEL_URL": d.host,
+	maps.Copy(d.env, map[string]string{
+		"VERCEL": "1", "VERCEL_ENV": target, "VERCEL_TARGET_ENV": named, "VERCEL_URL": d.host,
 		"VERCEL_DEPLOYMENT_ID": d.id, "VERCEL_PROJECT_ID": d.project.id, "VERCEL_PROJECT_PRODUCTION_URL": d.project.primary,
-		"VERCEL_REGION": "dev1", "NODE_ENV": "production"})
+		"VERCEL_REGION": "dev1", "NODE_ENV": "production",
+	})
 	if d.git != nil {
-		maps.Copy(d.env, map[string]string{"VERCEL_GIT_PROVIDER": d.git.Type, "VERCEL_GIT_REPO_OWNER": d.git.Org, "VERCEL_GIT_REPO_SLUG": d.git.Repo,
-			"VERCEL_GIT_COMMIT_REF": d.git.Ref, "VERCEL_GIT_COMMIT_SHA": d.git.SHA})
+		maps.Copy(d.env, map[string]string{
+			"VERCEL_GIT_PROVIDER": d.git.Type, "VERCEL_GIT_REPO_OWNER": d.git.Org, "VERCEL_GIT_REPO_SLUG": d.git.Repo,
+			"VERCEL_GIT_COMMIT_REF": d.git.Ref, "VERCEL_GIT_COMMIT_SHA": d.git.SHA,
+		})
 	}
 }
 

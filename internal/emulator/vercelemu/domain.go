@@ -84,8 +84,10 @@ func apex(name string) string {
 }
 
 func (d *domain) view() obj {
-	v := obj{"name": d.name, "apexName": apex(d.name), "projectId": d.project.id, "verified": d.verified, "createdAt": d.created, "updatedAt": d.updated,
-		"redirect": nil, "redirectStatusCode": nil, "gitBranch": nil, "customEnvironmentId": nil}
+	v := obj{
+		"name": d.name, "apexName": apex(d.name), "projectId": d.project.id, "verified": d.verified, "createdAt": d.created, "updatedAt": d.updated,
+		"redirect": nil, "redirectStatusCode": nil, "gitBranch": nil, "customEnvironmentId": nil,
+	}
 	if d.redirect != "" {
 		v["redirect"], v["redirectStatusCode"] = d.redirect, cmp.Or(d.redirectStatus, http.StatusPermanentRedirect)
 	}
@@ -206,14 +208,18 @@ func (s *Server) addDomain(c *call) (any, *failure) {
 			if sc == c.scope {
 				more["projectId"] = d.project.id
 			}
-			return nil, &failure{status: http.StatusConflict, code: "domain_already_in_use", more: more,
-				message: "Cannot add " + name + " since it's already in use by " + owner(sc == c.scope, d.project) + "."}
+			return nil, &failure{
+				status: http.StatusConflict, code: "domain_already_in_use", more: more,
+				message: "Cannot add " + name + " since it's already in use by " + owner(sc == c.scope, d.project) + ".",
+			}
 		}
 	}
 	now := s.stamp()
-	d := &domain{name: name, project: p, created: now, updated: now,
+	d := &domain{
+		name: name, project: p, created: now, updated: now,
 		verified:  s.VerifiedDomains || strings.HasSuffix(name, "."+s.suffix()),
-		challenge: "vc-domain-verify=" + name + "," + s.RandomString(20, "0123456789abcdef")}
+		challenge: "vc-domain-verify=" + name + "," + s.RandomString(20, "0123456789abcdef"),
+	}
 	d.set(in)
 	p.domains = append(p.domains, d)
 	s.serveDomain(d)
@@ -324,9 +330,11 @@ func (s *Server) verifyDomain(c *call) (any, *failure) {
 func (s *Server) domainConfig(c *call) (any, *failure) {
 	name := strings.ToLower(c.path("domain"))
 	by := s.dns[name]
-	v := obj{"configuredBy": nil, "acceptedChallenges": []string{}, "misconfigured": by == "", "nameservers": []string{}, "serviceType": "external",
+	v := obj{
+		"configuredBy": nil, "acceptedChallenges": []string{}, "misconfigured": by == "", "nameservers": []string{}, "serviceType": "external",
 		"recommendedIPv4":  []obj{{"rank": 1, "value": []string{"76.76.21.21"}}},
-		"recommendedCNAME": []obj{{"rank": 1, "value": "cname.vercel-dns.com."}}}
+		"recommendedCNAME": []obj{{"rank": 1, "value": "cname.vercel-dns.com."}},
+	}
 	if by != "" {
 		v["configuredBy"], v["acceptedChallenges"] = by, []string{"http-01"}
 	}

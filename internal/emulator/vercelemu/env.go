@@ -53,8 +53,10 @@ var envBody = either(oneEnv, list(oneEnv))
 var oneEnv = openObject(envFields(), "key", "value", "type")
 
 func envFields() map[string]*schema {
-	return map[string]*schema{"key": str(0), "value": str(0), "type": oneOf(envTypes...), "target": list(oneOf(envTargets...)),
-		"gitBranch": null(str(250)), "comment": str(500), "customEnvironmentIds": list(str(0))}
+	return map[string]*schema{
+		"key": str(0), "value": str(0), "type": oneOf(envTypes...), "target": list(oneOf(envTargets...)),
+		"gitBranch": null(str(250)), "comment": str(500), "customEnvironmentIds": list(str(0)),
+	}
 }
 
 func envRoutes() []route {
@@ -107,9 +109,11 @@ func (e *envVar) set(in envInput, now int64) {
 
 // view is the variable in a reply. Only a single read shows an encrypted value; nothing shows a sensitive one.
 func (e *envVar) view(single bool) obj {
-	v := obj{"id": e.id, "key": e.key, "type": e.kind, "target": append([]string{}, e.targets...), "createdAt": e.created, "updatedAt": e.updated,
+	v := obj{
+		"id": e.id, "key": e.key, "type": e.kind, "target": append([]string{}, e.targets...), "createdAt": e.created, "updatedAt": e.updated,
 		"createdBy": e.by, "updatedBy": nil, "configurationId": nil, "customEnvironmentIds": append([]string{}, e.customs...),
-		"securityIssues": []string{}} // which the vendor's SDK wants and the published document does not have
+		"securityIssues": []string{},
+	} // which the vendor's SDK wants and the published document does not have
 	if e.comment != "" {
 		v["comment"] = e.comment
 	}
@@ -232,8 +236,10 @@ func (s *Server) envConflict(in envInput) *failure {
 	if in.GitBranch != nil && *in.GitBranch != "" {
 		branch = *in.GitBranch
 	}
-	f := &failure{status: http.StatusBadRequest, code: "ENV_CONFLICT", more: map[string]any{"key": in.Key, "envVarKey": in.Key, "target": []string(in.Target)},
-		message: "A variable with the name `" + in.Key + "` already exists for the target " + strings.Join(in.Target, ",") + " on branch " + branch}
+	f := &failure{
+		status: http.StatusBadRequest, code: "ENV_CONFLICT", more: map[string]any{"key": in.Key, "envVarKey": in.Key, "target": []string(in.Target)},
+		message: "A variable with the name `" + in.Key + "` already exists for the target " + strings.Join(in.Target, ",") + " on branch " + branch,
+	}
 	switch s.EnvConflictStatus {
 	case http.StatusForbidden:
 		f.status, f.code = http.StatusForbidden, "ENV_ALREADY_EXISTS"
@@ -274,8 +280,10 @@ func (s *Server) patchEnv(c *call) (any, *failure) {
 		return nil, f
 	}
 	branch := e.gitBranch
-	in := envInput{Key: e.key, Value: e.value, Type: e.kind, Target: slices.Clone(e.targets), Comment: e.comment, GitBranch: &branch,
-		CustomEnvironmentIDs: slices.Clone(e.customs)}
+	in := envInput{
+		Key: e.key, Value: e.value, Type: e.kind, Target: slices.Clone(e.targets), Comment: e.comment, GitBranch: &branch,
+		CustomEnvironmentIDs: slices.Clone(e.customs),
+	}
 	if f := c.into(&in); f != nil {
 		return nil, f
 	}

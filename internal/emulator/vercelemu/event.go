@@ -63,8 +63,10 @@ func (d *deployment) eventView(l logLine, serial int) obj {
 	if l.state != "" {
 		info["readyState"] = l.state
 	}
-	return obj{"type": l.kind, "created": ms, "date": ms, "deploymentId": d.id, "id": fmt.Sprintf("%d%06d", ms, serial),
-		"text": l.text, "info": info, "serial": fmt.Sprintf("%d%06d", ms, serial)}
+	return obj{
+		"type": l.kind, "created": ms, "date": ms, "deploymentId": d.id, "id": fmt.Sprintf("%d%06d", ms, serial),
+		"text": l.text, "info": info, "serial": fmt.Sprintf("%d%06d", ms, serial),
+	}
 }
 
 // getEvents answers a JSON array, or with follow=1 one JSON a line as it happens until the build is over.

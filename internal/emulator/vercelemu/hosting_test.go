@@ -10,8 +10,10 @@ import (
 )
 
 func TestHostingServesTheTree(t *testing.T) {
-	root := map[string]string{"index.html": "home", "docs/index.html": "docs", "about.html": "about", "app.css": "a{}", "api/x.txt": "source",
-		"package.json": "{}", ".env": "SECRET", "node_modules/m/index.js": "m"}
+	root := map[string]string{
+		"index.html": "home", "docs/index.html": "docs", "about.html": "about", "app.css": "a{}", "api/x.txt": "source",
+		"package.json": "{}", ".env": "SECRET", "node_modules/m/index.js": "m",
+	}
 	public := map[string]string{"public/index.html": "public home", "public/package.json": "asset", "index.html": "root home", "public/404.html": "custom 404"}
 	clean := map[string]string{"vercel.json": `{"cleanUrls":true}`, "about.html": "about", "index.html": "home"}
 	for name, tc := range map[string]struct {
@@ -85,8 +87,10 @@ func TestDeploymentProtection(t *testing.T) {
 						want = http.StatusOK
 					}
 				}
-				got := []int{w.visit(host, "/", nil).status, w.visit(host, "/?x-vercel-protection-bypass=wrong", nil).status,
-					w.visit(host, "/?x-vercel-protection-bypass="+secret, nil).status}
+				got := []int{
+					w.visit(host, "/", nil).status, w.visit(host, "/?x-vercel-protection-bypass=wrong", nil).status,
+					w.visit(host, "/?x-vercel-protection-bypass="+secret, nil).status,
+				}
 				if got[0] != want || got[1] != want || got[2] != http.StatusOK {
 					t.Errorf("%q, %s URL: without, wrong and right secret: %v, want %d without", kind, what, got, want)
 				}

@@ -15,8 +15,10 @@ import (
 // promote, serve.
 func TestShipsAnAppToProduction(t *testing.T) {
 	play(t, &Server{BuildTime: 5 * time.Second, PromoteTime: time.Second}, func(w *world) {
-		p := w.want(200, "POST", "/v11/projects", obj{"name": "storefront",
-			"environmentVariables": []obj{{"key": "SLIPWAY", "value": "{}", "type": "plain", "target": []string{"development"}}}})
+		p := w.want(200, "POST", "/v11/projects", obj{
+			"name":                 "storefront",
+			"environmentVariables": []obj{{"key": "SLIPWAY", "value": "{}", "type": "plain", "target": []string{"development"}}},
+		})
 		if p.str("accountId") != acme || p.str("ssoProtection", "deploymentType") != "prod_deployment_urls_and_all_previews" {
 			t.Errorf("a new project: %s", p.raw)
 		}
@@ -29,9 +31,11 @@ func TestShipsAnAppToProduction(t *testing.T) {
 			t.Errorf("env: %s", env.raw)
 		}
 
-		deployment := obj{"name": "storefront", "project": id, "target": "production", "autoAssignCustomDomains": false,
+		deployment := obj{
+			"name": "storefront", "project": id, "target": "production", "autoAssignCustomDomains": false,
 			"projectSettings": obj{"framework": nil}, "meta": obj{"run": "r1"},
-			"files": []obj{{"file": "index.html", "sha": digest("<h1>shop</h1>"), "size": 13}, {"file": "a/b.txt", "sha": digest("bee"), "size": 3}}}
+			"files": []obj{{"file": "index.html", "sha": digest("<h1>shop</h1>"), "size": 13}, {"file": "a/b.txt", "sha": digest("bee"), "size": 3}},
+		}
 		missing := w.want(400, "POST", "/v13/deployments", deployment)
 		if missing.str("error", "code") != "missing_files" || missing.len("error", "missing") != 2 {
 			t.Errorf("missing files: %s", missing.raw)

@@ -43,8 +43,10 @@ func TestRateLimitsAreTheDocumentedOnes(t *testing.T) {
 				w.sleep(10 * time.Second)
 				a := tc.do(w, tc.calls)
 				reset := time.Now().Add(tc.per - 10*time.Second)
-				want := any(obj{"error": obj{"code": "rate_limited", "message": "The request has been rate limited. Please wait before sending more requests.",
-					"limit": obj{"remaining": 0.0, "reset": float64(reset.Unix()), "resetMs": float64(reset.UnixMilli()), "total": float64(tc.calls)}}})
+				want := any(obj{"error": obj{
+					"code": "rate_limited", "message": "The request has been rate limited. Please wait before sending more requests.",
+					"limit": obj{"remaining": 0.0, "reset": float64(reset.Unix()), "resetMs": float64(reset.UnixMilli()), "total": float64(tc.calls)},
+				}})
 				if diff := cmp.Diff(want, a.body); a.status != http.StatusTooManyRequests || diff != "" {
 					t.Errorf("%s: %d (-want +got):\n%s", tc.reason, a.status, diff)
 				}
@@ -139,8 +141,10 @@ func TestACustomEnvironmentHasItsOwnVariablesAndDomains(t *testing.T) {
 	play(t, srv, func(w *world) {
 		p := w.project("shop")
 		at := "/v9/projects/" + p + "/custom-environments"
-		w.want(201, "POST", "/v10/projects/"+p+"/env", []obj{{"key": "K", "value": "preview", "type": "plain", "target": []string{"preview"}},
-			{"key": "L", "value": "preview", "type": "plain", "target": []string{"preview"}}})
+		w.want(201, "POST", "/v10/projects/"+p+"/env", []obj{
+			{"key": "K", "value": "preview", "type": "plain", "target": []string{"preview"}},
+			{"key": "L", "value": "preview", "type": "plain", "target": []string{"preview"}},
+		})
 		qa := w.want(201, "POST", at, obj{"slug": "qa"}).str("id")
 		w.want(201, "POST", at, obj{"slug": "copy", "copyEnvVarsFrom": "preview"})
 		own := obj{"key": "K", "value": "qa", "type": "sensitive", "customEnvironmentIds": []string{qa}}

@@ -47,14 +47,20 @@ func (r LinkRefusal) failure(repo string) *failure {
 	case RepoNotFound:
 		return &failure{status: http.StatusBadRequest, code: string(r), message: "The repository \"" + repo + "\" couldn't be found."}
 	case RepoLinksExceeded:
-		return &failure{status: http.StatusBadRequest, code: string(r), message: "The repository \"" + repo + "\" is already connected to the maximum number of projects.",
-			more: map[string]any{"action": "Upgrade", "link": "https://vercel.com/docs/limits"}}
+		return &failure{
+			status: http.StatusBadRequest, code: string(r), message: "The repository \"" + repo + "\" is already connected to the maximum number of projects.",
+			more: map[string]any{"action": "Upgrade", "link": "https://vercel.com/docs/limits"},
+		}
 	case LoginConnection:
-		return &failure{status: http.StatusBadRequest, code: "bad_request", message: "To link the repository " + repo + ", you need to add a Login Connection to your GitHub account first.",
-			more: map[string]any{"action": string(r), "link": "https://vercel.com/account/login-connections"}}
+		return &failure{
+			status: http.StatusBadRequest, code: "bad_request", message: "To link the repository " + repo + ", you need to add a Login Connection to your GitHub account first.",
+			more: map[string]any{"action": string(r), "link": "https://vercel.com/account/login-connections"},
+		}
 	}
-	return &failure{status: http.StatusBadRequest, code: "bad_request", message: "To link a GitHub repository, you need to install the GitHub integration first.",
-		more: map[string]any{"action": string(InstallApp), "link": "https://github.com/apps/vercel"}}
+	return &failure{
+		status: http.StatusBadRequest, code: "bad_request", message: "To link a GitHub repository, you need to install the GitHub integration first.",
+		more: map[string]any{"action": string(InstallApp), "link": "https://github.com/apps/vercel"},
+	}
 }
 
 var linkBody = openObject(map[string]*schema{"type": oneOf("github", "github-limited", "gitlab", "bitbucket"), "repo": str(0)}, "type", "repo")
@@ -100,8 +106,10 @@ func (s *Server) newLink(sc *scope, provider, name string) (obj, *failure) {
 		id = found.ID
 	}
 	now := s.stamp()
-	return obj{"type": provider, "org": org, "repo": repo, "repoId": id, "createdAt": now, "updatedAt": now,
-		"deployHooks": []obj{}, "gitCredentialId": "cred_" + s.RandomString(40, emukit.LowerAlnum), "productionBranch": found.branch(), "sourceless": true}, nil
+	return obj{
+		"type": provider, "org": org, "repo": repo, "repoId": id, "createdAt": now, "updatedAt": now,
+		"deployHooks": []obj{}, "gitCredentialId": "cred_" + s.RandomString(40, emukit.LowerAlnum), "productionBranch": found.branch(), "sourceless": true,
+	}, nil
 }
 
 // links counts the account's projects that are linked to a repository.
@@ -141,8 +149,10 @@ type gitSource struct {
 	files                     map[string][]byte
 }
 
-var gitSourceBody = openObject(map[string]*schema{"type": oneOf("github", "github-custom-host", "github-limited", "gitlab", "bitbucket"),
-	"ref": null(str(0)), "sha": str(0), "org": str(0), "repo": str(0), "repoId": either(number(), str(0))}, "type")
+var gitSourceBody = openObject(map[string]*schema{
+	"type": oneOf("github", "github-custom-host", "github-limited", "gitlab", "bitbucket"),
+	"ref":  null(str(0)), "sha": str(0), "org": str(0), "repo": str(0), "repoId": either(number(), str(0)),
+}, "type")
 
 // fetch finds the source's files. An unknown repository or ref is 400 incorrect_git_source_info [?].
 func (s *Server) fetch(c *call, in deploymentInput) (*gitSource, *failure) {
@@ -188,6 +198,8 @@ func (g *gitSource) view() obj {
 
 // meta is what a Git deployment's meta says of its commit.
 func (g *gitSource) meta() map[string]string {
-	return map[string]string{"githubDeployment": "1", "githubOrg": g.Org, "githubRepo": g.Repo, "githubCommitOrg": g.Org,
-		"githubCommitRepo": g.Repo, "githubCommitRef": g.Ref, "githubCommitSha": g.SHA}
+	return map[string]string{
+		"githubDeployment": "1", "githubOrg": g.Org, "githubRepo": g.Repo, "githubCommitOrg": g.Org,
+		"githubCommitRepo": g.Repo, "githubCommitRef": g.Ref, "githubCommitSha": g.SHA,
+	}
 }

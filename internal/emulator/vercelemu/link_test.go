@@ -68,8 +68,10 @@ func TestAGitSourceIsBuiltFromTheRepository(t *testing.T) {
 		if link.str("link", "productionBranch") != "trunk" || link.get("link", "repoId") != 42.0 {
 			t.Errorf("link: %s", link.raw)
 		}
-		w.want(201, "POST", "/v10/projects/"+p+"/env", []obj{{"key": "K", "value": "all", "type": "plain", "target": []string{"preview", "production"}},
-			{"key": "K", "value": "branch", "type": "plain", "target": []string{"preview"}, "gitBranch": "fix/it"}})
+		w.want(201, "POST", "/v10/projects/"+p+"/env", []obj{
+			{"key": "K", "value": "all", "type": "plain", "target": []string{"preview", "production"}},
+			{"key": "K", "value": "branch", "type": "plain", "target": []string{"preview"}, "gitBranch": "fix/it"},
+		})
 		w.want(200, "POST", "/v10/projects/"+p+"/domains", obj{"name": "fix.vercel.app", "gitBranch": "fix/it"})
 		deploy := func(source obj) string {
 			id, _ := w.deploy("shop", obj{"files": nil, "gitSource": source}, nil)
@@ -81,8 +83,10 @@ func TestAGitSourceIsBuiltFromTheRepository(t *testing.T) {
 		if d.str("gitSource", "sha") != "sha-of-fix" || d.str("source") != "git" || d.str("meta", "githubCommitRef") != "fix/it" {
 			t.Errorf("%s", d.raw)
 		}
-		got := []string{string(w.visit("fix.vercel.app", "/", nil).raw), string(w.visit("shop-git-fix-it-acme.vercel.app", "/", nil).raw),
-			w.srv.deployments[byName].env["K"], w.srv.deployments[byName].env["VERCEL_GIT_COMMIT_SHA"], w.srv.deployments[byID].env["K"]}
+		got := []string{
+			string(w.visit("fix.vercel.app", "/", nil).raw), string(w.visit("shop-git-fix-it-acme.vercel.app", "/", nil).raw),
+			w.srv.deployments[byName].env["K"], w.srv.deployments[byName].env["VERCEL_GIT_COMMIT_SHA"], w.srv.deployments[byID].env["K"],
+		}
 		if diff := cmp.Diff([]string{"fix/it", "fix/it", "branch", "sha-of-fix", "all"}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

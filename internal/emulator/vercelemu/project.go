@@ -50,12 +50,14 @@ func projectSettings(more map[string]*schema) map[string]*schema {
 		"publicSource": null(boolean()), "serverlessFunctionZeroConfigFailover": boolean(), "enableAffectedProjectsDeployments": boolean(),
 		"ssoProtection":   null(object(map[string]*schema{"deploymentType": oneOf(protectionTypes...)}, "deploymentType")),
 		"oidcTokenConfig": object(map[string]*schema{"enabled": boolean(), "issuerMode": oneOf("team", "global")}),
-		"resourceConfig": object(map[string]*schema{"fluid": boolean(), "functionDefaultRegions": list(str(4)), "functionDefaultTimeout": number(),
+		"resourceConfig": object(map[string]*schema{
+			"fluid": boolean(), "functionDefaultRegions": list(str(4)), "functionDefaultTimeout": number(),
 			"functionDefaultMemoryType":  oneOf("standard_legacy", "standard", "performance"),
 			"functionZeroConfigFailover": boolean(),
 			"elasticConcurrencyEnabled":  boolean(),
 			"buildMachineType":           null(oneOf("enhanced", "turbo")),
-			"isNSNBDisabled":             boolean()}),
+			"isNSNBDisabled":             boolean(),
+		}),
 	} {
 		fields[k] = v
 	}
@@ -67,8 +69,10 @@ func projectSettings(more map[string]*schema) map[string]*schema {
 
 var createProjectBody = object(projectSettings(map[string]*schema{
 	"name": str(0),
-	"environmentVariables": list(openObject(map[string]*schema{"key": str(0), "value": str(0), "type": oneOf(envTypes...),
-		"target": either(oneOf(envTargets...), list(oneOf(envTargets...))), "gitBranch": str(250), "comment": str(500)}, "key", "value", "target")),
+	"environmentVariables": list(openObject(map[string]*schema{
+		"key": str(0), "value": str(0), "type": oneOf(envTypes...),
+		"target": either(oneOf(envTargets...), list(oneOf(envTargets...))), "gitBranch": str(250), "comment": str(500),
+	}, "key", "value", "target")),
 	"gitRepository": openObject(map[string]*schema{"repo": str(0), "type": oneOf("github", "github-limited", "gitlab", "bitbucket")}, "repo", "type"),
 }), "name")
 
@@ -174,8 +178,10 @@ func (s *Server) newProject(c *call, name string, settings map[string]json.RawMe
 		return nil, &failure{status: http.StatusPaymentRequired, code: "too_many_projects", message: "You have reached the maximum number of projects."} // [?] the status
 	}
 	now := s.stamp()
-	p := &project{id: "prj_" + s.RandomString(28, emukit.Alnum), name: name, scope: c.scope, created: now, updated: now,
-		birth: s.Born(), settings: settings}
+	p := &project{
+		id: "prj_" + s.RandomString(28, emukit.Alnum), name: name, scope: c.scope, created: now, updated: now,
+		birth: s.Born(), settings: settings,
+	}
 	if _, set := settings["ssoProtection"]; !set && !s.Unprotected {
 		p.settings["ssoProtection"] = json.RawMessage(`{"deploymentType":"prod_deployment_urls_and_all_previews"}`)
 	}
@@ -299,8 +305,10 @@ func (s *Server) projectView(p *project) obj {
 		"targets": s.targetsView(p), "alias": s.aliasesOf(p, false), "latestDeployments": s.latestView(p),
 		"lastAliasRequest": nil, "lastRollbackTarget": nil,
 		// The published document does not require it; the vendor's SDK refuses a project without it.
-		"deploymentExpiration": obj{"expirationDays": 36500, "expirationDaysProduction": 36500, "expirationDaysCanceled": 36500,
-			"expirationDaysErrored": 36500, "deploymentsToKeep": 10},
+		"deploymentExpiration": obj{
+			"expirationDays": 36500, "expirationDaysProduction": 36500, "expirationDaysCanceled": 36500,
+			"expirationDaysErrored": 36500, "deploymentsToKeep": 10,
+		},
 	}
 	for k, raw := range p.settings {
 		v[k] = raw
@@ -317,8 +325,10 @@ func (s *Server) projectView(p *project) obj {
 	if p.rollback != nil {
 		v["lastRollbackTarget"] = p.rollback.view()
 		if p.rollback.description != "" {
-			v["rollbackDescription"] = obj{"userId": p.rollback.userID, "username": p.rollback.username,
-				"description": p.rollback.description, "createdAt": p.rollback.requested.UnixMilli()}
+			v["rollbackDescription"] = obj{
+				"userId": p.rollback.userID, "username": p.rollback.username,
+				"description": p.rollback.description, "createdAt": p.rollback.requested.UnixMilli(),
+			}
 		}
 	}
 	return v

@@ -120,8 +120,10 @@ func TestADeploymentKeepsTheEnvItWasBuiltWith(t *testing.T) {
 	play(t, atOnce(), func(w *world) {
 		p := w.project("shop")
 		env := func(value string) {
-			w.want(201, "POST", "/v10/projects/"+p+"/env?upsert=true", []obj{{"key": "K", "value": value, "type": "plain", "target": []string{"production"}},
-				{"key": "P", "value": value, "type": "plain", "target": []string{"preview"}}})
+			w.want(201, "POST", "/v10/projects/"+p+"/env?upsert=true", []obj{
+				{"key": "K", "value": value, "type": "plain", "target": []string{"production"}},
+				{"key": "P", "value": value, "type": "plain", "target": []string{"preview"}},
+			})
 		}
 		values := func(id string) []string {
 			d := w.srv.deployments[id]
@@ -153,8 +155,10 @@ func TestStatesPassByTheClockAndReadyIsNotLive(t *testing.T) {
 				w.sleep(2500 * time.Millisecond)
 			}
 		}
-		want := []string{"QUEUED false 404", "INITIALIZING false 404", "BUILDING false 404", "BUILDING false 404", "BUILDING false 404",
-			"READY false 404", "READY true 200"}
+		want := []string{
+			"QUEUED false 404", "INITIALIZING false 404", "BUILDING false 404", "BUILDING false 404", "BUILDING false 404",
+			"READY false 404", "READY true 200",
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
@@ -308,8 +312,10 @@ func TestListsComeInPagesAndFiltered(t *testing.T) {
 			}
 			w.deploy("p-00", target, map[string]string{"a": "x"})
 		}
-		for query, want := range map[string]int{"projectId=p-00&limit=100": 25, "projectId=p-00&meta-run=3&limit=100": 5, "projectId=p-00&target=production&limit=100": 13,
-			"projectId=p-00&target=preview&limit=100": 12, "projectId=p-01": 0, "state=ERROR": 0, "state=READY,ERROR&limit=100": 25, "": 20} {
+		for query, want := range map[string]int{
+			"projectId=p-00&limit=100": 25, "projectId=p-00&meta-run=3&limit=100": 5, "projectId=p-00&target=production&limit=100": 13,
+			"projectId=p-00&target=preview&limit=100": 12, "projectId=p-01": 0, "state=ERROR": 0, "state=READY,ERROR&limit=100": 25, "": 20,
+		} {
 			if got := w.want(200, "GET", "/v7/deployments?"+query, nil).len("deployments"); got != want {
 				t.Errorf("%q: %d deployments, want %d", query, got, want)
 			}

@@ -95,8 +95,10 @@ func (s *Server) limited(c *call, w *window, total int) *failure {
 	left := w.ends.Sub(c.now)
 	rateHeader(c.w, w, total)
 	c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(left.Seconds()))))
-	return &failure{status: http.StatusTooManyRequests, code: "rate_limited", message: "The request has been rate limited. Please wait before sending more requests.",
-		more: map[string]any{"limit": obj{"remaining": 0, "reset": w.ends.Unix(), "resetMs": w.ends.UnixMilli(), "total": total}}}
+	return &failure{
+		status: http.StatusTooManyRequests, code: "rate_limited", message: "The request has been rate limited. Please wait before sending more requests.",
+		more: map[string]any{"limit": obj{"remaining": 0, "reset": w.ends.Unix(), "resetMs": w.ends.UnixMilli(), "total": total}},
+	}
 }
 
 // deploymentQuota is the plan's own limit on deployments, which is 402 and has no Retry-After. Its code is that of
@@ -117,6 +119,8 @@ func (s *Server) deploymentQuota(c *call) *failure {
 		return nil
 	}
 	most := strconv.Itoa(s.DeploymentsPerDay)
-	return &failure{status: http.StatusPaymentRequired, code: "api-deployments-free-per-day",
-		message: "Resource is limited - try again in 24 hours (more than " + most + `, code: "api-deployments-free-per-day").`}
+	return &failure{
+		status: http.StatusPaymentRequired, code: "api-deployments-free-per-day",
+		message: "Resource is limited - try again in 24 hours (more than " + most + `, code: "api-deployments-free-per-day").`,
+	}
 }

@@ -161,8 +161,10 @@ func (s *Server) answer(rt route, c *call) *failure {
 	}
 	if c.who.ReadOnly && rt.method != http.MethodGet {
 		// https://github.com/dyad-sh/dyad/issues/4175 has this shape for a project's create.
-		return &failure{status: http.StatusForbidden, code: "forbidden", message: "You don't have permission to " + permission(rt) + ".",
-			more: map[string]any{"action": action(rt), "resource": resource(rt)}}
+		return &failure{
+			status: http.StatusForbidden, code: "forbidden", message: "You don't have permission to " + permission(rt) + ".",
+			more: map[string]any{"action": action(rt), "resource": resource(rt)},
+		}
 	}
 	if rt.stream != nil {
 		return rt.stream(s, c)
@@ -232,8 +234,10 @@ func (c *call) read(want *schema) *failure {
 func (s *Server) authenticate(c *call) *failure {
 	token, ok := emukit.Bearer(c.r)
 	if !ok {
-		return &failure{status: http.StatusUnauthorized, code: "forbidden", message: "The request is missing an authentication token",
-			more: map[string]any{"missingToken": true}}
+		return &failure{
+			status: http.StatusUnauthorized, code: "forbidden", message: "The request is missing an authentication token",
+			more: map[string]any{"missingToken": true},
+		}
 	}
 	if c.who, ok = s.Tokens[token]; !ok {
 		return &failure{status: http.StatusForbidden, code: "forbidden", message: "Not authorized", more: map[string]any{"invalidToken": true}}
@@ -256,9 +260,11 @@ func (s *Server) authenticate(c *call) *failure {
 	if named == "" {
 		named = slug
 	}
-	return &failure{status: http.StatusForbidden, code: "forbidden",
+	return &failure{
+		status: http.StatusForbidden, code: "forbidden",
 		message: `Not authorized: Trying to access resource under scope "` + named + `". You must re-authenticate to this scope.`,
-		more:    map[string]any{"scope": named}}
+		more:    map[string]any{"scope": named},
+	}
 }
 
 func action(rt route) string {

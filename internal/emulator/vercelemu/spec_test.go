@@ -58,7 +58,8 @@ func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
 		w.want(200, "PATCH", checks+"/"+check, obj{"status": "completed", "conclusion": "failed"})
 		w.want(200, "POST", checks+"/"+check+"/rerequest?autoUpdate=true", nil)
 		w.want(200, "PATCH", checks+"/"+check, obj{"status": "completed", "conclusion": "succeeded", "output": obj{"metrics": obj{
-			"FCP": vital, "LCP": vital, "CLS": vital, "TBT": vital}}})
+			"FCP": vital, "LCP": vital, "CLS": vital, "TBT": vital,
+		}}})
 		w.want(200, "GET", checks+"/"+check, nil)
 		w.sleep(time.Second)
 		w.want(200, "GET", at+"/custom-environments/qa2", nil)
@@ -120,8 +121,10 @@ func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
 			}
 		}
 		// Not in the document: link is described in the vendor's CLI source only, /now and rollback/aliases are the CLI's.
-		want := []string{"POST /v9/projects/{project}/link", "DELETE /v9/projects/{project}/link", "GET /v3/now/deployments/{deployment}/events",
-			"GET /v1/projects/{project}/rollback/aliases"}
+		want := []string{
+			"POST /v9/projects/{project}/link", "DELETE /v9/projects/{project}/link", "GET /v3/now/deployments/{deployment}/events",
+			"GET /v1/projects/{project}/rollback/aliases",
+		}
 		slices.Sort(want)
 		slices.Sort(untouched)
 		if diff := cmp.Diff(want, untouched); diff != "" {
@@ -147,9 +150,13 @@ func TestErrorEnvelopes(t *testing.T) {
 	readOnly.ReadOnly = true
 	limited := DefaultAccount()
 	limited.OnlyTeams = []string{acme}
-	srv := &Server{BuildTime: -1, AliasTime: -1, PromoteTime: time.Hour, MaxProjects: 2,
-		Tokens: map[string]Account{DefaultToken: DefaultAccount(), "viewer": readOnly, "limited": limited,
-			"stranger": {User: User{ID: "stranger", Username: "stranger"}, Teams: []Team{{ID: other, Slug: "other"}}}}}
+	srv := &Server{
+		BuildTime: -1, AliasTime: -1, PromoteTime: time.Hour, MaxProjects: 2,
+		Tokens: map[string]Account{
+			DefaultToken: DefaultAccount(), "viewer": readOnly, "limited": limited,
+			"stranger": {User: User{ID: "stranger", Username: "stranger"}, Teams: []Team{{ID: other, Slug: "other"}}},
+		},
+	}
 	play(t, srv, func(w *world) {
 		p := w.project("shop")
 		w.project("full")

@@ -80,8 +80,10 @@ func (s *Server) createWebhook(c *call) (any, *failure) {
 		}
 	}
 	now := s.stamp()
-	h := &webhook{id: "hook_" + s.RandomString(24, emukit.Alnum), secret: s.RandomString(24, emukit.Alnum), url: in.URL,
-		events: in.Events, projectIDs: in.ProjectIDs, created: now, updated: now}
+	h := &webhook{
+		id: "hook_" + s.RandomString(24, emukit.Alnum), secret: s.RandomString(24, emukit.Alnum), url: in.URL,
+		events: in.Events, projectIDs: in.ProjectIDs, created: now, updated: now,
+	}
 	c.scope.webhooks = append(c.scope.webhooks, h)
 	s.wake()
 	v := h.view(c.scope)
