@@ -35,7 +35,8 @@ type envChange struct {
 func (a *app) envDiffCommand() *cobra.Command {
 	var exitCode bool
 	c := a.command("diff", "Show which variables ship would change",
-		"Show which of the app's variables ship would add (+), change (~) or delete (-). A secret shows as changed or not, never its value.", cobra.NoArgs,
+		"Show which of the app's variables ship would add (+), change (~), overwrite though Slipway did not write it (=) or delete (-).\n"+
+			"A secret shows as changed or not, never its value.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			w, err := a.open(ctx, need{keys: true, create: true})
 			if err != nil {
