@@ -57,6 +57,21 @@ await projects.removeProjectEnv({ teamId, idOrName, id: one.created.id });
 await projects.batchRemoveProjectEnv({ teamId, idOrName, requestBody: { ids: [batch.created[0].id] } });
 await refused(projects.getProjectEnv({ teamId, idOrName, id: one.created.id }), 404, 'not_found');
 
+// Webhooks: the secret is in the create's reply only
+const hook = await webhooks.createWebhook({ teamId, requestBody: { url: `${serverURL}/nowhere`, events: ['deployment.ready'], projectIds: [idOrName] } });
+assert.ok(hook.secret.length > 15);
+assert.ok(!JSON.stringify(await webhooks.getWebhook({ teamId, id: hook.id })).includes(hook.secret));
+assert.equal((await webhooks.getWebhooks({ teamId, projectId: idOrName })).length, 1);
+await webhooks.deleteWebhook({ teamId, id: hook.id });
+await refused(webhooks.getWebhook({ teamId, id: hook.id }), 404, 'not_found');
+
+// Custom environments
+const qa = await environment.createCustomEnvironment({ teamId, idOrName, requestBody: { slug: 'qa', branchMatcher: { type: 'equals', pattern: 'qa' } } });
+assert.equal((await environment.getProjectsByIdOrNameCustomEnvironments({ teamId, idOrName })).environments[0].id, qa.id);
+assert.equal((await environment.getCustomEnvironment({ teamId, idOrName, environmentSlugOrId: 'qa' })).slug, 'qa');
+assert.equal((await environment.updateCustomEnvironment({ teamId, idOrName, environmentSlugOrId: 'qa', requestBody: { description: 'x' } })).description, 'x');
+await projects.createProjectEnv({ teamId, idOrName, requestBody: { key: 'QA', value: 'q', type: 'plain', customEnvironmentIds: [qa.id] } });
+
 // Files and deployments
 const page = Buffer.from('<h1>sdk</h1>');
 const sha = createHash('sha1').update(page).digest('hex');
@@ -74,6 +89,18 @@ assert.ok(events.length > 3, JSON.stringify(events));
 await projects.updateProject({ teamId, idOrName, requestBody: { autoAssignCustomDomains: false } });
 const staged = await deployments.createDeployment({ teamId, requestBody: { ...body, meta: { run: '2' } } });
 await until(() => deployments.getDeployment({ teamId, idOrUrl: staged.id }), d => d.aliasAssigned);
+const tested = await deployments.createDeployment({ teamId, requestBody: { ...body, target: undefined, customEnvironmentSlugOrId: 'qa' } });
+assert.equal(tested.customEnvironment.id, qa.id);
+const ids = { teamId, deploymentId: tested.id };
+const check = await checks.createCheck({ ...ids, requestBody: { name: 'lint', blocking: true, rerequestable: true } });
+await until(() => deployments.getDeployment({ teamId, idOrUrl: tested.id }), d => d.readyState === 'READY');
+assert.equal((await checks.updateCheck({ ...ids, checkId: check.id, requestBody: { status: 'completed', conclusion: 'failed' } })).conclusion, 'failed');
+await checks.rerequestCheck({ ...ids, checkId: check.id, requestBody: {} });
+assert.equal((await checks.getCheck({ ...ids, checkId: check.id })).status, 'registered');
+await checks.updateCheck({ ...ids, checkId: check.id, requestBody: { status: 'completed', conclusion: 'succeeded' } });
+assert.equal((await checks.getAllChecks(ids)).checks.length, 1);
+await until(() => deployments.getDeployment({ teamId, idOrUrl: tested.id }), d => d.aliasAssigned);
+assert.equal((await environment.removeCustomEnvironment({ teamId, idOrName, environmentSlugOrId: 'qa', requestBody: {} })).id, qa.id);
 const broken = await deployments.createDeployment({ teamId, requestBody: { ...body, target: undefined, files: [{ file: 'vercelemu.fail', data: 'no luck' }] } });
 const failed = await until(() => deployments.getDeployment({ teamId, idOrUrl: broken.id }), d => d.readyState === 'ERROR');
 assert.equal(failed.errorMessage, 'no luck');
@@ -97,6 +124,11 @@ assert.equal((await projects.getProjectDomain({ teamId, idOrName, domain })).ver
 assert.equal((await projects.verifyProjectDomain({ teamId, idOrName, domain })).verified, true);
 assert.equal((await projects.updateProjectDomain({ teamId, idOrName, domain, requestBody: { redirect: 'sdk-app.vercel.app', redirectStatusCode: 308 } })).redirect, 'sdk-app.vercel.app');
 assert.equal((await domains.getDomainConfig({ teamId, domain })).misconfigured, true);
+
+const second = await projects.createProject({ teamId, requestBody: { name: 'sdk-other' } });
+assert.equal((await projects.moveProjectDomain({ teamId, idOrName, domain, requestBody: { projectId: second.id } })).projectId, second.id);
+await projects.moveProjectDomain({ teamId, idOrName: second.id, domain, requestBody: { projectId: idOrName } });
+await refused(projects.addProjectDomain({ teamId, idOrName: second.id, requestBody: { name: domain } }), 409, 'domain_already_in_use');
 
 // Promote and roll back
 await projects.requestPromote({ teamId, projectId: idOrName, deploymentId: staged.id });
