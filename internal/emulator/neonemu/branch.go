@@ -19,6 +19,7 @@ type branch struct {
 	gone             bool      // deleted beyond recovery
 	made             *batch
 	annotation       map[string]string
+	computes         []*endpoint // of a deleted one, for its recovery
 
 	roles     []*role
 	databases []*database
@@ -85,6 +86,13 @@ func (b *branch) wire(now time.Time) branchBody {
 }
 
 func (b *branch) alive() bool { return b.deleted.IsZero() }
+
+// lost reports whether b was deleted for good, or too long ago to be recovered.
+func (b *branch) lost(now time.Time) bool {
+	return b.gone || !b.alive() && now.Sub(b.deleted) >= recoverable
+}
+
+var zeroTime time.Time
 
 type annotationBody struct {
 	Object struct {
@@ -367,12 +375,17 @@ func (s *Server) deleteProjectBranch(q *request) (any, *failure) {
 	var work []todo
 	for _, e := range slices.Clone(p.endpoints) {
 		if e.branch == b {
+			b.computes = append(b.computes, e)
 			work = append(work, todo{"suspend_compute", b.id, e.id})
 			s.removeEndpoint(e)
 		}
 	}
-	_, ops := s.schedule(q, p, s.opTime(), append(work, todo{"delete_timeline", b.id, ""}))
+	made, ops := s.schedule(q, p, s.opTime(), append(work, todo{"delete_timeline", b.id, ""}))
 	b.deleted, b.updated, b.gone = q.now, q.now, hard
-	s.drop(b)
+	if hard {
+		s.drop(b)
+	} else {
+		s.apply(b, made)
+	}
 	return branchOperations{b.wire(q.now), operations(ops, q.now)}, nil
 }

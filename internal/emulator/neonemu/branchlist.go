@@ -80,7 +80,7 @@ func (p *project) searchBranches(q *request, deleted bool) []*branch {
 	search := strings.ToLower(q.param("search"))
 	var found []*branch
 	for _, b := range p.branches {
-		hidden := !b.alive() && (!deleted || b.gone || q.now.Sub(b.deleted) >= recoverable)
+		hidden := !b.alive() && !deleted || b.lost(q.now)
 		if !hidden && (strings.Contains(strings.ToLower(b.name), search) || strings.Contains(b.id, search)) {
 			found = append(found, b)
 		}

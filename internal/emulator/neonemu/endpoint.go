@@ -116,7 +116,7 @@ func checkSize(minCU, maxCU float64, suspend int64) *failure {
 }
 
 // errSecondWriter: 409 by https://github.com/neondatabase/neon-pkgs/pull/307; whether with this code [?].
-var errSecondWriter = &failure{http.StatusConflict, "ENDPOINTS_LIMIT_EXCEEDED", "read_write endpoint already exists"}
+var errSecondWriter = &failure{status: http.StatusConflict, code: "ENDPOINTS_LIMIT_EXCEEDED", message: "read_write endpoint already exists"}
 
 var errNoWriter = fail(http.StatusNotFound, "no read-write endpoint for branch")
 
@@ -139,7 +139,6 @@ func (s *Server) newEndpoint(q *request, p *project, b *branch, o endpointOption
 }
 
 func (s *Server) removeEndpoint(e *endpoint) {
-	delete(s.hosts, e.id)
 	e.project.endpoints = slices.DeleteFunc(e.project.endpoints, func(o *endpoint) bool { return o == e })
 }
 

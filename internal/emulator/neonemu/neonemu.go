@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
@@ -33,6 +35,9 @@ type Server struct {
 	MaxProjects int
 	// MaxBranches is how many branches a project may have before a create is 422 BRANCHES_LIMIT_EXCEEDED. 0 means no limit.
 	MaxBranches int
+	// RequestsPerMinute is how many calls an account may make to one route, Burst how many of them at once, before a call
+	// is 429. 0 means no limit; Neon's are NeonRequestsPerMinute and NeonBurst, which a Burst of 0 stands for.
+	RequestsPerMinute, Burst int
 	// Regions are those that GET /regions returns and a create accepts; the first is the default. nil means
 	// DefaultRegions().
 	Regions []Region
@@ -54,7 +59,11 @@ type Server struct {
 	projects map[string]*project
 	order    []*project // by creation
 	branches map[string]*branch
-	hosts    map[string]*endpoint
+	hosts    map[string]*endpoint // every one that ever was
+
+	limiters map[string]*rate.Limiter // by account and route
+	jobs     int                      // what Postgres has still to do
+	rested   sync.Cond                // of mu: jobs is 0
 }
 
 const (
@@ -78,6 +87,7 @@ func (s *Server) start() {
 	if s.Regions == nil {
 		s.Regions = DefaultRegions()
 	}
+	s.limiters, s.rested.L = map[string]*rate.Limiter{}, &s.mu
 	mux := http.NewServeMux()
 	for _, rt := range s.routes() {
 		s.mount(mux, rt)
@@ -115,6 +125,7 @@ func (s *Server) routes() []route {
 		{get, project, ok, s.getProject},
 		{patch, project, ok, s.updateProject},
 		{del, project, ok, s.deleteProject},
+		{post, project + "/recover", ok, s.recoverProject},
 		{get, project + "/operations", ok, s.listProjectOperations},
 		{get, project + "/operations/{operation}", ok, s.getProjectOperation},
 		{get, project + "/connection_uri", ok, s.getConnectionURI},
@@ -125,6 +136,7 @@ func (s *Server) routes() []route {
 		{get, branch, ok, s.getProjectBranch},
 		{patch, branch, ok, s.updateProjectBranch},
 		{del, branch, ok, s.deleteProjectBranch},
+		{post, branch + "/recover", ok, s.recoverProjectBranch},
 		{post, branch + "/set_as_default", ok, s.setDefaultProjectBranch},
 		{get, branch + "/endpoints", ok, s.listProjectBranchEndpoints},
 

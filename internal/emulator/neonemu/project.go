@@ -154,8 +154,7 @@ func (s *Server) listProjects(q *request) (any, *failure) {
 	var found []*project
 	for _, p := range slices.Backward(s.order) {
 		gone := !p.deleted.IsZero()
-		lost := gone && q.now.Sub(p.deleted) >= recoverable
-		if p.owner != owner || !q.account.reaches(p.id) || lost || gone && !onlyDeleted && !s.ListDeleted || onlyDeleted && !gone {
+		if p.owner != owner || !q.account.reaches(p.id) || p.lost(q.now) || gone && !onlyDeleted && !s.ListDeleted || onlyDeleted && !gone {
 			continue
 		}
 		if !strings.Contains(strings.ToLower(p.name), search) && !strings.Contains(p.id, search) {
@@ -285,12 +284,26 @@ func (s *Server) newProject(q *request, in *projectCreate) (*project, *failure) 
 	if f := p.setHistory(w.HistoryRetentionSeconds); f != nil {
 		return nil, f
 	}
-	if n := s.alive(owner) + 1; s.MaxProjects > 0 && n > s.MaxProjects {
-		// https://github.com/neondatabase/neonctl/issues/255 recorded "limit of 1 exceeded, got 1": what there was before
-		return nil, limit("PROJECTS_LIMIT_EXCEEDED", "user projects limit of %d exceeded, got %d", s.MaxProjects, n-1)
+	if f := s.checkLimit(owner); f != nil {
+		return nil, f
 	}
 	p.seq = s.next()
 	return p, nil
+}
+
+// checkLimit refuses one project more than an owner may have.
+func (s *Server) checkLimit(owner string) *failure {
+	n := s.alive(owner)
+	if s.MaxProjects == 0 || n < s.MaxProjects {
+		return nil
+	}
+	// https://github.com/neondatabase/neonctl/issues/255 recorded "limit of 1 exceeded, got 1": what there was before
+	return limit("PROJECTS_LIMIT_EXCEEDED", "user projects limit of %d exceeded, got %d", s.MaxProjects, n)
+}
+
+// lost reports whether p was deleted too long ago to be recovered.
+func (p *project) lost(now time.Time) bool {
+	return !p.deleted.IsZero() && now.Sub(p.deleted) >= recoverable
 }
 
 func (p *project) setHistory(seconds *int) *failure {
@@ -364,7 +377,7 @@ func (s *Server) updateProject(q *request) (any, *failure) {
 	}{s.projectDetail(p), []operationBody{}}, nil
 }
 
-// deleteProject hides the project; it can be recovered for 7 days, which is not modelled.
+// deleteProject hides the project, which can be recovered for 7 days.
 func (s *Server) deleteProject(q *request) (any, *failure) {
 	p, f := s.writable(q)
 	if f != nil {
@@ -375,10 +388,9 @@ func (s *Server) deleteProject(q *request) (any, *failure) {
 	}
 	p.deleted, p.updated = q.now, q.now
 	for _, b := range p.branches {
-		s.drop(b)
-	}
-	for _, e := range p.endpoints {
-		delete(s.hosts, e.id)
+		if b.alive() {
+			s.apply(b, unwatched())
+		}
 	}
 	return struct {
 		Project projectBody `json:"project"`

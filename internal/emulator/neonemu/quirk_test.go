@@ -1,9 +1,7 @@
 package neonemu
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http/httptest"
 	"net/url"
@@ -333,6 +331,116 @@ func TestDeletedProjectsCanShowUp(t *testing.T) {
 	}
 }
 
+func TestADeletedProjectIsRecoverableFor7Days(t *testing.T) {
+	w := newWorld(t, &Server{MaxProjects: 1})
+	p, b := w.project("shop")
+	uri := p + "/connection_uri?database_name=neondb&role_name=neondb_owner"
+	before := w.must("GET", uri, "")
+	w.must("DELETE", p, "")
+	if out := w.must("POST", p+"/recover", ""); str(out, "project.name") != "shop" || len(list(out, "branches")) != 1 {
+		t.Errorf("recovered %v", out)
+	}
+	w.must("GET", b, "")
+	if diff := cmp.Diff(before, w.must("GET", uri, "")); diff != "" {
+		t.Errorf("connection string (-before +after):\n%s", diff)
+	}
+	if n := len(list(w.must("GET", "/projects?recoverable=true", ""), "projects")); n != 0 {
+		t.Errorf("%d projects still recoverable", n)
+	}
+	w.must("DELETE", p, "")
+	if code, _ := w.as(loneKey, "POST", p+"/recover", ""); code != 404 {
+		t.Errorf("someone else's project: %d", code)
+	}
+	other, _ := w.project("other")
+	if code, out := w.do("POST", p+"/recover", ""); code != 422 || str(out, "code") != "PROJECTS_LIMIT_EXCEEDED" {
+		t.Errorf("over the limit: %d %v", code, out)
+	}
+	w.must("DELETE", other, "")
+	w.pass(recoverable)
+	if code, _ := w.do("POST", p+"/recover", ""); code != 404 {
+		t.Errorf("after 7 days: %d", code)
+	}
+}
+
+func TestADeletedBranchIsRecoverableUnlessHardDeleted(t *testing.T) {
+	w := newWorld(t, &Server{})
+	p, _ := w.project("shop")
+	branch := func(name string) string {
+		t.Helper()
+		out := w.must("POST", p+"/branches", `{"branch":{"name":"`+name+`","expires_at":"2027-01-01T00:00:00Z"},"endpoints":[{"type":"read_write"}]}`)
+		w.settle()
+		return p + "/branches/" + str(out, "branch.id")
+	}
+	remove := func(path string) {
+		t.Helper()
+		w.must("DELETE", path, "")
+		w.settle()
+	}
+	soft, hard := branch("soft"), branch("hard")
+	endpoint := str(w.must("GET", soft+"/endpoints", ""), "endpoints.0.id")
+	remove(soft)
+	remove(hard + "?hard_delete=true")
+	if code, _ := w.do("GET", p+"/endpoints/"+endpoint, ""); code != 404 {
+		t.Errorf("a deleted branch's compute: %d", code)
+	}
+	out := w.must("POST", soft+"/recover", "")
+	got := []any{str(out, "branch.name"), get(out, "branch.expires_at"), str(out, "endpoints.0.id"), str(out, "endpoints.0.current_state")}
+	if diff := cmp.Diff([]any{"soft", nil, endpoint, "idle"}, got); diff != "" {
+		t.Errorf("recovered (-want +got):\n%s", diff)
+	}
+	if code, _ := w.do("POST", hard+"/recover", ""); code != 404 {
+		t.Errorf("a hard-deleted branch: %d", code)
+	}
+	remove(soft)
+	again := branch("soft")
+	if code, out := w.do("POST", soft+"/recover", ""); code != 409 {
+		t.Errorf("its name is taken: %d %v", code, out)
+	}
+	remove(again)
+	w.pass(recoverable)
+	if code, _ := w.do("POST", soft+"/recover", ""); code != 404 {
+		t.Errorf("after 7 days: %d", code)
+	}
+}
+
+// The document: 700 requests a minute, and at most 40 at once to one route.
+func TestRateLimits(t *testing.T) {
+	w := newWorld(t, &Server{RequestsPerMinute: NeonRequestsPerMinute})
+	burst := func(key, path string) int {
+		n := 0
+		for ; n < 1000; n++ {
+			if code, _ := w.as(key, "GET", path, ""); code == 429 {
+				break
+			}
+		}
+		return n
+	}
+	if n := burst(acmeKey, "/projects"); n != NeonBurst {
+		t.Errorf("%d calls at once", n)
+	}
+	if n := burst(acmeKey, "/regions"); n != NeonBurst {
+		t.Errorf("another route: %d calls at once", n)
+	}
+	if n := burst(loneKey, "/projects"); n != NeonBurst {
+		t.Errorf("another account: %d calls at once", n)
+	}
+	r := httptest.NewRequest("GET", "/api/v2/projects", nil)
+	r.Header.Set("Authorization", "Bearer "+acmeKey)
+	rec := httptest.NewRecorder()
+	w.server.ServeHTTP(rec, r)
+	if rec.Code != 429 || rec.Header().Get("Retry-After") != "1" || !strings.Contains(rec.Body.String(), "rate limit exceeded") {
+		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
+	w.pass(time.Second)
+	if n := burst(acmeKey, "/projects"); n != NeonRequestsPerMinute/60 {
+		t.Errorf("%d calls a second later", n)
+	}
+	w.pass(time.Hour)
+	if n := burst(acmeKey, "/projects"); n != NeonBurst {
+		t.Errorf("%d calls at once an hour later", n)
+	}
+}
+
 func TestResetPasswordGivesANewOneUsableAfterItsOperations(t *testing.T) {
 	w := newWorld(t, &Server{})
 	p, b := w.project("shop")
@@ -420,80 +528,6 @@ func TestACreatedProjectIsInvisibleForNReads(t *testing.T) {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 	w.must("GET", p, "") // by id at once
-}
-
-func TestWithoutPostgresABranchIsNotConnectable(t *testing.T) {
-	w := newWorld(t, &Server{})
-	p, b := w.project("shop")
-	ok, reason := w.server.Connectable(strings.TrimPrefix(p, "/projects/"), strings.TrimPrefix(b, p+"/branches/"))
-	if ok || !strings.HasPrefix(reason, "no PostgreSQL is attached") {
-		t.Errorf("%v %s", ok, reason)
-	}
-}
-
-// clusters stands for a PostgreSQL. It answers when the test lets it.
-type clusters struct {
-	specs chan BranchSpec
-	reply chan error
-}
-
-func (c clusters) Address(string) (string, error) { return "127.0.0.1:5432", nil }
-
-func (c clusters) Apply(_ context.Context, spec BranchSpec) error {
-	c.specs <- spec
-	return <-c.reply
-}
-
-func (c clusters) Drop(context.Context, string) error { return nil }
-
-func TestPostgresHoldsOperationsBackUntilItIsDone(t *testing.T) {
-	pg := clusters{make(chan BranchSpec), make(chan error)}
-	w := newWorld(t, &Server{Postgres: pg})
-	out := w.must("POST", "/projects", `{"project":{}}`)
-	project, branch := str(out, "project.id"), str(out, "branch.id")
-	spec := <-pg.specs
-	if spec.ID != branch || len(spec.Roles) != 1 || spec.Roles[0].Password != str(out, "roles.0.password") ||
-		!cmp.Equal([]DatabaseSpec{{1, "neondb", "neondb_owner"}}, spec.Databases) {
-		t.Error("Postgres was asked for something else")
-	}
-	w.settle()
-	if diff := cmp.Diff([]string{"running", "finished"}, names(w.must("GET", "/projects/"+project+"/operations", ""), "operations", "status")); diff != "" {
-		t.Errorf("while PostgreSQL works (-want +got):\n%s", diff)
-	}
-	pg.reply <- nil
-	uri := "/projects/" + project + "/connection_uri?database_name=neondb&role_name=neondb_owner&pooled=true"
-	waitFor(t, func() bool { code, _ := w.do("GET", uri, ""); return code == 200 })
-	u, _ := url.Parse(str(w.must("GET", uri, ""), "uri"))
-	if u.Host != "127.0.0.1:5432" || u.RawQuery != "sslmode=require&channel_binding=require" {
-		t.Errorf("host %s, query %s", u.Host, u.RawQuery)
-	}
-	if ok, reason := w.server.Connectable(project, branch); !ok {
-		t.Error(reason)
-	}
-
-	w.must("POST", "/projects/"+project+"/branches", `{"branch":{"name":"dev"},"endpoints":[{"type":"read_write"}]}`)
-	if spec := <-pg.specs; spec.Parent != branch {
-		t.Errorf("a child of %q", spec.Parent)
-	}
-	pg.reply <- errors.New("disk full")
-	w.settle()
-	waitFor(t, func() bool {
-		return str(w.must("GET", "/projects/"+project+"/operations", ""), "operations.0.status") == "failed"
-	})
-}
-
-// waitFor polls until done reports true.
-func waitFor(t *testing.T, done func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-t.Context().Done():
-			t.Fatal("never")
-		}
-	}
 }
 
 func TestErrorsCarryTheCallersRequestID(t *testing.T) {

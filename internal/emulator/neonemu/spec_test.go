@@ -59,6 +59,9 @@ func TestEveryRouteFitsTheSpec(t *testing.T) {
 	change("POST", b+"/set_as_default", "")
 	change("DELETE", c, "")
 	w.must("GET", p+"/branches?include_deleted=true", "")
+	change("POST", c+"/recover", "")
+	change("DELETE", p, "")
+	change("POST", p+"/recover", "")
 	change("DELETE", p, "")
 	w.must("GET", "/projects?recoverable=true", "")
 
@@ -138,7 +141,10 @@ func TestErrorShapes(t *testing.T) {
 		"uri parameters":       {"database_name and role_name are required", acmeKey, "GET", p + "/connection_uri?role_name=neondb_owner", "", 400, "", `query parameter "database_name" is required`},
 		"uri role":             {"of a role that is there", acmeKey, "GET", p + "/connection_uri?role_name=x&database_name=neondb", "", 404, "", "role not found"},
 		"uri compute":          {"a branch without compute has no string", acmeKey, "GET", p + "/connection_uri?role_name=neondb_owner&database_name=neondb&branch_id=" + strings.TrimPrefix(bare, p+"/branches/"), "", 404, "", "no read-write endpoint for branch"},
-		"not modelled":         {"501 with the route's name", acmeKey, "POST", p + "/recover", "", 501, "not_implemented", "the emulator does not model POST /api/v2" + p + "/recover"},
+		"recover alive":        {"only what is deleted is recovered", acmeKey, "POST", p + "/recover", "", 422, "", "project is not deleted"},
+		"recover branch":       {"a branch too", acmeKey, "POST", b + "/recover", "", 422, "", "branch is not deleted"},
+		"recover nothing":      {"what never was is not there", acmeKey, "POST", "/projects/none/recover", "", 404, "", "project not found"},
+		"not modelled":         {"501 with the route's name", acmeKey, "GET", p + "/snapshots", "", 501, "not_implemented", "the emulator does not model GET /api/v2" + p + "/snapshots"},
 		"partly modelled":      {"501 for a part of a route", acmeKey, "POST", p + "/branches", `{"branch":{"init_source":"schema-only"}}`, 501, "not_implemented", "the emulator does not model branches that are archived, schema-only or of a past moment"},
 		"too large":            {"a body over 1 MiB is refused", acmeKey, "POST", "/projects", strings.Repeat(" ", 2<<20), 413, "payload_too_large", "The body is over 1048576 bytes."},
 	} {

@@ -17,6 +17,7 @@ import (
 type failure struct {
 	status        int
 	code, message string
+	retryAfter    int // seconds; 0 = no such header
 }
 
 func fail(status int, format string, args ...any) *failure {
@@ -24,7 +25,7 @@ func fail(status int, format string, args ...any) *failure {
 }
 
 func limit(code, format string, args ...any) *failure {
-	return &failure{http.StatusUnprocessableEntity, code, fmt.Sprintf(format, args...)}
+	return &failure{status: http.StatusUnprocessableEntity, code: code, message: fmt.Sprintf(format, args...)}
 }
 
 func notFound(what string) *failure { return fail(http.StatusNotFound, "%s not found", what) }
@@ -34,7 +35,7 @@ var errLocked = fail(http.StatusLocked, "project already has running conflicting
 
 // errNotModelled answers for a part of a modelled route.
 func errNotModelled(what string) *failure {
-	return &failure{http.StatusNotImplemented, "not_implemented", "the emulator does not model " + what}
+	return &failure{status: http.StatusNotImplemented, code: "not_implemented", message: "the emulator does not model " + what}
 }
 
 type errorBody struct {
@@ -69,6 +70,9 @@ func (s *Server) mount(mux *http.ServeMux, rt route) {
 		reply, f := s.call(rt, r)
 		switch {
 		case f != nil:
+			if f.retryAfter > 0 {
+				w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
+			}
 			writeError(w, f.status, f.code, f.message)
 		case reply == nil:
 			w.WriteHeader(http.StatusNoContent)
@@ -95,7 +99,11 @@ func (s *Server) call(rt route, r *http.Request) (any, *failure) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return rt.serve(&request{Request: r, body: body, account: account, now: s.Kit.Clock()})
+	now := s.Kit.Clock()
+	if f := s.allow(account.id(), rt.method+" "+rt.path, now); f != nil {
+		return nil, f
+	}
+	return rt.serve(&request{Request: r, body: body, account: account, now: now})
 }
 
 // decode reads the body into v. Fields that the public document does not have are refused [?].
