@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/emulator/githubemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu/pgserver"
 	"github.com/slipway-dev/slipway/internal/emulator/upstashemu"
@@ -21,8 +22,8 @@ import (
 
 // Options are the settings of `slipway emulate`. The zero value listens on free ports without latency.
 type Options struct {
-	// Port is the first of five ports in a row: Vercel API and hosting, Neon, Upstash API and data planes. 0 takes
-	// free ones.
+	// Port is the first of six ports in a row: Vercel API and hosting, Neon, Upstash API and data planes, GitHub. 0
+	// takes free ones.
 	Port int
 	// Latency is added to each API reply, not to deployed apps.
 	Latency time.Duration
@@ -31,8 +32,8 @@ type Options struct {
 	NeonProjectTime, NeonOpTime time.Duration
 	// BuildTime is how long a Vercel build takes. 0 means the emulator's default.
 	BuildTime time.Duration
-	// Faults is a schedule in emukit.FaultSyntax; a rule may begin with "vercel:", "neon:", "upstash:" or
-	// "upstash-data:".
+	// Faults is a schedule in emukit.FaultSyntax; a rule may begin with "vercel:", "neon:", "upstash:",
+	// "upstash-data:" or "github:".
 	Faults string
 	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
 	RequestLog io.Writer
@@ -79,6 +80,7 @@ func All() []Emulator {
 		{Name: "vercel", URLVar: "SLIPWAY_VERCEL_URL", New: newVercel},
 		{Name: "neon", URLVar: "SLIPWAY_NEON_URL", Path: "/api/v2", New: newNeon},
 		{Name: "upstash", URLVar: "SLIPWAY_UPSTASH_URL", New: newUpstash},
+		{Name: "github", URLVar: "SLIPWAY_GITHUB_URL", New: newGitHub},
 	}
 }
 
@@ -109,6 +111,12 @@ func newUpstash(_ Options, secret func(int) string) Instance {
 		OnData: func(port int) { s.DataURL = fmt.Sprintf("http://127.0.0.1:%d", port) },
 		Env:    map[string]string{"UPSTASH_EMAIL": email, "UPSTASH_API_KEY": key},
 	}
+}
+
+func newGitHub(_ Options, secret func(int) string) Instance {
+	token := "ghp_" + secret(36)
+	s := &githubemu.Server{Tokens: map[string]githubemu.Account{token: githubemu.DefaultAccount()}}
+	return Instance{API: s, Kit: &s.Kit, State: s, Close: s.Close, Env: map[string]string{"GITHUB_TOKEN": token}}
 }
 
 // Running is a set of emulators that listen.
