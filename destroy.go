@@ -25,7 +25,11 @@ func MakeDestroy(in PlanInput, scope DestroyScope) *Plan {
 		Format: PlanFormat, Operation: OperationDestroy, App: in.App, Environment: in.Environment, Effects: []Effect{},
 	}}
 	going := map[Address]bool{}
+	_, holder := p.ledgerAndHolder()
 	for _, a := range slices.Sorted(maps.Keys(in.Receipts)) {
+		if scope.Only != "" && (!p.Kinds[a.Kind()].Ledgered || a == holder) {
+			continue // no resource of the manifest, whatever its key
+		}
 		if !scope.covers(a, in.Environment) || !in.Observed[a].Exists || p.Kinds[a.Kind()].Shared || p.Kinds[a.Kind()].UpdateOp != "" {
 			continue
 		}

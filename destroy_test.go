@@ -89,6 +89,10 @@ func TestDestroy(t *testing.T) {
 			world:  grown(), scope: slipway.DestroyScope{Only: "old"},
 			want: []string{"db/old#delete [destroy]", "var/SLIPWAY#update [destroy] < db/old#delete"},
 		},
+		"only a name that is the app's": {
+			reason: "the project has the app's key, and is no resource of the manifest",
+			world:  grown(), scope: slipway.DestroyScope{Only: "shop"},
+		},
 		"adopted and existing": {
 			reason: "what Slipway did not make stays, and is named",
 			world:  grown().origin(db, slipway.OriginAdopted).origin(old, slipway.OriginExisting).origin(branch, slipway.OriginAdopted),

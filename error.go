@@ -121,22 +121,11 @@ const (
 	ExitInterrupted     = 130 // interrupted; the run can be resumed
 )
 
-// codes is the one table from an error's code to what the outer layers say. A code that is not listed is a plain failure.
-var codes = map[Code]struct{ exit, http int }{
-	CodeInvalid:       {ExitUsage, 400},
-	CodeUnsupported:   {ExitUsage, 400},
-	CodeSecretMissing: {ExitUsage, 400},
-	CodeCredential:    {ExitFailed, 400},
-	CodeUnauthorized:  {ExitFailed, 401},
-	CodeForbidden:     {ExitFailed, 403},
-	CodeNotFound:      {ExitFailed, 404},
-	CodeConflict:      {ExitFailed, 409},
-	CodeLocked:        {ExitFailed, 409},
-	CodePlanMismatch:  {ExitFailed, 409},
-	CodeVoided:        {ExitFailed, 409},
-	CodeAmbiguous:     {ExitUnknown, 409},
-	CodeRejected:      {ExitRejected, 409},
-	CodeCanceled:      {ExitRejected, 409},
+// exits is the one table from an error's code to the exit status. A code that is not listed is a plain failure.
+var exits = map[Code]int{
+	CodeInvalid: ExitUsage, CodeUnsupported: ExitUsage, CodeSecretMissing: ExitUsage,
+	CodeAmbiguous: ExitUnknown,
+	CodeRejected:  ExitRejected, CodeCanceled: ExitRejected,
 }
 
 // ExitStatus returns the exit status for err; 0 for nil.
@@ -144,8 +133,8 @@ func ExitStatus(err error) int {
 	if err == nil {
 		return ExitDone
 	}
-	if c, ok := codes[ErrorCode(err)]; ok {
-		return c.exit
+	if status, ok := exits[ErrorCode(err)]; ok {
+		return status
 	}
 	return ExitFailed
 }

@@ -401,8 +401,10 @@ func (w *worker) planted(u *unit) bool {
 		return false
 	}
 	for _, need := range u.spec.Needs {
-		if s := w.step(string(need) + "#" + string(slipway.OpCreate)); s.State == slipway.StepDone {
-			return true
+		for _, op := range []slipway.Op{slipway.OpCreate, slipway.OpReplace} {
+			if w.step(string(need)+"#"+string(op)).State == slipway.StepDone {
+				return true
+			}
 		}
 	}
 	return false

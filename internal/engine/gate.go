@@ -140,6 +140,10 @@ func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gat
 
 // void ends an approval that is not about what would be done now, and says what differs.
 func (w *worker) void(tx slipway.Tx, a slipway.Approval, content map[string]any) error {
+	if a.State == slipway.ApprovalApproved && !w.Now().Before(a.ExpiresAt) {
+		a.State = slipway.ApprovalExpired
+		return tx.SaveApproval(a)
+	}
 	a.State, a.DecidedAt = slipway.ApprovalVoided, w.Now()
 	for _, name := range slices.Sorted(maps.Keys(content)) {
 		if !slipway.EqualBasis(map[string]any{"v": content[name]}, map[string]any{"v": a.Content[name]}) {

@@ -56,7 +56,7 @@ func (e *Engine) Destroy(ctx context.Context, req slipway.DestroyRequest) (slipw
 			if err != nil {
 				return slipway.Run{}, err
 			}
-			if !hasKey(receipts, only) {
+			if !e.isResource(receipts, only) {
 				return slipway.Run{}, slipway.Errorf(slipway.CodeInvalid, "there is no resource %q", only).
 					WithHint("name one of the manifest's resources, or one that slipway status lists")
 			}
@@ -69,10 +69,20 @@ func (e *Engine) Destroy(ctx context.Context, req slipway.DestroyRequest) (slipw
 	return e.begin(ctx, run, nil)
 }
 
-func hasKey(receipts map[slipway.Address]slipway.Receipt, key string) bool {
+// isResource reports whether key is that of a recorded resource that a manifest can name.
+func (e *Engine) isResource(receipts map[slipway.Address]slipway.Receipt, key string) bool {
 	for a := range receipts {
-		if a.Key() == key {
+		if a.Key() == key && e.kinds[a.Kind()].Ledgered && e.hasTypes(a.Kind().Provider()) {
 			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) hasTypes(provider string) bool {
+	for _, p := range e.Providers {
+		if info := p.Info(); info.Name == provider {
+			return len(info.Types) > 0
 		}
 	}
 	return false
