@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -16,12 +18,13 @@ import (
 
 func (a *app) emulateCommand() *cobra.Command {
 	var o emulator.Options
-	var requestLog string
+	var files emulateFiles
 	var printEnv bool
-	c := a.command("emulate", "Run emulators of Vercel, Neon and Upstash on loopback",
+	c := a.command("emulate", "Run emulators of Vercel, Neon, Upstash and GitHub on loopback",
 		"Run emulators of the providers' APIs on loopback until interrupted, and print the environment that points Slipway at them.\n"+
-			"Their credentials are good for nothing else. Everything is in memory.", cobra.NoArgs,
-		func(ctx context.Context, _ []string) (result, error) { return a.emulate(ctx, o, requestLog, printEnv) })
+			"Their credentials are good for nothing else. Everything is in memory, and in --state FILE at the end.\n"+
+			"While they run, /_emulator/ of each API's address changes faults and settings, releases held calls, and shows log and state.", cobra.NoArgs,
+		func(ctx context.Context, _ []string) (result, error) { return a.emulate(ctx, o, files, printEnv) })
 	f := c.Flags()
 	f.IntVar(&o.Port, "port", 0, "the first of the `ports`, which follow each other; 0: free ones")
 	f.DurationVar(&o.Latency, "latency", 0, "added to each API reply")
@@ -31,28 +34,83 @@ func (a *app) emulateCommand() *cobra.Command {
 	f.StringVar(&o.Faults, "faults", "", "what goes wrong: "+emukit.FaultSyntax)
 	f.StringVar(&o.Postgres, "pg-bin", "auto", "the `folder` of a PostgreSQL server's programs, which makes Neon branches real; auto: look for it;\n"+
 		"empty: control plane only")
-	f.StringVar(&requestLog, "request-log", "", "append each API call to this `file` as a line of JSON")
+	f.StringVar(&files.faults, "faults-file", "", "a `file` of the same, a rule a line; a line that begins with # is a comment")
+	f.Uint64Var(&o.Seed, "seed", 0, "repeats credentials, ids and the chance in faults; 0: random ones")
+	f.StringVar(&o.Listen, "listen", emukit.Loopback, "the `address` to listen on; whoever reaches it and has the credentials may use the emulators")
+	f.StringVar(&files.state, "state", "", "load what was made from this `file` when it is there, and save it there at the end")
+	f.StringVar(&files.log, "request-log", "", "append each API call to this `file` as a line of JSON")
 	f.BoolVar(&printEnv, "print-env", false, "print the environment alone, as lines for a shell")
 	return c
 }
 
-func (a *app) emulate(ctx context.Context, o emulator.Options, requestLog string, printEnv bool) (result, error) {
-	if requestLog != "" {
-		f, err := os.OpenFile(requestLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// emulateFiles are what the emulators read and write; "" means none.
+type emulateFiles struct{ faults, state, log string }
+
+func (a *app) emulate(ctx context.Context, o emulator.Options, files emulateFiles, printEnv bool) (r result, err error) {
+	if files.log != "" {
+		f, err := os.OpenFile(files.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
-			return result{}, slipway.Errorf(slipway.CodeInvalid, "the request log cannot be written: %v", err)
+			return r, slipway.Errorf(slipway.CodeInvalid, "the request log cannot be written: %v", err)
 		}
 		defer f.Close()
 		o.RequestLog = f
 	}
+	if files.faults != "" {
+		text, err := os.ReadFile(files.faults)
+		if err != nil {
+			return r, slipway.Errorf(slipway.CodeInvalid, "the faults cannot be read: %v", err)
+		}
+		o.Faults += "\n" + string(text)
+	}
 	running, err := emulator.Start(ctx, o)
 	if err != nil {
-		return result{}, slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("look at: slipway emulate --help")
+		return r, slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("look at: slipway emulate --help")
 	}
 	defer running.Close()
+	if err := loadEmulators(running, files.state); err != nil {
+		return r, err
+	}
+	if !emukit.IsLoopback(o.Listen) {
+		_, _ = fmt.Fprintf(a.err, "warning: the emulators listen on %s: whoever reaches it and has the credentials may use them\n", o.Listen)
+	}
 	a.announce(running, printEnv)
 	<-ctx.Done()
-	return result{Status: statusSucceeded}, nil
+	return result{Status: statusSucceeded}, saveEmulators(running, files.state)
+}
+
+func loadEmulators(running *emulator.Running, file string) error {
+	if file == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = running.Load(raw)
+	}
+	if err != nil {
+		return slipway.Errorf(slipway.CodeInvalid, "the state cannot be loaded: %v", err).WithHint("without the file %s they begin anew", file)
+	}
+	return nil
+}
+
+// saveEmulators replaces the file as a whole, for its owner's eyes only: it holds the emulators' own secrets.
+func saveEmulators(running *emulator.Running, file string) error {
+	if file == "" {
+		return nil
+	}
+	raw, err := running.Save()
+	if err == nil {
+		err = os.WriteFile(file+".new", raw, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(file+".new", file)
+	}
+	if err != nil {
+		return slipway.Errorf(slipway.CodeInternal, "the state cannot be saved: %v", err)
+	}
+	return nil
 }
 
 // announce prints the environment. It passes by the redactor: these credentials open nothing but the emulators.
