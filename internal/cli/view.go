@@ -84,7 +84,9 @@ func eventText(e slipway.Event) string {
 	case slipway.EventStepFailed:
 		return fmt.Sprintf("  failed %s: %s", e.Step, data("error"))
 	case slipway.EventStepRetry:
-		return fmt.Sprintf("  again  %s", e.Step)
+		return fmt.Sprintf("  again  %s: %s", e.Step, data("error"))
+	case slipway.EventStepWaiting:
+		return "  wait   " + e.Step
 	case slipway.EventLog:
 		return "    | " + data("text")
 	case slipway.EventRunStatus:

@@ -20,9 +20,11 @@ type unit struct {
 	handler slipway.Handler
 	obs     slipway.Observation
 	step    slipway.Step
-	search  bool // a request may have been sent: look for its result before anything is sent again
-	sent    bool // it is done, or this process has sent it and knows the reply
-	replied bool // this process has the reply to its request
+	search  bool  // a request may have been sent: look for its result before anything is sent again
+	sent    bool  // it is done, or this process has sent it and knows the reply
+	replied bool  // this process has the reply to its request
+	late    error // why it is sent again
+	waiting bool  // it was told that it is waited for
 	err     error
 }
 
@@ -48,10 +50,15 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 		}
 		if round == maxRounds {
 			for _, u := range open {
-				u.err = slipway.Errorf(slipway.CodeUnavailable, "%s gave no usable answer after %d tries", u.effect.Address, round).
+				e := slipway.Errorf(slipway.CodeUnavailable, "%s gave no usable answer after %d tries", u.effect.Address, round+1).
 					WithHint("resume the run when the provider works again: slipway resume %s", w.id)
+				e.Cause = u.late
+				u.err = e
 			}
 			break
+		}
+		if err := w.tellAgain(ctx, open); err != nil {
+			return err
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -593,8 +600,24 @@ func (w *worker) putOff(u *unit) time.Duration {
 	} else if e.RetryAfter > 0 {
 		wait = e.RetryAfter
 	}
-	u.err = nil
+	u.late, u.err = u.err, nil
 	return wait
+}
+
+// tellAgain says that units are looked for or sent again, and why.
+func (w *worker) tellAgain(ctx context.Context, units []*unit) error {
+	return w.commit(ctx, func(tx slipway.Tx) error {
+		for _, u := range units {
+			if u.late == nil {
+				continue
+			}
+			data := map[string]any{"code": string(slipway.ErrorCode(u.late)), "error": w.Redact(u.late.Error())}
+			if err := w.event(tx, w.id, slipway.EventStepRetry, u.effect.Key, data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // received commits the outcome of a call: the receipt is safe before anything else happens. A delete strikes the receipt.

@@ -40,6 +40,9 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				}
 				continue
 			}
+			if err := w.tellWaiting(ctx, u); err != nil {
+				return err
+			}
 			news, err := w.watch(ctx, u)
 			if err != nil {
 				return err
@@ -56,6 +59,18 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			return nil
 		}
 	}
+}
+
+// tellWaiting says once that something is there and cannot be used yet.
+func (w *worker) tellWaiting(ctx context.Context, u *unit) error {
+	if u.waiting || !u.obs.Pending {
+		return nil
+	}
+	u.waiting = true
+	data := map[string]any{"address": string(u.effect.Address), "id": u.obs.Receipt.ID}
+	return w.commit(ctx, func(tx slipway.Tx) error {
+		return w.event(tx, w.id, slipway.EventStepWaiting, u.effect.Key, data)
+	})
 }
 
 // readValues resolves, in the pass that has just shown u, the outputs that other effects will write. It costs no call where the pass
