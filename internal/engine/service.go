@@ -236,7 +236,11 @@ func requested(tx slipway.Tx, d slipway.Decision) (slipway.Approval, error) {
 			return a, nil
 		}
 	}
-	return slipway.Approval{}, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval", d.Run).
+	at := ""
+	if d.Gate != "" {
+		at = " at the " + string(d.Gate) + " gate"
+	}
+	return slipway.Approval{}, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval%s", d.Run, at).
 		WithHint("look at it with: slipway status %s", d.Run)
 }
 
