@@ -40,6 +40,9 @@ func gateFlags(c *cobra.Command, d *slipway.Decision) {
 
 // decision records what was decided. It does not need to own the app.
 func (a *app) decision(ctx context.Context, args []string, d slipway.Decision) (result, error) {
+	if err := wellFormed("--digest", d.Subject); err != nil {
+		return result{}, err
+	}
 	w, err := a.open(ctx, need{})
 	if err != nil {
 		return result{}, err

@@ -127,6 +127,12 @@ func (a *app) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.environment == "" { // as of a variable that is not set: it must not become production
+			return slipway.Errorf(slipway.CodeInvalid, "the environment's name is empty").WithHint("name it with -e, or leave -e out for production")
+		}
+		return nil
+	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.dir, "directory", "C", ".", "the app's `folder`")
 	flags.StringVarP(&a.file, "file", "f", "slipway.yaml", "the manifest, relative to that folder")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,9 @@ func (a *app) shipCommand() *cobra.Command {
 		"Plan, wait for an approval at each gate, make what is missing, deploy, verify and promote.\n"+
 			"An unfinished run that wants the same is continued. stdout is the URL at which the app answers.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
+			if err := wellFormed("--plan", options.Plan); err != nil {
+				return result{}, err
+			}
 			w, err := a.open(ctx, need{own: true, keys: true, create: true})
 			if err != nil {
 				return result{}, err
@@ -29,6 +33,16 @@ func (a *app) shipCommand() *cobra.Command {
 	f.StringVar(&options.Plan, "plan", "", "refuse any plan but the one with this `digest` (sha256:…)")
 	f.StringVar(&options.PromoteOver, "promote-over", "", "move production even though it serves this deployment (`ID`), which Slipway did not put there")
 	return c
+}
+
+var digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// wellFormed refuses a flag's value that can be no digest; "" is none.
+func wellFormed(flag, value string) error {
+	if value == "" || digest.MatchString(value) {
+		return nil
+	}
+	return slipway.Errorf(slipway.CodeInvalid, "%s: a digest is sha256: and 64 hex digits", flag).WithHint("copy it as slipway plan or slipway status shows it")
 }
 
 // ship starts or continues a run and works on it.
