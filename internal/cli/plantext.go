@@ -106,6 +106,8 @@ func changeLines(e slipway.Effect) []string {
 	var lines []string
 	for _, c := range e.Changes {
 		switch {
+		case c.Field == "fingerprint" && otherKey(c):
+			lines = append(lines, "written under another SLIPWAY_FINGERPRINT_KEY: whether the value changed cannot be told")
 		case c.Field == "fingerprint" && !plain:
 			lines = append(lines, "secret changed")
 		case c.Field == "written":
@@ -120,6 +122,15 @@ func changeLines(e slipway.Effect) []string {
 		}
 	}
 	return lines
+}
+
+// otherKey reports whether a fingerprint changed because it was made with another key: the key's id stands before the colon.
+func otherKey(c slipway.Change) bool {
+	from, _ := c.From.(string)
+	to, _ := c.To.(string)
+	was, _, _ := strings.Cut(from, ":")
+	is, _, _ := strings.Cut(to, ":")
+	return was != "" && is != "" && was != is
 }
 
 func valueText(v any) string {

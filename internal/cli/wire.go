@@ -115,6 +115,9 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 		}
 	}
 	if w.store, err = store.Open(ctx, store.Config{Path: w.database, Create: n.create, Guard: a.redactor.Has}); err != nil {
+		if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Code == slipway.CodeStore {
+			e.Op = w.database
+		}
 		return nil, err
 	}
 	var key slipway.FingerprintKey
