@@ -16,7 +16,8 @@ import (
 	"github.com/slipway-dev/slipway/internal/rest"
 )
 
-// reply API METHOD GLOB STATUS TYPE BODY: from now on such calls are answered with this, and do nothing. reply alone ends that.
+// reply API METHOD GLOB STATUS TYPE BODY: from now on such calls are answered with this, and do nothing. The first such command that fits
+// a call wins; reply alone ends them all, and faults too.
 func reply(ts *testscript.TestScript, neg bool, args []string) {
 	w := wireOf(ts)
 	w.mu.Lock()
@@ -30,7 +31,13 @@ func reply(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	status, err := strconv.Atoi(args[3])
 	ts.Check(err)
+	before := w.fault
 	w.fault = func(c *emukit.Call) emukit.Action {
+		if before != nil {
+			if a := before(c); a.Status != 0 {
+				return a
+			}
+		}
 		if c.Phase != emukit.Before || !emukit.Glob(args[0], c.API) || !emukit.Glob(args[1], c.Method) || !emukit.Glob(args[2], c.Path) {
 			return emukit.Action{}
 		}
