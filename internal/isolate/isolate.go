@@ -34,6 +34,9 @@ var ErrUnavailable = errors.New("isolation is not available")
 // ErrNoProgram is what an error wraps when argv[0] is not a program inside the isolation.
 var ErrNoProgram = errors.New("no such program")
 
+// ErrNoFolder is what an error wraps when Command.Dir is not a folder inside the isolation.
+var ErrNoFolder = errors.New("no such folder")
+
 // Mount shows a folder or file of the machine inside.
 type Mount struct {
 	// Host is its absolute path outside, Inside the one that the command sees.

@@ -178,18 +178,33 @@ func TestLimits(t *testing.T) {
 		ok     func(Result) bool
 		reason string
 	}{
-		"fork bomb": {`f() { while :; do f & done; }; f 2>/dev/null`, Limits{Processes: 40, Time: 2 * time.Second},
-			func(r Result) bool { return r.Ended == TimedOut || r.Ended == Exited }, "it ends, and the machine lives"},
-		"processes": {`i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; echo all`, Limits{Processes: 20},
-			func(r Result) bool { return !strings.Contains(string(r.Stdout.Data), "all") }, "not 60 with 20 allowed"},
-		"memory of one": {`dd if=/dev/zero of=/dev/null bs=300M count=1 2>&1`, Limits{Memory: 100 << 20},
-			func(r Result) bool { return r.ExitCode != 0 }, "the allocation fails"},
-		"memory of all": {`for i in 1 2 3 4 5 6; do (dd if=/dev/zero bs=60M count=1 2>/dev/null | (sleep 20)) & done; wait`, Limits{Memory: 100 << 20, Time: time.Minute},
-			func(r Result) bool { return r.Ended == Memory && r.ExitCode == 137 }, "six of 60 MB are over 100 MB"},
+		"fork bomb": {
+			`f() { while :; do f & done; }; f 2>/dev/null`,
+			Limits{Processes: 40, Time: 2 * time.Second},
+			func(r Result) bool { return r.Ended == TimedOut || r.Ended == Exited }, "it ends, and the machine lives",
+		},
+		"processes": {
+			`i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done; echo all`,
+			Limits{Processes: 20},
+			func(r Result) bool { return !strings.Contains(string(r.Stdout.Data), "all") }, "not 60 with 20 allowed",
+		},
+		"memory of one": {
+			`dd if=/dev/zero of=/dev/null bs=300M count=1 2>&1`,
+			Limits{Memory: 100 << 20},
+			func(r Result) bool { return r.ExitCode != 0 }, "the allocation fails",
+		},
+		"memory of all": {
+			`for i in 1 2 3 4 5 6; do (dd if=/dev/zero bs=60M count=1 2>/dev/null | (sleep 20)) & done; wait`,
+			Limits{Memory: 100 << 20, Time: time.Minute},
+			func(r Result) bool { return r.Ended == Memory && r.ExitCode == 137 }, "six of 60 MB are over 100 MB",
+		},
 		"time": {`sleep 1000`, Limits{Time: 300 * time.Millisecond}, func(r Result) bool { return r.Ended == TimedOut && r.ExitCode == 137 }, ""},
 		"CPU":  {`while :; do :; done`, Limits{CPU: time.Second, Time: time.Minute}, func(r Result) bool { return r.Ended == CPU || r.ExitCode == 128+9 || r.ExitCode == 128+24 }, ""},
-		"CPU of many": {`for i in 1 2 3 4; do (while :; do :; done) & done; wait`, Limits{CPU: 1500 * time.Millisecond, Time: time.Minute},
-			func(r Result) bool { return r.Ended == CPU }, "none alone is over"},
+		"CPU of many": {
+			`for i in 1 2 3 4; do (while :; do :; done) & done; wait`,
+			Limits{CPU: 1500 * time.Millisecond, Time: time.Minute},
+			func(r Result) bool { return r.Ended == CPU }, "none alone is over",
+		},
 		"file size":  {`dd if=/dev/zero of=big bs=1M count=10 2>/dev/null; stat -c %s big`, Limits{FileSize: 2 << 20}, func(r Result) bool { return string(r.Stdout.Data) == "2097152\n" }, ""},
 		"open files": {`ulimit -n`, Limits{OpenFiles: 33}, func(r Result) bool { return string(r.Stdout.Data) == "33\n" }, ""},
 		"core files": {`ulimit -c`, Limits{}, func(r Result) bool { return string(r.Stdout.Data) == "0\n" }, "a core would hold secrets"},
@@ -229,8 +244,10 @@ func TestTheWholeTreeEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	heard := make(signaled, 1)
-	c := Command{Argv: []string{"/bin/sh", "-c", "trap '' TERM INT HUP; sleep " + mark + " & setsid sleep " + mark + " & (setsid nohup sleep " + mark + " &) ; echo up; sleep " + mark},
-		Dir: "/", Stdout: heard}
+	c := Command{
+		Argv: []string{"/bin/sh", "-c", "trap '' TERM INT HUP; sleep " + mark + " & setsid sleep " + mark + " & (setsid nohup sleep " + mark + " &) ; echo up; sleep " + mark},
+		Dir:  "/", Stdout: heard,
+	}
 	p, err := Start(ctx, c)
 	if err != nil {
 		t.Fatal(err)
@@ -337,6 +354,8 @@ func TestRefusals(t *testing.T) {
 		"no program":       {Command{Argv: []string{"no-such-program"}, Dir: "/"}, "", ErrNoProgram, "no-such-program", ""},
 		"no such file":     {Command{Argv: []string{"/usr/bin/no-such-program"}, Dir: "/"}, "", ErrNoProgram, "no-such-program", ""},
 		"outside the view": {Command{Argv: []string{"/root/bin/x"}, Dir: "/"}, "", ErrNoProgram, "/root/bin/x", ""},
+		"no folder":        {Command{Argv: []string{"true"}, Dir: "/work/absent", Mounts: []Mount{{Host: dir, Inside: "/work"}}}, "", ErrNoFolder, "absent", ""},
+		"no such place":    {Command{Argv: []string{"true"}, Dir: "/nowhere"}, "", ErrNoFolder, "nowhere", "found out by bubblewrap"},
 		"nothing to run":   {Command{Dir: "/"}, "", nil, "no program", ""},
 		"relative mount":   {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: ".", Inside: "/work"}}}, "", nil, "absolute", ""},
 		"over everything":  {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: dir, Inside: "/x/.."}}}, "", nil, "below /", ""},

@@ -47,9 +47,7 @@ type Process struct {
 	fault  error
 }
 
-var (
-	errKilled = errors.New("killed")
-)
+var errKilled = errors.New("killed")
 
 // Start starts the command. It returns when the command is isolated and limited, and has been let go. ctx is its life:
 // when it ends, everything that the command has started is killed.
@@ -119,6 +117,9 @@ func (c *Command) complete() error {
 			return fmt.Errorf("isolate: the environment variable %q cannot be", name)
 		}
 	}
+	if err := enter(*c, c.Dir); err != nil {
+		return err
+	}
 	return find(*c, c.Dir, env["PATH"])
 }
 
@@ -176,8 +177,10 @@ func newLaunch(program string, c Command, code []byte) (*launch, error) {
 		uid = c.UID
 	}
 	v := newView(c, uid, c.Env["HOME"], l.data)
-	args := append([]string{"--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-		"--hostname", "isolated", "--json-status-fd", status, "--block-fd", gate, "--cap-drop", "ALL"}, v.args...)
+	args := append([]string{
+		"--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+		"--hostname", "isolated", "--json-status-fd", status, "--block-fd", gate, "--cap-drop", "ALL",
+	}, v.args...)
 	if !c.Network {
 		args = append(args, "--unshare-net")
 	}
@@ -418,6 +421,8 @@ func notStarted(r Result, told bool) error {
 	switch {
 	case asRoot, !told && strings.HasPrefix(said, "bwrap: execvp "):
 		return fmt.Errorf("%w: %s", ErrNoProgram, said)
+	case !told && strings.HasPrefix(said, "bwrap: Can't chdir"):
+		return fmt.Errorf("%w: %s", ErrNoFolder, said)
 	case !told:
 		return fmt.Errorf("%w: %s", ErrUnavailable, said)
 	}

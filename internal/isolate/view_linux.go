@@ -14,8 +14,10 @@ import (
 var system = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store"}
 
 // settings are the files of /etc that programs cannot do without.
-var settings = []string{"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl", "pki", "ca-certificates", "localtime",
-	"nsswitch.conf", "services", "protocols", "mime.types"}
+var settings = []string{
+	"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl", "pki", "ca-certificates", "localtime",
+	"nsswitch.conf", "services", "protocols", "mime.types",
+}
 
 // networkSettings are added with the network.
 var networkSettings = []string{"resolv.conf", "hosts", "gai.conf"}
@@ -128,11 +130,37 @@ func exists(c Command, inside string) bool {
 			return beneath(m.Host, rest)
 		}
 	}
-	if !slices.ContainsFunc(system, func(s string) bool { return strings.HasPrefix(inside, s+"/") }) {
-		return false
-	}
 	info, err := os.Stat(inside)
-	return err == nil && !info.IsDir()
+	return ofSystem(inside) && err == nil && !info.IsDir()
+}
+
+func ofSystem(inside string) bool {
+	return slices.ContainsFunc(system, func(s string) bool { return inside == s || strings.HasPrefix(inside, s+"/") })
+}
+
+// enter checks that dir is a folder in the view, as far as it can be seen from outside.
+func enter(c Command, dir string) error {
+	dir = path.Clean(dir)
+	for _, m := range c.Mounts {
+		rest, below := strings.CutPrefix(dir+"/", path.Clean(m.Inside)+"/")
+		if !below {
+			continue
+		}
+		root, err := os.OpenRoot(m.Host)
+		if err != nil {
+			return fmt.Errorf("isolate: %w", err)
+		}
+		defer root.Close()
+		info, err := root.Lstat(filepath.FromSlash(path.Clean(rest)))
+		if err == nil && (info.IsDir() || info.Mode()&os.ModeSymlink != 0) {
+			return nil
+		}
+		return fmt.Errorf("%w: %s", ErrNoFolder, dir)
+	}
+	if info, err := os.Stat(dir); ofSystem(dir) && (err != nil || !info.IsDir()) {
+		return fmt.Errorf("%w: %s", ErrNoFolder, dir)
+	}
+	return nil
 }
 
 // beneath looks only below host: a link in it that leads out is not followed, and counts.
