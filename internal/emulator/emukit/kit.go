@@ -20,6 +20,13 @@ import (
 // DefaultBodyLimit is how many bytes of a request body a route reads when its API names no other limit.
 const DefaultBodyLimit = 16 << 20
 
+// DefaultMaxUploads is the MaxUploads of a Kit that has none.
+const DefaultMaxUploads = 1 << 30
+
+// maxCalls is how many calls an emulator serves at once, streams and held calls included. One more is answered 429, so
+// that a caller in a loop cannot eat the machine. A listener has room for twice as many connections.
+const maxCalls = 2048
+
 // Kit is the part of an emulator that does not depend on its provider. The zero value is ready: real clock, no
 // latency, no faults, random ids. Set the exported fields before the first request; they are not guarded.
 type Kit struct {
@@ -38,6 +45,9 @@ type Kit struct {
 	RequestLog io.Writer
 	// LogSize is how many calls Calls remembers. 0 means 4096.
 	LogSize int
+	// MaxUploads is how many bytes of uploaded files an emulator keeps in memory; one more file is refused with 413. 0
+	// means DefaultMaxUploads.
+	MaxUploads int64
 	// Seed makes ids and secrets repeatable. 0 means random ones.
 	Seed uint64
 
@@ -56,6 +66,15 @@ func (k *Kit) Clock() time.Time {
 		return k.Now()
 	}
 	return time.Now()
+}
+
+// Room reports whether an emulator that keeps kept bytes of uploads may take more.
+func (k *Kit) Room(kept, more int64) bool {
+	limit := k.MaxUploads
+	if limit == 0 {
+		limit = DefaultMaxUploads
+	}
+	return kept+more <= limit
 }
 
 // Phase says at which side of the handler a Hook is called.
@@ -167,6 +186,14 @@ func (k *Kit) Wrap(api API) http.Handler {
 			}
 			k.record(e)
 		}
+		if k.live.calls.Add(1) > maxCalls {
+			defer k.live.calls.Add(-1)
+			rec.Header().Set("Retry-After", "1")
+			api.Error(rec, http.StatusTooManyRequests, "rate_limited", fmt.Sprintf("the emulator serves %d calls at once", maxCalls))
+			rec.send()
+			return
+		}
+		defer k.live.calls.Add(-1)
 		defer rec.log(true) // logs only when the handler is left by a panic, which is how a connection is dropped
 		if pause(r.Context(), latency/2) != nil {
 			panic(http.ErrAbortHandler)

@@ -23,6 +23,7 @@ type Tuning struct {
 type live struct {
 	tuning   atomic.Pointer[Tuning]
 	schedule atomic.Pointer[Schedule]
+	calls    atomic.Int64 // that are served now
 
 	mu   sync.Mutex
 	held []*HeldCall // oldest first

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +47,7 @@ func Listen(ctx context.Context, address string, port int, h http.Handler) (*Ser
 	s.srv = &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          log.New(io.Discard, "", 0),
@@ -53,7 +56,7 @@ func Listen(ctx context.Context, address string, port int, h http.Handler) (*Ser
 	go func() {
 		defer close(s.done)
 		defer stop()
-		_ = s.srv.Serve(l)
+		_ = s.srv.Serve(&limited{Listener: l, room: 2 * maxCalls})
 	}()
 	return s, nil
 }
@@ -62,4 +65,42 @@ func Listen(ctx context.Context, address string, port int, h http.Handler) (*Ser
 func (s *Server) Close() {
 	_ = s.srv.Close()
 	<-s.done
+}
+
+// limited is a listener with room for so many connections. One more is told so and closed.
+type limited struct {
+	net.Listener
+	room int64
+	open atomic.Int64
+}
+
+const tooManyConnections = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+// Accept is of net.Listener.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.open.Add(1) <= l.room {
+			return &counted{Conn: c, of: l}, nil
+		}
+		l.open.Add(-1)
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // the reply fits any buffer; nobody waits for it
+		_, _ = io.WriteString(c, tooManyConnections)
+		_ = c.Close()
+	}
+}
+
+type counted struct {
+	net.Conn
+	of   *limited
+	once sync.Once
+}
+
+// Close is of net.Conn.
+func (c *counted) Close() error {
+	c.once.Do(func() { c.of.open.Add(-1) })
+	return c.Conn.Close()
 }

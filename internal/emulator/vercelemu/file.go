@@ -1,6 +1,7 @@
 package vercelemu
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
@@ -40,11 +41,32 @@ func (s *Server) upload(c *call) *failure {
 	if got := hex.EncodeToString(sum[:]); got != strings.ToLower(want) {
 		return &failure{status: http.StatusBadRequest, code: "digest_mismatch", message: "Digest is not valid: the body has " + got + "."}
 	}
-	s.mu.Lock()
-	c.scope.files[strings.ToLower(want)] = body
-	s.mu.Unlock()
+	if !s.keep(c.scope, strings.ToLower(want), body) {
+		return &failure{status: http.StatusRequestEntityTooLarge, code: "request_entity_too_large",
+			message: "The emulator keeps no more uploaded files: its memory is for " + strconv.FormatInt(cmp.Or(s.MaxUploads, emukit.DefaultMaxUploads), 10) + " bytes of them."}
+	}
 	emukit.WriteJSON(c.w, http.StatusOK, obj{"urls": []string{}})
 	return nil
+}
+
+// keep reports whether there was room for the upload.
+func (s *Server) keep(in *scope, sha string, body []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := in.files[sha]; there {
+		return true
+	}
+	var kept int64
+	for _, sc := range s.scopes {
+		for _, b := range sc.files {
+			kept += int64(len(b))
+		}
+	}
+	if !s.Room(kept, int64(len(body))) {
+		return false
+	}
+	in.files[sha] = body
+	return true
 }
 
 // fileInput is a file of a deployment: a reference to an upload, or the content itself.

@@ -87,3 +87,18 @@ func TestStateIsTheSameBytesAfterALoad(t *testing.T) {
 		other.project("shop")
 	})
 }
+
+func TestUploadsHaveATotal(t *testing.T) {
+	srv := &Server{}
+	srv.MaxUploads = 10
+	play(t, srv, func(w *world) {
+		w.upload("12345")
+		w.upload("12345") // is there already
+		w.upload("67890")
+		r := w.request("POST", "/v2/files", "x")
+		r.Header.Set("x-vercel-digest", digest("x"))
+		if a := w.send(r); a.status != 413 || a.str("error", "code") != "request_entity_too_large" {
+			t.Errorf("one byte more: %d %s", a.status, a.raw)
+		}
+	})
+}
