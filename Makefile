@@ -45,6 +45,10 @@ fmt: ## format as lint wants it
 test: ## every test that needs no credential; SLIPWAY_NO_SKIP=1 fails what tools/allowed-skips.txt does not let skip
 	{ go test -json $(TESTFLAGS) ./... || true; go -C tools test -json ./testreport || true; } | $(REPORT)
 
+.PHONY: clients
+clients: ## the vendors' own clients, which some tests run against the emulators; it needs npm
+	npm ci --prefix internal/emulator/clienttest --ignore-scripts --no-audit --no-fund --loglevel error
+
 .PHONY: test-long
 test-long: export SLIPWAY_LONG := 1
 test-long: export SLIPWAY_SHARD := $(SHARD)
