@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// compare tells whether u is already as it should be, and stops the work when what is seen is not what was approved.
+func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
+	if len(u.obs.Namesakes) > 1 {
+		u.err = slipway.Errorf(slipway.CodeAmbiguous, "%s: %d have its name, and nothing says which is this run's", u.effect.Address, len(u.obs.Namesakes)).
+			WithHint("delete or rename all but one of them, then: slipway resume %s", w.id)
+		return false, nil
+	}
+	if u.search {
+		return w.found(u), nil
+	}
+	expected := u.effect.Basis
+	if b := w.ownOutcome(u.effect); b != nil {
+		expected = b
+	}
+	if w.planted(u) {
+		expected = w.basis(u)
+	}
+	if now := w.basis(u); !slipway.EqualBasis(expected, now) {
+		return false, w.tellVoid(ctx, u, expected, now)
+	}
+	return u.effect.Op == slipway.OpAdopt && w.satisfied(u), nil
+}
+
+// basis is what the plan's diff would read now. Params that only this run knows were null in the plan, and are observed all the same. A
+// delete looks at nothing but the thing itself.
+func (w *worker) basis(u *unit) map[string]any {
+	if u.effect.Op == slipway.OpDelete {
+		return slipway.Basis(slipway.Spec{}, u.obs)
+	}
+	return slipway.Basis(u.spec, u.obs)
+}
+
+// ownOutcome is the basis that an earlier effect of this run left at the same address.
+func (w *worker) ownOutcome(e slipway.Effect) map[string]any {
+	var last map[string]any
+	for _, o := range w.plan.Effects {
+		if o.Address == e.Address && o.Key != e.Key {
+			if s := w.step(o.Key); s.State == slipway.StepDone {
+				last = s.Basis
+			}
+		}
+	}
+	return last
+}
+
+// planted reports whether u is the ledger that this run's own create of the project carried.
+func (w *worker) planted(u *unit) bool {
+	text, _ := u.obs.Fields["value"].(string)
+	l, err := slipway.DecodeLedger(text)
+	if !isLedger(u.spec) || err != nil || l.App != w.run.App {
+		return false
+	}
+	for _, need := range u.spec.Needs {
+		for _, op := range []slipway.Op{slipway.OpCreate, slipway.OpReplace} {
+			if w.step(string(need)+"#"+string(op)).State == slipway.StepDone {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// found reports whether what a lost request was to do is done.
+func (w *worker) found(u *unit) bool {
+	switch u.effect.Op {
+	case slipway.OpDelete:
+		return !u.obs.Exists
+	case slipway.OpReplace:
+		return u.obs.Exists && u.obs.Receipt.ID != u.effect.Basis["id"]
+	case slipway.OpCreate, slipway.OpDeploy:
+		if !w.kinds[u.effect.Address.Kind()].Batch {
+			return u.obs.Exists && u.obs.Failed == nil
+		}
+	case slipway.OpPromote: // a move that is under way already is refused a second time
+		return u.obs.Exists && u.obs.Pending || w.satisfied(u)
+	}
+	return w.satisfied(u)
+}
+
+// satisfied reports whether every param is as declared.
+func (w *worker) satisfied(u *unit) bool {
+	return u.obs.Exists && len(differing(u.spec, u.obs)) == 0
+}
+
+func differing(s slipway.Spec, obs slipway.Observation) []string {
+	var names []string
+	for name, want := range s.Params {
+		if want != nil && !slipway.EqualBasis(map[string]any{"v": want}, map[string]any{"v": obs.Fields[name]}) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// tellVoid stops the work: what is there is not what was planned on.
+func (w *worker) tellVoid(ctx context.Context, u *unit, expected, now map[string]any) error {
+	data := map[string]any{"address": string(u.effect.Address), "planned": expected, "observed": now, "gate": string(u.effect.Gate)}
+	err := w.commit(ctx, func(tx slipway.Tx) error { return w.event(tx, w.id, slipway.EventGateVoided, u.effect.Key, data) })
+	if err != nil {
+		return err
+	}
+	return slipway.Errorf(slipway.CodeVoided, "%s has changed since it was planned", u.effect.Address)
+}
