@@ -36,6 +36,7 @@ func (a *app) emulateCommand() *cobra.Command {
 		"empty: control plane only")
 	f.StringVar(&files.faults, "faults-file", "", "a `file` of the same, a rule a line; a line that begins with # is a comment")
 	f.Uint64Var(&o.Seed, "seed", 0, "repeats credentials, ids and the chance in faults; 0: random ones")
+	f.BoolVar(&o.SandboxNetwork, "sandbox-network", false, "let sandboxes whose network policy is allow-all use this machine's network; else none has any")
 	f.StringVar(&o.Listen, "listen", emukit.Loopback, "the `address` to listen on; whoever reaches it and has the credentials may use the emulators")
 	f.StringVar(&files.state, "state", "", "load what was made from this `file` when it is there, and save it there at the end")
 	f.StringVar(&files.log, "request-log", "", "append each API call to this `file` as a line of JSON")

@@ -22,8 +22,8 @@ import (
 
 // Options are the settings of `slipway emulate`. The zero value listens on free ports without latency.
 type Options struct {
-	// Port is the first of six ports in a row: Vercel API and hosting, Neon, Upstash API and data planes, GitHub. 0
-	// takes free ones.
+	// Port is the first of seven ports in a row: Vercel API and hosting, Neon, Upstash API and data planes, GitHub,
+	// Vercel Sandbox. 0 takes free ones.
 	Port int
 	// Latency is added to each API reply, not to deployed apps.
 	Latency time.Duration
@@ -33,12 +33,15 @@ type Options struct {
 	// BuildTime is how long a Vercel build takes. 0 means the emulator's default.
 	BuildTime time.Duration
 	// Faults is a schedule in emukit.FaultSyntax; a rule may begin with "vercel:", "neon:", "upstash:",
-	// "upstash-data:" or "github:".
+	// "upstash-data:", "github:" or "sandbox:".
 	Faults string
 	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
 	RequestLog io.Writer
 	// Seed makes ids, credentials and the chance in Faults repeatable. 0 means random ones.
 	Seed uint64
+	// SandboxNetwork lets commands in a sandbox whose network policy is allow-all use this machine's network. Otherwise
+	// they have none.
+	SandboxNetwork bool
 	// Listen is the address to listen on. "" means 127.0.0.1. On any other, whoever reaches it and has the credentials
 	// may use the emulators; only /_emulator/ stays with this machine.
 	Listen string
@@ -46,7 +49,8 @@ type Options struct {
 	// its programs. "" means control plane only.
 	Postgres string
 
-	postgres *pgserver.Server
+	postgres    *pgserver.Server
+	vercelToken string // accepted by the Vercel API and by Sandbox
 }
 
 // Emulator is one provider's emulator.
@@ -81,17 +85,24 @@ func All() []Emulator {
 		{Name: "neon", URLVar: "SLIPWAY_NEON_URL", Path: "/api/v2", New: newNeon},
 		{Name: "upstash", URLVar: "SLIPWAY_UPSTASH_URL", New: newUpstash},
 		{Name: "github", URLVar: "SLIPWAY_GITHUB_URL", New: newGitHub},
+		{Name: "sandbox", URLVar: "SLIPWAY_SANDBOX_URL", Path: "/api", New: newSandbox},
 	}
 }
 
-func newVercel(o Options, secret func(int) string) Instance {
-	token, account := secret(24), vercelemu.DefaultAccount()
+func newVercel(o Options, _ func(int) string) Instance {
+	token, account := o.vercelToken, vercelemu.DefaultAccount()
 	s := &vercelemu.Server{Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime}
 	return Instance{
 		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close,
 		OnData: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
 		Env:    map[string]string{"VERCEL_TOKEN": token, "VERCEL_TEAM_ID": account.Teams[0].ID},
 	}
+}
+
+// newSandbox accepts the token of newVercel.
+func newSandbox(o Options, _ func(int) string) Instance {
+	s := &vercelemu.SandboxServer{Tokens: map[string]vercelemu.Account{o.vercelToken: vercelemu.DefaultAccount()}, HostNetwork: o.SandboxNetwork}
+	return Instance{API: s, Kit: &s.Kit, State: s, Close: s.Close}
 }
 
 func newNeon(o Options, secret func(int) string) Instance {
@@ -151,6 +162,7 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 	}
 	credentials := &emukit.Kit{Seed: o.Seed}
 	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
+	o.vercelToken = secret(24)
 	port := o.Port
 	for _, e := range All() {
 		if port, err = r.start(ctx, e, e.New(o, secret), o, faults, port); err != nil {

@@ -1,0 +1,31 @@
+package clienttest
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
+	"github.com/slipway-dev/slipway/internal/isolate"
+)
+
+func TestVercelSandbox(t *testing.T) {
+	need(t, ".", "node", "@vercel/sandbox")
+	if _, err := isolate.Check(t.Context()); err != nil {
+		skip(t, err.Error())
+	}
+	srv := &vercelemu.SandboxServer{Dir: t.TempDir()}
+	api, err := emukit.Start(t.Context(), 0, srv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(api.Close)
+	team := vercelemu.DefaultAccount().Teams[0].ID
+	script(t, "vercel-sandbox.mjs", "SANDBOX_URL="+api.URL+"/api", "VERCEL_TOKEN="+vercelemu.DefaultToken, "VERCEL_TEAM_ID="+team,
+		"OIDC_TOKEN="+srv.OIDCToken(team, "prj_oidc", time.Hour))
+	srv.Close()
+	if left, _ := os.ReadDir(srv.Dir); len(left) != 0 {
+		t.Errorf("%d folders are left", len(left))
+	}
+}
