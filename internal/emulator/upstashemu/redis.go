@@ -1,6 +1,7 @@
 package upstashemu
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -154,6 +155,12 @@ func (c *databaseCreate) check() *failure {
 	if f := checkName(c.Name); f != nil {
 		return f
 	}
+	if c.Platform == "" && c.Region == "global" {
+		c.Platform = "aws" // the vendor's own CLI 1.0.2 sends region "global" and no platform
+		if slices.Contains(gcpRegions, c.PrimaryRegion) {
+			c.Platform = "gcp"
+		}
+	}
 	regions, ok := map[string][]string{"aws": awsRegions, "gcp": gcpRegions}[c.Platform]
 	if !ok {
 		return fail(http.StatusBadRequest, "invalid platform: aws or gcp")
@@ -234,6 +241,8 @@ var databaseVerbs = map[string]func(*Server, *request, *database) (any, *failure
 	"rename":              (*Server).renameDatabase,
 	"reset-password":      (*Server).resetPassword,
 	"update-regions":      (*Server).updateRegions,
+	"change-plan":         (*Server).changePlan, // where the vendor's own CLI 1.0.2 sends it; the document has it after the id
+	"enable-tls":          (*Server).enableTLS,
 	"enable-eviction":     setter(func(d *database) { d.eviction = true }),
 	"disable-eviction":    setter(func(d *database) { d.eviction = false }),
 	"enable-autoupgrade":  setter(func(d *database) { d.autoUpgrade = true }),
@@ -287,20 +296,27 @@ func (s *Server) changePlan(q *request, d *database) (any, *failure) {
 	var in struct {
 		DatabaseID     string `json:"database_id"`
 		PlanName       string `json:"plan_name"`
+		Plan           string `json:"plan"` // the vendor's own CLI 1.0.2 calls it so
 		AutoUpgrade    *bool  `json:"auto_upgrade"`
 		ProdPackEnable *bool  `json:"prod_pack_enabled"`
 	}
 	if f := q.decode(&in); f != nil {
 		return nil, f
 	}
-	if !slices.Contains(redisPlans, in.PlanName) {
-		return nil, fail(http.StatusBadRequest, "invalid plan: %q", in.PlanName)
+	plan := cmp.Or(in.PlanName, in.Plan)
+	if !slices.Contains(redisPlans, plan) {
+		return nil, fail(http.StatusBadRequest, "invalid plan: %q", plan)
 	}
-	d.plan = in.PlanName
+	d.plan = plan
 	if in.AutoUpgrade != nil {
 		d.autoUpgrade = *in.AutoUpgrade
 	}
 	return "OK", nil
+}
+
+func (s *Server) enableTLS(q *request, d *database) (any, *failure) {
+	d.tls = true
+	return s.databaseBody(d, q.now), nil
 }
 
 func (s *Server) updateRegions(q *request, d *database) (any, *failure) {

@@ -57,6 +57,7 @@ type Server struct {
 		indexes   []*index
 	}
 	stores map[string]store // by slug
+	teams  []*team          // by creation
 }
 
 // store is what a slug of the data planes leads to.
@@ -68,10 +69,11 @@ type store interface {
 // Account is a native Upstash account. Its email is its customer id.
 type Account struct {
 	APIKey string
-	Teams  []Team
+	// Teams are those that the account is in from the start.
+	Teams []Team
 }
 
-// Team is a team that the account is in.
+// Team is a team of accounts.
 type Team struct {
 	ID     string `json:"team_id"`
 	Name   string `json:"team_name"`
@@ -122,6 +124,7 @@ func (s *Server) start() {
 	if s.Accounts == nil {
 		s.Accounts = DefaultAccounts()
 	}
+	s.foundTeams()
 	mux := http.NewServeMux()
 	for _, rt := range s.routes() {
 		s.mount(mux, rt)
@@ -160,8 +163,14 @@ func (s *Server) routes() []route {
 		{del, "/vector/index/{id}", asError, s.deleteIndex},
 		{post, "/vector/index/{id}/rename", asError, s.renameIndex},
 		{post, "/vector/index/{id}/reset-password", asError, s.resetIndexPasswords},
+		{post, "/vector/index/{id}/setplan", asError, s.setIndexPlan},
 
 		{get, "/teams", asMessage, s.listTeams},
+		{post, "/team", asMessage, s.createTeam},
+		{del, "/team/{id}", asMessage, s.deleteTeam},
+		{get, "/teams/{id}", asMessage, s.getTeamMembers},
+		{post, "/teams/member", asMessage, s.addTeamMember},
+		{del, "/teams/member", asMessage, s.deleteTeamMember},
 	}
 }
 

@@ -230,3 +230,21 @@ func (s *Server) resetIndexPasswords(q *request) (any, *failure) {
 	s.newTokens(x)
 	return "OK", nil
 }
+
+func (s *Server) setIndexPlan(q *request) (any, *failure) {
+	var in struct {
+		Plan string `json:"target_plan"`
+	}
+	if f := q.decode(&in); f != nil {
+		return nil, f
+	}
+	x, f := s.ownIndex(q)
+	if f != nil {
+		return nil, f
+	}
+	if !slices.Contains([]string{"free", "payg", "fixed"}, in.Plan) {
+		return nil, fail(http.StatusBadRequest, "invalid target_plan: %q", in.Plan)
+	}
+	x.plan = in.Plan
+	return "OK", nil
+}

@@ -108,11 +108,3 @@ func checkName(name string) *failure {
 	}
 	return nil
 }
-
-func (s *Server) listTeams(q *request) (any, *failure) {
-	teams := s.Accounts[q.email].Teams
-	if teams == nil {
-		teams = []Team{}
-	}
-	return teams, nil
-}
