@@ -30,12 +30,12 @@ func customEnvRoutes() []route {
 	fields := map[string]*schema{"slug": str(32), "description": str(256), "branchMatcher": null(matcherBody)}
 	create := map[string]*schema{"slug": str(32), "description": str(256), "branchMatcher": matcherBody, "copyEnvVarsFrom": str(0)}
 	return []route{
-		{method: "GET", versions: "v9", path: path, doc: "environment/retrieve-custom-environments", do: (*Server).listCustomEnvs},
+		{method: "GET", versions: "v9 -", path: path, doc: "environment/retrieve-custom-environments", do: (*Server).listCustomEnvs},
 		{method: "POST", versions: "v9", path: path, doc: "environment/create-a-custom-environment-for-the-current-project", body: empty(openObject(create)), status: http.StatusCreated, do: (*Server).createCustomEnv},
-		{method: "GET", versions: "v9", path: one, doc: "environment/retrieve-a-custom-environment", do: (*Server).getCustomEnv},
-		{method: "PATCH", versions: "v9", path: one, doc: "environment/update-a-custom-environment", body: empty(openObject(fields)), do: (*Server).patchCustomEnv},
+		{method: "GET", versions: "v9 -", path: one, doc: "environment/retrieve-a-custom-environment", do: (*Server).getCustomEnv},
+		{method: "PATCH", versions: "v9 -", path: one, doc: "environment/update-a-custom-environment", body: empty(openObject(fields)), do: (*Server).patchCustomEnv},
 		{
-			method: "DELETE", versions: "v9", path: one, doc: "environment/remove-a-custom-environment",
+			method: "DELETE", versions: "v9 -", path: one, doc: "environment/remove-a-custom-environment",
 			body: empty(openObject(map[string]*schema{"deleteUnassignedEnvironmentVariables": boolean()})), do: (*Server).deleteCustomEnv,
 		},
 	}

@@ -195,6 +195,15 @@ func (s *Server) addDomain(c *call) (any, *failure) {
 	if f := c.into(&in); f != nil {
 		return nil, f
 	}
+	d, f := s.giveDomain(c, p, in)
+	if f != nil {
+		return nil, f
+	}
+	return d.view(), nil
+}
+
+// giveDomain adds a domain to a project unless anybody else has it.
+func (s *Server) giveDomain(c *call, p *project, in domainInput) (*domain, *failure) {
 	name := strings.ToLower(in.Name)
 	if !hostname.MatchString(name) || !strings.Contains(name, ".") {
 		return nil, &failure{status: http.StatusBadRequest, code: "invalid_domain", message: "The domain \"" + in.Name + "\" is not valid."}
@@ -223,7 +232,7 @@ func (s *Server) addDomain(c *call) (any, *failure) {
 	d.set(in)
 	p.domains = append(p.domains, d)
 	s.serveDomain(d)
-	return d.view(), nil
+	return d, nil
 }
 
 func owner(ours bool, p *project) string {

@@ -131,6 +131,22 @@ func (e *envVar) view(single bool) obj {
 	return v
 }
 
+// asked applies a list's filters. target is not in the published document; the vendor's CLI relies on it.
+func (e *envVar) asked(p *project, c *call) bool {
+	if branch := c.query("gitBranch"); branch != "" && e.gitBranch != "" && e.gitBranch != branch {
+		return false
+	}
+	if target := c.query("target"); target != "" && !slices.Contains(e.targets, target) {
+		return false
+	}
+	for _, name := range []string{"customEnvironmentId", "customEnvironmentSlug"} {
+		if custom := p.customEnv(c.query(name)); c.query(name) != "" && (custom == nil || !slices.Contains(e.customs, custom.id)) {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *Server) listEnv(c *call) (any, *failure) {
 	p, f := s.find(c)
 	if f != nil {
@@ -138,7 +154,7 @@ func (s *Server) listEnv(c *call) (any, *failure) {
 	}
 	out := make([]obj, 0, len(p.envs))
 	for _, e := range p.envs {
-		if branch := c.query("gitBranch"); branch != "" && e.gitBranch != "" && e.gitBranch != branch {
+		if !e.asked(p, c) {
 			continue
 		}
 		out = append(out, e.view(c.query("decrypt") == "true"))
@@ -348,13 +364,17 @@ func (s *Server) envBusy() *failure {
 	return badRequest("The Environment Variable couldn't be changed because an ongoing update is already happening.")
 }
 
+func (e *envVar) serves(target string) bool {
+	return slices.Contains(e.targets, target) || slices.Contains(e.customs, target)
+}
+
 // envFor returns what a deployment is built and run with: values as they are now. target is one of the three, or the
 // id of a custom environment; a variable of the preview's branch goes before one without a branch.
 func (p *project) envFor(target, branch string) map[string]string {
 	out := map[string]string{}
 	for _, of := range []string{"", branch} {
 		for _, e := range p.envs {
-			if e.gitBranch == of && (slices.Contains(e.targets, target) || slices.Contains(e.customs, target)) {
+			if e.gitBranch == of && e.serves(target) {
 				out[e.key] = e.value
 			}
 		}

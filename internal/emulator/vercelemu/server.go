@@ -19,8 +19,9 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
-// DefaultToken is the token that a Server without Tokens accepts, for DefaultAccount.
-const DefaultToken = "vercel-emulator-token"
+// DefaultToken is the token that a Server without Tokens accepts, for DefaultAccount. The vendor's CLI takes letters,
+// digits and underscores only.
+const DefaultToken = "vercelEmulatorToken"
 
 // User is a person with a personal account.
 type User struct{ ID, Username, Email, Name string }
@@ -147,6 +148,7 @@ type Build struct {
 // scope is one account's world.
 type scope struct {
 	id, slug string
+	team     string // name, "" for a personal account
 	projects []*project
 	webhooks []*webhook
 	files    map[string][]byte // by SHA-1
@@ -194,7 +196,7 @@ func (s *Server) init() {
 	for _, a := range s.Tokens {
 		s.scopes[a.User.ID] = &scope{id: a.User.ID, slug: a.User.Username, files: map[string][]byte{}}
 		for _, t := range a.Teams {
-			s.scopes[t.ID] = &scope{id: t.ID, slug: t.Slug, files: map[string][]byte{}}
+			s.scopes[t.ID] = &scope{id: t.ID, slug: t.Slug, team: t.Name, files: map[string][]byte{}}
 		}
 	}
 	s.handler = s.Wrap(emukit.API{Name: "vercel", Mux: s.mux(), Error: writeError, BodyLimit: bodyLimit})

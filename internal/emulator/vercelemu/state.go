@@ -37,7 +37,7 @@ func (s *Server) LoadState(raw []byte) error {
 	}
 	for id, own := range scopes { // accounts are settings: those that the state does not know are empty
 		if s.scopes[id] == nil {
-			s.scopes[id] = &scope{id: own.id, slug: own.slug, files: map[string][]byte{}}
+			s.scopes[id] = &scope{id: own.id, slug: own.slug, team: own.team, files: map[string][]byte{}}
 		}
 	}
 	s.resume()

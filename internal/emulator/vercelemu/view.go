@@ -75,6 +75,9 @@ func (s *Server) deploymentView(d *deployment, now time.Time) obj {
 	} {
 		v[k] = value
 	}
+	if team := d.project.scope.team; team != "" {
+		v["team"] = obj{"id": d.project.scope.id, "name": team, "slug": d.project.scope.slug}
+	}
 	if d.git != nil {
 		v["gitSource"] = d.git.view()
 	}
