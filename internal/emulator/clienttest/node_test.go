@@ -46,6 +46,16 @@ func environ(t *testing.T, extra ...string) []string {
 	}, extra...)
 }
 
+// value returns a variable of an environment, "" when it is not there.
+func value(env []string, name string) string {
+	for _, v := range env {
+		if text, ok := strings.CutPrefix(v, name+"="); ok {
+			return text
+		}
+	}
+	return ""
+}
+
 // run runs one program to its end in dir and returns its output. A failure ends the
 // test with what the program said.
 func run(ctx context.Context, t *testing.T, dir string, env []string, program string, args ...string) (stdout, stderr string) {

@@ -1,6 +1,7 @@
 package clienttest
 
 import (
+	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -68,4 +69,24 @@ func TestVercelClient(t *testing.T) {
 	if uploads != 4 {
 		t.Errorf("%d uploads, want 4: two files, the one that changed, the one that breaks the build", uploads)
 	}
+}
+
+// visit reads the page that a host shows at a hosting listener.
+func visit(t *testing.T, hosting, host string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hosting, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
 }
