@@ -173,6 +173,17 @@ func TestVectorREST(t *testing.T) {
 		"fetch":         {"null for what is not there", token, "/fetch", `{"ids":["east","none",2]}`, 200, object{"result": []any{object{"id": "east"}, nil, object{"id": "2"}}}},
 		"fetch prefix":  {"by prefix", reader, "/fetch", `{"prefix":"w","includeVectors":true}`, 200, object{"result": []any{object{"id": "west", "vector": []any{-1.0, 0.0}}}}},
 		"info":          {"counts by namespace", reader, "/info", ``, 200, object{"result": object{"vectorCount": 4.0, "pendingVectorCount": 0.0, "indexSize": 32.0, "dimension": 2.0, "similarityFunction": "COSINE", "indexType": "DENSE", "namespaces": object{"": ns(3), "other": ns(1)}}}},
+		"range":         {"by age, with where to go on", reader, "/range", `{"cursor":"0","limit":2}`, 200, object{"result": object{"nextCursor": "2", "vectors": []any{object{"id": "east"}, object{"id": "2"}}}}},
+		"range end":     {"no cursor after the last page", reader, "/range", `{"cursor":2,"limit":2,"includeVectors":true}`, 200, object{"result": object{"nextCursor": "", "vectors": []any{object{"id": "west", "vector": []any{-1.0, 0.0}}}}}},
+		"range prefix":  {"of a prefix", reader, "/range", `{"limit":2,"prefix":"w"}`, 200, object{"result": object{"nextCursor": "", "vectors": []any{object{"id": "west"}}}}},
+		"range limit":   {"a limit", reader, "/range", `{"cursor":"0"}`, 422, object{"error": "limit must be from 1 to 1000", "status": 422.0}},
+		"range cursor":  {"a cursor of ours", reader, "/range", `{"cursor":"-1","limit":1}`, 422, object{"error": "Invalid cursor", "status": 422.0}},
+		"namespaces":    {"with the default one", reader, "/list-namespaces", ``, 200, object{"result": []any{"", "other"}}},
+		"update none":   {"what is not there is not made", token, "/update", `{"id":"none","data":"x"}`, 200, object{"result": object{"updated": 0.0}}},
+		"update mode":   {"two modes", token, "/update", `{"id":"east","metadata":{},"metadataUpdateMode":"ADD"}`, 422, object{"error": `Invalid metadataUpdateMode: "ADD"`, "status": 422.0}},
+		"update reader": {"the read-only token does not write", reader, "/update", `{"id":"east"}`, 403, object{"error": "Forbidden: the token is read-only", "status": 403.0}},
+		"drop default":  {"the default namespace stays", token, "/delete-namespace", ``, 422, object{"error": "The default namespace cannot be deleted", "status": 422.0}},
+		"drop none":     {"no such namespace", token, "/delete-namespace/none", ``, 404, object{"error": "Namespace none not found", "status": 404.0}},
 		"dimension":     {"all vectors have the index's dimension", token, "/upsert", `[{"id":"ok","vector":[1,0]},{"id":"bad","vector":[1,2,3]}]`, 422, object{"error": "Invalid vector dimension: 3, expected: 2", "status": 422.0}},
 		"read-only":     {"the read-only token does not write", reader, "/upsert", `{"id":"a","vector":[1,1]}`, 403, object{"error": "Forbidden: the token is read-only", "status": 403.0}},
 		"wrong token":   {"401", "x", "/info", ``, 401, object{"error": "Unauthorized: Invalid auth token", "status": 401.0}},
@@ -188,12 +199,25 @@ func TestVectorREST(t *testing.T) {
 			}
 		})
 	}
+	w.data(endpoint, token, "POST", "/update", `{"id":"east","metadata":{"k":null,"m":{"n":2}},"metadataUpdateMode":"PATCH"}`)
+	if _, out := w.data(endpoint, token, "POST", "/fetch", `{"ids":["east"],"includeMetadata":true,"includeData":true}`); !cmp.Equal(object{"result": []any{object{"id": "east", "metadata": object{"m": object{"n": 2.0}}, "data": "e"}}}, out) {
+		t.Errorf("merged: %v", out)
+	}
+	w.data(endpoint, token, "POST", "/upsert/a%20b", `{"id":"x","vector":[1,1]}`)
+	w.data(endpoint, token, "DELETE", "/delete-namespace/other", "")
+	if _, out := w.data(endpoint, token, "POST", "/list-namespaces", ""); !cmp.Equal(object{"result": []any{"", "a b"}}, out) {
+		t.Errorf("namespaces: %v", out)
+	}
 	if _, out := w.data(endpoint, token, "DELETE", "/delete", `{"ids":["east","none"]}`); !cmp.Equal(object{"result": object{"deleted": 1.0}}, out) {
 		t.Errorf("delete: %v", out)
 	}
 	w.data(endpoint, token, "POST", "/reset", "")
 	if _, out := w.data(endpoint, token, "POST", "/query", `{"vector":[1,0]}`); !cmp.Equal(object{"result": []any{}}, out) {
 		t.Errorf("after reset: %v", out)
+	}
+	w.data(endpoint, token, "POST", "/reset?all", "")
+	if _, out := w.data(endpoint, token, "POST", "/list-namespaces", ""); !cmp.Equal(object{"result": []any{""}}, out) {
+		t.Errorf("after reset of all: %v", out)
 	}
 }
 

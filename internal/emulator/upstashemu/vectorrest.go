@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,12 @@ type vector struct {
 	data     *string
 }
 
+var vectorVerbs = map[string]func(*index, string, []byte) (any, *failure){
+	"upsert": (*index).upsert, "update": (*index).update, "delete": (*index).remove, "reset": (*index).reset,
+	"query": (*index).query, "fetch": (*index).fetch, "range": (*index).scan, "info": (*index).info,
+	"list-namespaces": (*index).listNamespaces, "delete-namespace": (*index).deleteNamespace,
+}
+
 // serve is the Vector REST API of dense indexes, https://upstash.com/docs/vector/api/get-started, with exact search.
 // Filters, sparse vectors and embedding models are 501.
 func (x *index) serve(s *Server, w http.ResponseWriter, q *dataRequest) {
@@ -44,15 +51,20 @@ func (x *index) serve(s *Server, w http.ResponseWriter, q *dataRequest) {
 		return
 	}
 	verb, space, _ := strings.Cut(q.path, "/")
-	run, ok := map[string]func(*index, string, []byte) (any, *failure){
-		"upsert": (*index).upsert, "delete": (*index).remove, "reset": (*index).reset,
-		"query": (*index).query, "fetch": (*index).fetch, "info": (*index).info,
-	}[verb]
+	space, err := url.PathUnescape(space)
+	run, ok := vectorVerbs[verb]
+	if ok && verb == "reset" && q.URL.Query().Has("all") {
+		run = (*index).resetAll
+	}
+	if err != nil {
+		vectorError(w, fail(http.StatusBadRequest, "Invalid namespace"))
+		return
+	}
 	if !ok || x.kind != "DENSE" {
 		vectorError(w, fail(http.StatusNotImplemented, "the emulator does not model /%s of a %s index", verb, x.kind))
 		return
 	}
-	if readOnly && slices.Contains([]string{"upsert", "delete", "reset"}, verb) {
+	if readOnly && slices.Contains([]string{"upsert", "update", "delete", "reset", "delete-namespace"}, verb) {
 		vectorError(w, fail(http.StatusForbidden, "Forbidden: the token is read-only"))
 		return
 	}
