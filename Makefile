@@ -69,7 +69,7 @@ fuzz: ## each fuzz target for FUZZTIME
 
 .PHONY: live
 live: ## ship an app to real accounts, ask them what no document says, and destroy it; needs SLIPWAY_LIVE_TEAM and credentials
-	@test -n "$$SLIPWAY_LIVE_TEAM" || { echo "set SLIPWAY_LIVE_TEAM to the Vercel team to work in, and the credentials that slipway doctor asks for"; exit 2; }
+	@test -n "$${SLIPWAY_LIVE_TEAM:-}" || { echo "set SLIPWAY_LIVE_TEAM to the Vercel team to work in, and the credentials that slipway doctor asks for"; exit 2; }
 	go test -count 1 -v -timeout 60m -run '^TestLive$$' ./internal/live
 
 .PHONY: bench
