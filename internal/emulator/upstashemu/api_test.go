@@ -176,6 +176,36 @@ func TestNamesAreNotUnique(t *testing.T) {
 	}
 }
 
+func TestListsHaveNoPagination(t *testing.T) {
+	w := newWorld(t, &Server{})
+	for range 120 {
+		w.redis()
+		w.vector("COSINE")
+	}
+	for _, path := range []string{"/redis/databases?limit=1", "/vector/index?limit=1"} {
+		if n := len(w.must("GET", path, "").([]any)); n != 120 {
+			t.Errorf("%s: %d of 120", path, n)
+		}
+	}
+}
+
+func TestRequiredFieldsOfACreate(t *testing.T) {
+	w := newWorld(t, &Server{})
+	for reason, c := range map[string][2]string{
+		"database_name":       {"/redis/database", `{"platform":"aws","primary_region":"us-east-1"}`},
+		"platform":            {"/redis/database", `{"database_name":"x","primary_region":"us-east-1"}`},
+		"primary_region":      {"/redis/database", `{"database_name":"x","platform":"aws"}`},
+		"name":                {"/vector/index", `{"region":"us-east-1","similarity_function":"COSINE","dimension_count":2}`},
+		"region":              {"/vector/index", `{"name":"x","similarity_function":"COSINE","dimension_count":2}`},
+		"similarity_function": {"/vector/index", `{"name":"x","region":"us-east-1","dimension_count":2}`},
+		"dimension_count":     {"/vector/index", `{"name":"x","region":"us-east-1","similarity_function":"COSINE"}`},
+	} {
+		if code, out := w.do("POST", c[0], c[1]); code != 400 {
+			t.Errorf("without %s: %d %v", reason, code, out)
+		}
+	}
+}
+
 func TestUniqueNamesAnswers409(t *testing.T) {
 	w := newWorld(t, &Server{UniqueNames: true})
 	w.redis()

@@ -81,11 +81,16 @@ func (w world) apply(spec neonemu.BranchSpec) {
 // as runs a statement as a client of the branch would and returns what psql prints.
 func (w world) as(branchID, role, password, database, sql string) (string, error) {
 	w.t.Helper()
+	return w.with("sslmode=require&channel_binding=require", branchID, role, password, database, sql)
+}
+
+func (w world) with(options, branchID, role, password, database, sql string) (string, error) {
+	w.t.Helper()
 	address, err := w.Address(branchID)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	uri := "postgresql://" + role + ":" + password + "@" + address + "/" + database + "?sslmode=require&channel_binding=require"
+	uri := "postgresql://" + role + ":" + password + "@" + address + "/" + database + "?" + options
 	c := exec.CommandContext(w.t.Context(), filepath.Join(w.Bin(), "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, uri)
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.t.TempDir(), "LC_ALL=C"}
 	out, err := c.CombinedOutput()
@@ -201,6 +206,51 @@ func TestApplyChangesARunningBranchAndAStoppedOne(t *testing.T) {
 			apply(func(s *neonemu.BranchSpec) { s.Databases = s.Databases[:1] })
 			w.refused(spec.ID, "app", "npg_second", "two", "does not exist")
 		})
+	}
+}
+
+// TestANewPasswordDropsConnections: one that was made with the old password ends.
+func TestANewPasswordDropsConnections(t *testing.T) {
+	w := sharedWorld(t)
+	spec := root(t)
+	w.apply(spec)
+	w.must(spec.ID, "app", "npg_first", "store", "SELECT 1")
+	ended := make(chan string)
+	go func() {
+		out, _ := w.as(spec.ID, "app", "npg_first", "store", "SELECT pg_sleep(600)")
+		ended <- out
+	}()
+	b, err := w.branch(spec.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll(t, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		n, err := b.sql(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND wait_event = 'PgSleep'")
+		return err == nil && strings.TrimSpace(n) == "1"
+	})
+	spec.Roles = []neonemu.RoleSpec{{Name: "app", Password: "npg_second"}}
+	w.apply(spec)
+	if out := <-ended; !strings.Contains(out, "terminating connection due to administrator command") {
+		t.Errorf("the session ended with %q", out)
+	}
+	w.must(spec.ID, "app", "npg_second", "store", "SELECT 1")
+}
+
+// TestAClientThatVerifiesTheCertificate, as node-postgres does with sslmode=require, is served; one without TLS is not.
+func TestAClientThatVerifiesTheCertificate(t *testing.T) {
+	w := sharedWorld(t)
+	spec := root(t)
+	w.apply(spec)
+	for options, want := range map[string]string{
+		"sslmode=verify-full&sslrootcert=" + w.CertFile(): "",
+		"sslmode=verify-full&sslrootcert=/dev/null":       "could not read root certificate file",
+		"sslmode=disable": "no encryption",
+	} {
+		if out, err := w.with(options, spec.ID, "app", "npg_first", "store", "SELECT 1"); (err == nil) != (want == "") || !strings.Contains(out, want) {
+			t.Errorf("%s: %v %s", options, err, out)
+		}
 	}
 }
 
