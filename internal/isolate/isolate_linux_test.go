@@ -254,8 +254,10 @@ func TestTheWholeTreeEndsWithTheContext(t *testing.T) {
 	}
 	<-heard
 	for marked(t, mark) < 4 {
-		if ctx.Err() != nil {
+		select {
+		case <-t.Context().Done():
 			t.Fatal("the sleepers never came up")
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	cancel()
@@ -384,6 +386,44 @@ func TestProgramThatCannotBeExecuted(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), Command{Argv: []string{"./plain"}, Mounts: []Mount{m}, UID: uid}); !errors.Is(err, ErrNoProgram) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWithoutRoot runs the other tests again as a user without rights, in user namespaces.
+func TestWithoutRoot(t *testing.T) {
+	if !privileged() {
+		t.Skip("the others have run without root")
+	}
+	if testing.Short() {
+		t.Skip("it runs all the others again")
+	}
+	need(t)
+	dir, err := os.MkdirTemp("", "isolate-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nobody = 65534
+	copied := filepath.Join(dir, "isolate.test")
+	if err := errors.Join(os.WriteFile(copied, program, 0o755), os.Chmod(copied, 0o755), os.Chown(dir, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), copied, "-test.v")
+	c.Dir, c.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "SLIPWAY_NO_SKIP=" + os.Getenv("SLIPWAY_NO_SKIP")}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := c.CombinedOutput()
+	switch {
+	case err != nil:
+		t.Errorf("%v\n%s", err, out)
+	case !bytes.Contains(out, []byte("--- PASS: TestLimits")):
+		if bytes.Contains(out, []byte(ErrUnavailable.Error())) {
+			t.Skip("user namespaces are not open to users here")
+		}
+		t.Errorf("the tests did not run:\n%s", out)
 	}
 }
 

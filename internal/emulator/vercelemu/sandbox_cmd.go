@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -17,9 +18,12 @@ import (
 	"github.com/slipway-dev/slipway/internal/isolate"
 )
 
-// maxLog is how much of a command's output is kept for readers that come later: the last of it. Who reads along
-// gets all, and holds the command up when slower.
-const maxLog = 8 << 20
+// Who reads along gets all of a command's output, and holds the command up when slower.
+const (
+	maxLog      = 8 << 20 // bytes kept of a running command's output, the last of it
+	maxEndedLog = 1 << 20 // and of one that has ended
+	maxCommands = 500     // commands remembered of a session: the oldest that have ended are forgotten
+)
 
 // ndjson is the content type of streams, exactly: the vendor's client compares it whole.
 const ndjson = "application/x-ndjson"
@@ -154,9 +158,26 @@ func (s *SandboxServer) launch(cmd *command, env map[string]string, life time.Du
 	}
 	cmd.process = p
 	context.AfterFunc(ses.ctx, cmd.log.loosen)
-	ses.commands = append(ses.commands, cmd)
+	ses.remember(cmd)
 	s.running.Go(func() { s.await(cmd) })
 	return nil
+}
+
+// remember adds a command. The server is locked.
+func (ses *session) remember(cmd *command) {
+	for i, old := range ses.commands {
+		if len(ses.commands) < maxCommands {
+			break
+		}
+		select {
+		case <-old.done:
+			ses.commands = slices.Delete(ses.commands, i, i+1)
+		default:
+			continue
+		}
+		break
+	}
+	ses.commands = append(ses.commands, cmd)
 }
 
 func (s *SandboxServer) await(cmd *command) {
@@ -325,15 +346,22 @@ func (l *cmdLog) add(line outputLine) {
 	l.lines = append(l.lines, line)
 	l.size += len(line.data)
 	l.changed.Broadcast()
-	for l.size > maxLog && len(l.lines) > 1 {
+	for !l.shrink(maxLog) && !l.loose {
+		l.changed.Wait()
+	}
+}
+
+// shrink drops the oldest lines over limit. It returns false when one of them is still awaited. l.mu is held.
+func (l *cmdLog) shrink(limit int) bool {
+	for l.size > limit && len(l.lines) > 1 {
 		if !l.loose && l.awaited(l.first) {
-			l.changed.Wait()
-			continue
+			return false
 		}
 		l.size -= len(l.lines[0].data)
 		l.lines = l.lines[1:]
 		l.first++
 	}
+	return true
 }
 
 func (l *cmdLog) awaited(number int) bool {
@@ -357,6 +385,7 @@ func (l *cmdLog) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
+	l.shrink(maxEndedLog)
 	l.changed.Broadcast()
 }
 
