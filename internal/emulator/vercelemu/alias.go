@@ -93,7 +93,7 @@ func (s *Server) assign(d *deployment, at time.Time) {
 			if a := s.aliases[host]; a != nil && a.deployment.created > d.created {
 				continue
 			}
-			if s.AliasFails != nil && s.AliasFails(host) {
+			if s.keptBack(d.aliasFails, host) {
 				d.aliasError = &failure{code: "alias_failed", message: "The alias " + host + " could not be assigned."}
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
@@ -167,7 +168,7 @@ func (s *Server) createEnv(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	if f := s.envBusy(); f != nil {
+	if f := s.envBusy(c); f != nil {
 		return nil, f
 	}
 	upsert := c.query("upsert") == "true"
@@ -207,6 +208,9 @@ func (s *Server) putEnv(c *call, p *project, in envInput, upsert bool) (*envVar,
 	if f := checkEnv(p, in); f != nil {
 		return nil, f
 	}
+	if c.with("env-fails") == in.Key {
+		return nil, &failure{status: http.StatusBadRequest, code: "unknown_error", message: "The variable could not be created."}
+	}
 	if s.EnvFails != nil {
 		if code := s.EnvFails(in.Key); code != "" {
 			return nil, &failure{status: http.StatusBadRequest, code: code, message: "The variable could not be created."}
@@ -218,7 +222,7 @@ func (s *Server) putEnv(c *call, p *project, in envInput, upsert bool) (*envVar,
 			continue
 		}
 		if !upsert || !sameTargets(e.targets, fresh.targets) || !sameTargets(e.customs, fresh.customs) {
-			return nil, s.envConflict(in)
+			return nil, s.envConflict(c, in)
 		}
 		if e.kind == "sensitive" && in.Type != "sensitive" {
 			return nil, badRequest("You cannot change the type of a Sensitive Environment Variable.")
@@ -247,7 +251,7 @@ func sameTargets(a, b []string) bool {
 
 // envConflict has the three documented shapes. The message names a branch that is not there, as recorded:
 // https://github.com/vercel/vercel/issues/16588
-func (s *Server) envConflict(in envInput) *failure {
+func (s *Server) envConflict(c *call, in envInput) *failure {
 	branch := "undefined"
 	if in.GitBranch != nil && *in.GitBranch != "" {
 		branch = *in.GitBranch
@@ -256,7 +260,11 @@ func (s *Server) envConflict(in envInput) *failure {
 		status: http.StatusBadRequest, code: "ENV_CONFLICT", more: map[string]any{"key": in.Key, "envVarKey": in.Key, "target": []string(in.Target)},
 		message: "A variable with the name `" + in.Key + "` already exists for the target " + strings.Join(in.Target, ",") + " on branch " + branch,
 	}
-	switch s.EnvConflictStatus {
+	status := s.EnvConflictStatus
+	if text := c.with("env-conflict"); text != "" {
+		status, _ = strconv.Atoi(text)
+	}
+	switch status {
 	case http.StatusForbidden:
 		f.status, f.code = http.StatusForbidden, "ENV_ALREADY_EXISTS"
 		f.message = "Another Environment Variable with the same Name and Environment exists in your project. Remove it or choose a different Name or Environment."
@@ -292,7 +300,7 @@ func (s *Server) patchEnv(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	if f := s.envBusy(); f != nil {
+	if f := s.envBusy(c); f != nil {
 		return nil, f
 	}
 	branch := e.gitBranch
@@ -313,7 +321,7 @@ func (s *Server) patchEnv(c *call) (any, *failure) {
 	changed.set(in, s.stamp())
 	for _, o := range p.envs {
 		if o != e && o.overlaps(&changed) {
-			return nil, s.envConflict(in)
+			return nil, s.envConflict(c, in)
 		}
 	}
 	*e = changed
@@ -325,7 +333,7 @@ func (s *Server) deleteEnv(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	if f := s.envBusy(); f != nil {
+	if f := s.envBusy(c); f != nil {
 		return nil, f
 	}
 	p.envs = slices.DeleteFunc(p.envs, func(o *envVar) bool { return o == e })
@@ -337,7 +345,7 @@ func (s *Server) deleteEnvs(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	if f := s.envBusy(); f != nil {
+	if f := s.envBusy(c); f != nil {
 		return nil, f
 	}
 	var body struct{ IDs []string }
@@ -357,8 +365,8 @@ func (s *Server) deleteEnvs(c *call) (any, *failure) {
 
 // envBusy is the documented 400 that is not about the request: another update of the project's variables is going on.
 // Its code is [?].
-func (s *Server) envBusy() *failure {
-	if s.EnvBusy == nil || !s.EnvBusy() {
+func (s *Server) envBusy(c *call) *failure {
+	if c.with("env-busy") == "" && (s.EnvBusy == nil || !s.EnvBusy()) {
 		return nil
 	}
 	return badRequest("The Environment Variable couldn't be changed because an ongoing update is already happening.")

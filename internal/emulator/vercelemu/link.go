@@ -74,7 +74,7 @@ func (s *Server) linkRepo(c *call) (any, *failure) {
 	if f := c.into(&body); f != nil {
 		return nil, f
 	}
-	link, f := s.newLink(c.scope, body.Type, body.Repo)
+	link, f := s.newLink(c, body.Type, body.Repo)
 	if f != nil {
 		return nil, f
 	}
@@ -83,7 +83,14 @@ func (s *Server) linkRepo(c *call) (any, *failure) {
 }
 
 // newLink is `link` of a project, or why there is none.
-func (s *Server) newLink(sc *scope, provider, name string) (obj, *failure) {
+func (s *Server) newLink(c *call, provider, name string) (obj, *failure) {
+	refusal, f := c.linkSetting()
+	if f != nil {
+		return nil, f
+	}
+	if refusal != "" {
+		return nil, refusal.failure(name)
+	}
 	if s.LinkFails != nil {
 		if why := s.LinkFails(provider, name); why != "" {
 			return nil, why.failure(name)
@@ -98,7 +105,7 @@ func (s *Server) newLink(sc *scope, provider, name string) (obj, *failure) {
 	switch {
 	case !ok:
 		return nil, RepoNotFound.failure(name)
-	case s.MaxLinks > 0 && sc.links(name) >= s.MaxLinks:
+	case s.MaxLinks > 0 && c.scope.links(name) >= s.MaxLinks:
 		return nil, RepoLinksExceeded.failure(name)
 	}
 	id := int64(100000 + s.RandomInt(1000000))

@@ -151,7 +151,7 @@ func (s *Server) createProject(c *call) (any, *failure) {
 	var link obj
 	if body.GitRepository != nil {
 		var f *failure
-		if link, f = s.newLink(c.scope, body.GitRepository.Type, body.GitRepository.Repo); f != nil {
+		if link, f = s.newLink(c, body.GitRepository.Type, body.GitRepository.Repo); f != nil {
 			return nil, f
 		}
 	}

@@ -19,6 +19,8 @@ type aliasMove struct {
 	host, id string
 	status   string // pending, completed or failed
 	at       int64
+	due      time.Time
+	kept     string // pattern of hosts that do not move
 }
 
 func promoteRoutes() []route {
@@ -64,8 +66,8 @@ func (s *Server) promote(c *call) (any, *failure) {
 		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [?] the code
 			message: "A preview deployment cannot be promoted: it has to be built for production."}
 	}
-	s.startJob(c, p, d, "promote")
-	return nil, nil
+	_, f = s.startJob(c, p, d, "promote")
+	return nil, f
 }
 
 func (s *Server) rollBack(c *call) (any, *failure) {
@@ -77,7 +79,11 @@ func (s *Server) rollBack(c *call) (any, *failure) {
 		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [?] the code
 			message: "The deployment has never served production."}
 	}
-	p.rollback = s.startJob(c, p, d, "rollback")
+	j, f := s.startJob(c, p, d, "rollback")
+	if f != nil {
+		return nil, f
+	}
+	p.rollback = j
 	p.rollback.description = c.query("description")
 	return nil, nil
 }
@@ -98,33 +104,41 @@ func (s *Server) describeRollback(c *call) (any, *failure) {
 	return nil, nil
 }
 
-func (s *Server) startJob(c *call, p *project, d *deployment, kind string) *aliasJob {
+func (s *Server) startJob(c *call, p *project, d *deployment, kind string) (*aliasJob, *failure) {
+	each, f := c.duration("promote-time", s.promoteTime())
+	if f != nil {
+		return nil, f
+	}
+	deadline, f := c.duration("promote-deadline", s.PromoteDeadline)
+	if f != nil {
+		return nil, f
+	}
 	j := &aliasJob{kind: kind, to: d.id, requested: c.now, userID: c.who.User.ID, username: c.who.User.Username}
 	if now := s.serving(p.primary); now != nil {
 		j.from = now.id
 	}
 	at := c.now
 	for _, host := range s.productionHosts(p) {
-		at = at.Add(s.promoteTime())
-		m := &aliasMove{host: host, id: s.RandomString(24, "0123456789abcdef"), status: "pending", at: c.now.UnixMilli()}
+		at = at.Add(each)
+		m := &aliasMove{host: host, due: at, kept: c.with("alias-fails"), id: s.RandomString(24, "0123456789abcdef"), status: "pending", at: c.now.UnixMilli()}
 		j.moves = append(j.moves, m)
 		s.at(at, func(time.Time) { s.move(m, d) })
 	}
-	if limit := c.now.Add(s.PromoteDeadline); s.PromoteDeadline > 0 && limit.Before(at) {
+	if limit := c.now.Add(deadline); deadline > 0 && limit.Before(at) {
 		at = limit
 	}
 	j.ends = at
 	p.job = j
 	s.at(at, func(time.Time) { s.finish(j, d) })
 	s.advance(c.now)
-	return j
+	return j, nil
 }
 
 func (s *Server) move(m *aliasMove, d *deployment) {
 	if m.status != "pending" {
 		return
 	}
-	if s.deployments[d.id] != d || s.AliasFails != nil && s.AliasFails(m.host) {
+	if s.deployments[d.id] != d || s.keptBack(m.kept, m.host) {
 		m.status = "failed"
 		return
 	}

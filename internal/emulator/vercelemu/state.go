@@ -84,10 +84,9 @@ func (s *Server) resumeJob(p *project) {
 		return
 	}
 	d := s.deployments[p.job.to]
-	at, ends := p.job.requested, p.job.ends
+	ends := p.job.ends
 	unfinished := slices.ContainsFunc(p.job.moves, func(m *aliasMove) bool { return m.status == "pending" })
 	for _, m := range p.job.moves {
-		at = at.Add(s.promoteTime())
 		if m.status != "pending" {
 			continue
 		}
@@ -95,7 +94,7 @@ func (s *Server) resumeJob(p *project) {
 			m.status = "failed"
 			continue
 		}
-		s.at(at, func(time.Time) { s.move(m, d) })
+		s.at(m.due, func(time.Time) { s.move(m, d) })
 	}
 	if unfinished && d != nil {
 		s.at(ends, func(time.Time) { s.finish(p.job, d) })
