@@ -296,6 +296,38 @@ func TestABranchOfAnUnusedOneNeedsNoCluster(t *testing.T) {
 	w.must(child.ID, "app", "npg_first", "store", "SELECT 1")
 }
 
+func TestAThousandBranchesNeedNoCluster(t *testing.T) {
+	w := sharedWorld(t)
+	spec := root(t)
+	before, err := os.ReadDir(w.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := map[string]bool{}
+	for i := range 1000 {
+		spec.ID = branchID(t, fmt.Sprint(i))
+		address, err := w.Address(spec.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses[address] = true
+		w.apply(spec)
+	}
+	after, err := os.ReadDir(w.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(addresses) != 1000 || len(after) > len(before)+1 { // the base, when this test is the first
+		t.Errorf("%d addresses, and %d entries in the folder, were %d", len(addresses), len(after), len(before))
+	}
+	w.must(spec.ID, "app", "npg_first", "store", "SELECT 1")
+	for i := range 1000 {
+		if err := w.Drop(t.Context(), branchID(t, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestABranchOfAChangedStoppedOne has the change.
 func TestABranchOfAChangedStoppedOne(t *testing.T) {
 	w := sharedWorld(t)
