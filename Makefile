@@ -49,7 +49,12 @@ test: ## every test that needs no credential; SLIPWAY_NO_SKIP=1 fails what tools
 clients: ## the vendors' own clients, which some tests run against the emulators; it needs npm
 	npm ci --prefix internal/emulator/clienttest --ignore-scripts --no-audit --no-fund --loglevel error
 
+.PHONY: clients-long
+clients-long: clients ## the vercel CLI too, which is 358 MB
+	npm ci --prefix internal/emulator/clienttest/vercelcli --ignore-scripts --no-audit --no-fund --loglevel error
+
 .PHONY: test-long
+test-long: clients-long
 test-long: export SLIPWAY_LONG := 1
 test-long: export SLIPWAY_SHARD := $(SHARD)
 test-long: ## the tests that take minutes as well; SHARD=i/n runs one part of them
