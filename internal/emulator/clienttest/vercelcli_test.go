@@ -33,8 +33,10 @@ func newVercelCLI(t *testing.T, srv *vercelemu.Server) *vercelCLI {
 		t.Fatal(err)
 	}
 	served := serveVercel(t, srv)
-	return &vercelCLI{t: t, program: program, app: app, url: value(served, "VERCEL_URL"), hosting: value(served, "HOSTING_URL"),
-		env: environ(t, "VERCEL_TELEMETRY_DISABLED=1", "NO_UPDATE_NOTIFIER=1")}
+	return &vercelCLI{
+		t: t, program: program, app: app, url: value(served, "VERCEL_URL"), hosting: value(served, "HOSTING_URL"),
+		env: environ(t, "VERCEL_TELEMETRY_DISABLED=1", "NO_UPDATE_NOTIFIER=1"),
+	}
 }
 
 func (c *vercelCLI) args(args []string) []string {

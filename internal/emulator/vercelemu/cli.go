@@ -48,10 +48,12 @@ func (s *Server) pullEnv(c *call) (any, *failure) {
 // oidcToken has the claims of https://vercel.com/docs/oidc/reference
 func (s *Server) oidcToken(c *call, p *project) string {
 	environment := c.path("target")
-	claims := obj{"iss": "https://oidc.vercel.com/" + p.scope.slug, "aud": "https://vercel.com/" + p.scope.slug, "scope": "owner:" + p.scope.slug,
+	claims := obj{
+		"iss": "https://oidc.vercel.com/" + p.scope.slug, "aud": "https://vercel.com/" + p.scope.slug, "scope": "owner:" + p.scope.slug,
 		"sub":   "owner:" + p.scope.slug + ":project:" + p.name + ":environment:" + environment,
 		"owner": p.scope.slug, "owner_id": p.scope.id, "project": p.name, "project_id": p.id, "environment": environment, "user_id": c.who.User.ID,
-		"iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(12 * time.Hour).Unix()}
+		"iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(12 * time.Hour).Unix(),
+	}
 	part := func(v obj) string {
 		b, _ := json.Marshal(v) // strings and numbers
 		return base64.RawURLEncoding.EncodeToString(b)
