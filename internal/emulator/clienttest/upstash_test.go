@@ -19,7 +19,7 @@ import (
 func serveUpstash(t *testing.T, srv *upstashemu.Server) (url string) {
 	t.Helper()
 	check := speccheck.Load(t, "upstash")
-	data, err := emukit.Start(t.Context(), 0, srv.Data())
+	data, err := emukit.Start(t.Context(), 0, check.Wrap(t, srv.Data()))
 	if err != nil {
 		t.Fatal(err)
 	}

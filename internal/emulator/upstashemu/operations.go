@@ -30,13 +30,15 @@ func Operations() []emukit.Operation {
 	return out
 }
 
-// DataOperations are what the data planes model, below a database's or an index's endpoint.
+// DataOperations are what the data planes model, at a database's or an index's endpoint.
 func DataOperations() []emukit.Operation {
 	const redis, vector = "https://upstash.com/docs/redis/features/restapi", "https://upstash.com/docs/vector/api/get-started"
 	var out []emukit.Operation
-	for path, source := range map[string]string{"/": redis, "/pipeline": redis, "/multi-exec": redis, "/{command...}": redis, "/upsert": vector,
-		"/query": vector, "/fetch": vector, "/delete": vector, "/reset": vector, "/info": vector} {
-		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{path}, Source: source})
+	for _, path := range []string{"/", "/pipeline", "/multi-exec", "/{command...}"} {
+		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{path}, Source: redis})
+	}
+	for verb := range vectorVerbs {
+		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{"/" + verb}, Source: vector})
 	}
 	slices.SortFunc(out, func(a, b emukit.Operation) int { return strings.Compare(a.Source+a.Paths[0], b.Source+b.Paths[0]) })
 	return out
