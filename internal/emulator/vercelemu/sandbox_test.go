@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -766,6 +767,50 @@ func TestSourcesFromThisMachine(t *testing.T) {
 	w.want(400, "POST", "/v3/sandboxes", source("/away"))
 	if n := w.want(200, "GET", "/v2/sandboxes", nil).len("sandboxes"); n != 1 {
 		t.Errorf("%d sandboxes, one had a source that could be had", n)
+	}
+}
+
+func TestGitSourceFromThisMachine(t *testing.T) {
+	needCommands(t)
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("no git on this machine")
+	}
+	dir := t.TempDir()
+	for _, argv := range [][]string{{"init", "-q", "-b", "main"}, {"add", "f"}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "m"}, {"update-server-info"}} {
+		if argv[0] == "add" {
+			if err := os.WriteFile(filepath.Join(dir, "f"), []byte("text"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := exec.CommandContext(t.Context(), "git", argv...)
+		c.Dir, c.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", argv, err, out)
+		}
+	}
+	files := http.FileServer(http.Dir(filepath.Join(dir, ".git")))
+	from := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "x-access-token" || password != "canary" {
+			rw.Header().Set("WWW-Authenticate", "Basic")
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		files.ServeHTTP(rw, r)
+	}))
+	defer from.Close()
+	w := newSandboxes(t, &SandboxServer{})
+	source := obj{"type": "git", "url": from.URL, "revision": "main", "username": "x-access-token", "password": "canary"}
+	a := w.want(200, "POST", "/v3/sandboxes", obj{"projectId": "prj_1", "source": source})
+	session := "/v2/sandboxes/sessions/" + a.str("session", "id")
+	if got := w.readFile(session, "f"); string(got.raw) != "text" {
+		t.Errorf("%d %s", got.status, got.raw)
+	}
+	if code, _, _ := w.sh(session, "! grep -r canary .git ~ /tmp"); code != 0 {
+		t.Error("the password is left in the sandbox")
+	}
+	source["password"] = "wrong"
+	if a := w.want(400, "POST", "/v3/sandboxes", obj{"projectId": "prj_1", "source": source}); strings.Contains(string(a.raw), "wrong") {
+		t.Errorf("the reply shows the password: %s", a.raw)
 	}
 }
 
