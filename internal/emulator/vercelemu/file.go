@@ -42,8 +42,10 @@ func (s *Server) upload(c *call) *failure {
 		return &failure{status: http.StatusBadRequest, code: "digest_mismatch", message: "Digest is not valid: the body has " + got + "."}
 	}
 	if !s.keep(c.scope, strings.ToLower(want), body) {
-		return &failure{status: http.StatusRequestEntityTooLarge, code: "request_entity_too_large",
-			message: "The emulator keeps no more uploaded files: its memory is for " + strconv.FormatInt(cmp.Or(s.MaxUploads, emukit.DefaultMaxUploads), 10) + " bytes of them."}
+		return &failure{
+			status: http.StatusRequestEntityTooLarge, code: "request_entity_too_large",
+			message: "The emulator keeps no more uploaded files: its memory is for " + strconv.FormatInt(cmp.Or(s.MaxUploads, emukit.DefaultMaxUploads), 10) + " bytes of them.",
+		}
 	}
 	emukit.WriteJSON(c.w, http.StatusOK, obj{"urls": []string{}})
 	return nil
