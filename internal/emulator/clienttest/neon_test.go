@@ -167,8 +167,8 @@ func TestNeonAPIClient(t *testing.T) {
 	script(t, "neon-api-client.mjs", "NEON_URL="+url, "NEON_API_KEY="+neonemu.DefaultPersonalKey, "NEON_ORG_ID="+neonemu.DefaultOrgID)
 }
 
-// TestPsqlOnABranch: a branch has its parent's rows, and what is written to one is not in the other.
-func TestPsqlOnABranch(t *testing.T) {
+// TestPsql: a branch has its parent's rows, and what is written to one is not in the other.
+func TestPsql(t *testing.T) {
 	need(t, ".", "psql")
 	url := serveNeon(t, &neonemu.Server{Postgres: postgres(t), ProjectTime: -1, OpTime: -1})
 	call := func(method, path, body string) (out object) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// host is what a compute's connection string names: ep-cool-sun-12345678.us-east-2.aws.neon.invalid, with -pooler
+// host is what a compute's connection string names: ep-cool-sun-12345678.us-east-2.aws.not-connectable.invalid, with -pooler
 // after its first label when pooled. With Postgres it is the host and port that a read-write compute is reached at,
 // which has no pooler: both are the same.
 func (s *Server) host(e *endpoint, pooled bool) string {

@@ -42,7 +42,7 @@ type Server struct {
 	// DefaultRegions().
 	Regions []Region
 
-	// HostSuffix ends every host given out. "" means neon.invalid, which by RFC 6761 never resolves: without Postgres
+	// HostSuffix ends every host given out. "" means not-connectable.invalid, which by RFC 6761 never resolves: without Postgres
 	// a connection string has Neon's shape and reaches nothing.
 	HostSuffix string
 	// Postgres makes branches real. nil means control plane only: see Connectable.

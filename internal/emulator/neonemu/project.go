@@ -103,7 +103,7 @@ func (s *Server) projectItem(p *project) projectBody {
 
 func (s *Server) suffix() string {
 	if s.HostSuffix == "" {
-		return "neon.invalid"
+		return "not-connectable.invalid"
 	}
 	return strings.TrimPrefix(s.HostSuffix, ".")
 }

@@ -29,7 +29,7 @@ func TestCreateGivesPasswordsRolesDatabasesOperationsBranchAndEndpoint(t *testin
 	if !strings.HasPrefix(password, "npg_") || password != str(out, "roles.0.password") {
 		t.Error("the connection string does not hold the role's new password")
 	}
-	host := str(out, "endpoints.0.id") + ".eu-central-1.aws.neon.invalid"
+	host := str(out, "endpoints.0.id") + ".eu-central-1.aws.not-connectable.invalid"
 	want := []any{"shop", acme, "prod", true, "app", "store", "app", "read_write", host, host, "/store", "app"}
 	got := []any{str(out, "project.name"), str(out, "project.org_id"), str(out, "branch.name"), get(out, "branch.default"),
 		str(out, "roles.0.name"), str(out, "databases.0.name"), str(out, "databases.0.owner_name"), str(out, "endpoints.0.type"),

@@ -38,7 +38,7 @@ func DataOperations() []emukit.Operation {
 		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{path}, Source: redis})
 	}
 	for verb := range vectorVerbs {
-		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{"/" + verb}, Source: vector})
+		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{"/{store}/" + verb}, Source: vector})
 	}
 	slices.SortFunc(out, func(a, b emukit.Operation) int { return strings.Compare(a.Source+a.Paths[0], b.Source+b.Paths[0]) })
 	return out

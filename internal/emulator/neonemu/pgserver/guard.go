@@ -62,6 +62,9 @@ func (o owner) mkdir(path string) error {
 	return o.own(path)
 }
 
+// longest is how long the folder's path may be: the system limits a socket's path to 103 bytes or a little more.
+const longest = 103 - len("/run/.s.PGSQL.65535")
+
 // folder makes the private folder where the owner can reach it: root's own temporary folder may be closed to others.
 func (o owner) folder() (string, error) {
 	var last error
@@ -71,7 +74,9 @@ func (o owner) folder() (string, error) {
 			last = err
 			continue
 		}
-		if err := o.own(dir); err != nil {
+		if len(dir) > longest {
+			last = fmt.Errorf("%s is too long a path for a socket", dir)
+		} else if err := o.own(dir); err != nil {
 			last = err
 		} else if err := os.Chmod(dir, 0o711); err != nil {
 			last = err
