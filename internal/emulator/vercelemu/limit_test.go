@@ -63,6 +63,29 @@ func TestRateLimitsAreTheDocumentedOnes(t *testing.T) {
 	}
 }
 
+func TestRetryAfterCanBeADate(t *testing.T) {
+	srv := atOnce()
+	srv.RateLimits, srv.RetryAfterDate = Hobby, true
+	play(t, srv, func(w *world) {
+		w.project("shop")
+		call := func() answer { return w.do("DELETE", "/v1/projects/shop/env", obj{"ids": []string{}}) }
+		for range 60 {
+			call()
+		}
+		at, err := http.ParseTime(call().header.Get("Retry-After"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wait := time.Until(at); wait < time.Minute || wait > time.Minute+time.Second {
+			t.Errorf("a wait of %v, want the minute that is left", wait)
+		}
+		w.sleep(time.Until(at))
+		if a := call(); a.status != 200 {
+			t.Errorf("after it: %d", a.status)
+		}
+	})
+}
+
 func TestNothingIsLimitedUnlessAsked(t *testing.T) {
 	play(t, atOnce(), func(w *world) {
 		w.project("shop")

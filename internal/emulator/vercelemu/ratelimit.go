@@ -95,6 +95,9 @@ func (s *Server) limited(c *call, w *window, total int) *failure {
 	left := w.ends.Sub(c.now)
 	rateHeader(c.w, w, total)
 	c.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(left.Seconds()))))
+	if s.RetryAfterDate {
+		c.w.Header().Set("Retry-After", w.ends.Add(time.Second-1).UTC().Format(http.TimeFormat))
+	}
 	return &failure{
 		status: http.StatusTooManyRequests, code: "rate_limited", message: "The request has been rate limited. Please wait before sending more requests.",
 		more: map[string]any{"limit": obj{"remaining": 0, "reset": w.ends.Unix(), "resetMs": w.ends.UnixMilli(), "total": total}},

@@ -166,6 +166,9 @@ func (s *Server) answer(rt route, c *call) *failure {
 			more: map[string]any{"action": action(rt), "resource": resource(rt)},
 		}
 	}
+	if c.who.SoftBlocked && rt.method != http.MethodGet {
+		return &failure{status: http.StatusPaymentRequired, code: "payment_required", message: "The account is blocked until it has paid."} // [?] the code
+	}
 	if rt.stream != nil {
 		return rt.stream(s, c)
 	}

@@ -37,6 +37,8 @@ type Account struct {
 	Teams []Team
 	// ReadOnly answers 403 to every call that would change something.
 	ReadOnly bool
+	// SoftBlocked answers 402 to every call that would change something, as an account does that has not paid.
+	SoftBlocked bool
 	// OnlyTeams, when not empty, are the team ids that the token is limited to; the personal account is then 403.
 	OnlyTeams []string
 }
@@ -100,6 +102,8 @@ type Server struct {
 	MaxCustomEnvironments int
 	// RateLimits counts calls against the documented limits of a plan, Hobby or Pro. "" does not count.
 	RateLimits Plan
+	// RetryAfterDate makes Retry-After of a rate limit an HTTP date instead of seconds. Clients have to read both.
+	RetryAfterDate bool
 	// Repos finds the repository "org/name" of a Git provider: github, gitlab or bitbucket. nil finds none, and lets any
 	// be linked.
 	Repos func(provider, name string) *Repository

@@ -91,6 +91,9 @@ func (w *world) send(r *http.Request) answer {
 			w.t.Fatalf("%s %s: %v", r.Method, r.URL.Path, err)
 		}
 	}
+	if a.status >= 400 && (a.str("error", "code") == "" || a.str("error", "message") == "") {
+		w.t.Errorf("%s %s: %d is no error envelope: %s", r.Method, r.URL.Path, a.status, a.raw)
+	}
 	return a
 }
 
