@@ -61,8 +61,10 @@ func TestStateOfAllEmulatorsIsTheSameBytesAfterALoad(t *testing.T) {
 	if status := ask(t, env, "POST", "/v11/projects?teamId="+env["VERCEL_TEAM_ID"], `{"name":"other"}`, &other); status != 200 || other.ID == made.ID {
 		t.Errorf("a second project: %d %s", status, other.ID)
 	}
-	for text, reason := range map[string]string{"{": "no JSON", `{"format":"slipway-emulators/2"}`: "a later version",
-		`{"format":"slipway-emulators/1","emulators":{"fly":{}}}`: "an emulator that is not there"} {
+	for text, reason := range map[string]string{
+		"{": "no JSON", `{"format":"slipway-emulators/2"}`: "a later version",
+		`{"format":"slipway-emulators/1","emulators":{"fly":{}}}`: "an emulator that is not there",
+	} {
 		if err := second.Load([]byte(text)); err == nil {
 			t.Errorf("%s was loaded", reason)
 		}

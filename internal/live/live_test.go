@@ -41,8 +41,10 @@ func TestLive(t *testing.T) {
 		t.Skip("not asked for: set SLIPWAY_LIVE_TEAM and the credentials, then make live")
 	}
 	env := map[string]string{"VERCEL_TEAM_ID": team}
-	for _, name := range []string{"VERCEL_TOKEN", "NEON_API_KEY", "NEON_ORG_ID", "UPSTASH_EMAIL", "UPSTASH_API_KEY",
-		"SLIPWAY_VERCEL_URL", "SLIPWAY_NEON_URL", "SLIPWAY_UPSTASH_URL"} {
+	for _, name := range []string{
+		"VERCEL_TOKEN", "NEON_API_KEY", "NEON_ORG_ID", "UPSTASH_EMAIL", "UPSTASH_API_KEY",
+		"SLIPWAY_VERCEL_URL", "SLIPWAY_NEON_URL", "SLIPWAY_UPSTASH_URL",
+	} {
 		if v := os.Getenv(name); v != "" {
 			env[name] = v
 		}
@@ -106,8 +108,10 @@ func play(t *testing.T, env map[string]string) []Answer {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/slipway-dev/slipway/cmd/slipway").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	environ := []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "SLIPWAY_HOME=" + filepath.Join(dir, "home"),
-		"SLIPWAY_FINGERPRINT_KEY=" + hex.EncodeToString(random), "SESSION_KEY=" + hex.EncodeToString(random)}
+	environ := []string{
+		"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "SLIPWAY_HOME=" + filepath.Join(dir, "home"),
+		"SLIPWAY_FINGERPRINT_KEY=" + hex.EncodeToString(random), "SESSION_KEY=" + hex.EncodeToString(random),
+	}
 	for k, v := range env {
 		environ = append(environ, k+"="+v)
 	}

@@ -54,10 +54,12 @@ func (c *call) checkView(su *suite, run *checkRun) obj {
 	for k, v := range run.output {
 		output[k] = v
 	}
-	return obj{"id": run.id, "node_id": nodeID("CR", run.id), "head_sha": su.sha, "name": run.name, "status": run.status, "conclusion": orNull(run.conclusion),
+	return obj{
+		"id": run.id, "node_id": nodeID("CR", run.id), "head_sha": su.sha, "name": run.name, "status": run.status, "conclusion": orNull(run.conclusion),
 		"external_id": run.external, "details_url": orNull(run.details), "html_url": "https://github.com/" + c.repo.fullName() + "/runs/" + itoa(run.id),
 		"url": c.repoURL(c.repo) + "/check-runs/" + itoa(run.id), "started_at": at(run.started), "completed_at": at(run.completed), "output": output,
-		"check_suite": obj{"id": su.id}, "app": appView(su.app), "pull_requests": []obj{}}
+		"check_suite": obj{"id": su.id}, "app": appView(su.app), "pull_requests": []obj{},
+	}
 }
 
 func appView(a Account) obj { return obj{"id": a.ID, "slug": a.Login, "name": a.Login} }
@@ -77,10 +79,12 @@ func (su *suite) state() (status string, conclusion any) {
 
 func (c *call) suiteView(su *suite) obj {
 	state, conclusion := su.state()
-	return obj{"id": su.id, "node_id": nodeID("CS", su.id), "head_sha": su.sha, "head_branch": "main", "status": state, "conclusion": conclusion,
+	return obj{
+		"id": su.id, "node_id": nodeID("CS", su.id), "head_sha": su.sha, "head_branch": "main", "status": state, "conclusion": conclusion,
 		"url": c.repoURL(c.repo) + "/check-suites/" + itoa(su.id), "before": nil, "after": su.sha, "app": appView(su.app), "pull_requests": []obj{},
 		"latest_check_runs_count": len(su.runs), "created_at": stamp(su.created), "updated_at": stamp(su.created), "repository": c.repoView(c.repo),
-		"check_runs_url": c.repoURL(c.repo) + "/check-suites/" + itoa(su.id) + "/check-runs"}
+		"check_runs_url": c.repoURL(c.repo) + "/check-suites/" + itoa(su.id) + "/check-runs",
+	}
 }
 
 func (s *Server) createCheckRun(c *call) (any, *failure) {

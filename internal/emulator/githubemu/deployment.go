@@ -30,31 +30,41 @@ func deploymentRoutes() []route {
 	const one = repoPath + "/deployments/{deployment}"
 	return []route{
 		{method: "GET", path: repoPath + "/deployments", doc: "deployments/deployments#list-deployments", do: (*Server).listDeployments},
-		{method: "POST", path: repoPath + "/deployments", doc: "deployments/deployments#create-a-deployment", status: 201, permission: "deployments",
-			fields: []string{"ref:string!", "task:string", "auto_merge:boolean", "required_contexts:array", "environment:string", "description:string",
-				"transient_environment:boolean", "production_environment:boolean"}, do: (*Server).createDeployment},
+		{
+			method: "POST", path: repoPath + "/deployments", doc: "deployments/deployments#create-a-deployment", status: 201, permission: "deployments",
+			fields: []string{
+				"ref:string!", "task:string", "auto_merge:boolean", "required_contexts:array", "environment:string", "description:string",
+				"transient_environment:boolean", "production_environment:boolean",
+			}, do: (*Server).createDeployment,
+		},
 		{method: "GET", path: one, doc: "deployments/deployments#get-a-deployment", do: (*Server).getDeployment},
 		{method: "DELETE", path: one, doc: "deployments/deployments#delete-a-deployment", status: 204, permission: "deployments", do: (*Server).deleteDeployment},
 		{method: "GET", path: one + "/statuses", doc: "deployments/statuses#list-deployment-statuses", do: (*Server).listDeploymentStatuses},
 		{method: "GET", path: one + "/statuses/{status}", doc: "deployments/statuses#get-a-deployment-status", do: (*Server).getDeploymentStatus},
-		{method: "POST", path: one + "/statuses", doc: "deployments/statuses#create-a-deployment-status", status: 201, permission: "deployments",
-			fields: []string{"state:string!", "log_url:string", "target_url:string", "environment_url:string", "environment:string", "description:string", "auto_inactive:boolean"}, do: (*Server).createDeploymentStatus},
+		{
+			method: "POST", path: one + "/statuses", doc: "deployments/statuses#create-a-deployment-status", status: 201, permission: "deployments",
+			fields: []string{"state:string!", "log_url:string", "target_url:string", "environment_url:string", "environment:string", "description:string", "auto_inactive:boolean"}, do: (*Server).createDeploymentStatus,
+		},
 	}
 }
 
 func (c *call) deploymentView(d *deployment) obj {
 	at := c.repoURL(c.repo) + "/deployments/" + itoa(d.id)
-	return obj{"id": d.id, "node_id": nodeID("DE", d.id), "url": at, "statuses_url": at + "/statuses", "repository_url": c.repoURL(c.repo),
+	return obj{
+		"id": d.id, "node_id": nodeID("DE", d.id), "url": at, "statuses_url": at + "/statuses", "repository_url": c.repoURL(c.repo),
 		"sha": d.sha, "ref": d.ref, "task": d.task, "payload": d.payload, "environment": d.environment, "original_environment": d.environment,
 		"description": orNull(d.explained), "creator": userView(c, d.by.ID, d.by.Login, "User"), "transient_environment": d.transient,
-		"production_environment": d.production, "created_at": stamp(d.created), "updated_at": stamp(d.updated)}
+		"production_environment": d.production, "created_at": stamp(d.created), "updated_at": stamp(d.updated),
+	}
 }
 
 func (c *call) statusOfDeployment(d *deployment, st *deploymentStatus) obj {
 	at := c.repoURL(c.repo) + "/deployments/" + itoa(d.id)
-	return obj{"id": st.id, "node_id": nodeID("DES", st.id), "url": at + "/statuses/" + itoa(st.id), "state": st.state, "description": st.description,
+	return obj{
+		"id": st.id, "node_id": nodeID("DES", st.id), "url": at + "/statuses/" + itoa(st.id), "state": st.state, "description": st.description,
 		"log_url": st.logURL, "target_url": st.logURL, "environment_url": st.envURL, "environment": st.environment, "deployment_url": at,
-		"repository_url": c.repoURL(c.repo), "creator": userView(c, st.by.ID, st.by.Login, "User"), "created_at": stamp(st.created), "updated_at": stamp(st.created)}
+		"repository_url": c.repoURL(c.repo), "creator": userView(c, st.by.ID, st.by.Login, "User"), "created_at": stamp(st.created), "updated_at": stamp(st.created),
+	}
 }
 
 func (s *Server) listDeployments(c *call) (any, *failure) {
@@ -82,8 +92,10 @@ func (s *Server) createDeployment(c *call) (any, *failure) {
 	if f := checksPass(c, c.repo.latest(co.sha)); f != nil {
 		return nil, f
 	}
-	d := &deployment{id: s.next(), ref: c.text("ref"), sha: co.sha, task: c.or("task", "deploy"), environment: c.or("environment", "production"),
-		explained: c.text("description"), payload: obj{}, transient: c.flag("transient_environment"), by: *c.who, created: c.now, updated: c.now}
+	d := &deployment{
+		id: s.next(), ref: c.text("ref"), sha: co.sha, task: c.or("task", "deploy"), environment: c.or("environment", "production"),
+		explained: c.text("description"), payload: obj{}, transient: c.flag("transient_environment"), by: *c.who, created: c.now, updated: c.now,
+	}
 	d.production = d.environment == "production"
 	if c.has("production_environment") {
 		d.production = c.flag("production_environment")

@@ -57,8 +57,10 @@ func hookRoutes() []route {
 func (s *Server) startWebhooks() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.client = &http.Client{Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil}}
+	s.client = &http.Client{
+		Timeout: deliveryTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil},
+	}
 	inner := s.client.Transport
 	s.client.Transport = transport(func(r *http.Request) (*http.Response, error) {
 		merged, done := context.WithCancel(r.Context())
@@ -87,8 +89,10 @@ func (c *call) hookView(h *hook) obj {
 		last = obj{"code": h.deliveries[n-1].code, "status": "active", "message": h.deliveries[n-1].status}
 	}
 	at := c.repoURL(c.repo) + "/hooks/" + itoa(h.id)
-	return obj{"type": "Repository", "id": h.id, "name": "web", "active": h.active, "events": h.events, "config": config, "url": at, "test_url": at + "/test",
-		"ping_url": at + "/pings", "deliveries_url": at + "/deliveries", "last_response": last, "created_at": stamp(h.created), "updated_at": stamp(h.updated)}
+	return obj{
+		"type": "Repository", "id": h.id, "name": "web", "active": h.active, "events": h.events, "config": config, "url": at, "test_url": at + "/test",
+		"ping_url": at + "/pings", "deliveries_url": at + "/deliveries", "last_response": last, "created_at": stamp(h.created), "updated_at": stamp(h.updated),
+	}
 }
 
 func (s *Server) listHooks(c *call) (any, *failure) {
@@ -217,8 +221,10 @@ func (s *Server) listDeliveries(c *call) (any, *failure) {
 		return nil, f
 	}
 	return page(c, newest(h.deliveries), func(d *delivery) obj {
-		return obj{"id": d.id, "guid": d.guid, "event": d.event, "action": nil, "delivered_at": stamp(d.delivered), "redelivery": false,
-			"duration": d.took.Seconds(), "status": d.status, "status_code": d.code}
+		return obj{
+			"id": d.id, "guid": d.guid, "event": d.event, "action": nil, "delivered_at": stamp(d.delivered), "redelivery": false,
+			"duration": d.took.Seconds(), "status": d.status, "status_code": d.code,
+		}
 	}), nil
 }
 
@@ -255,8 +261,10 @@ func (s *Server) send(h *hook, event string, payload obj) {
 		d.status = "the request could not be made"
 		return
 	}
-	r.Header = http.Header{"Content-Type": {"application/json"}, "User-Agent": {"GitHub-Hookshot/emulator"}, "X-GitHub-Event": {event},
-		"X-GitHub-Delivery": {d.guid}, "X-GitHub-Hook-ID": {itoa(h.id)}, "X-GitHub-Hook-Installation-Target-Type": {"repository"}}
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "User-Agent": {"GitHub-Hookshot/emulator"}, "X-GitHub-Event": {event},
+		"X-GitHub-Delivery": {d.guid}, "X-GitHub-Hook-ID": {itoa(h.id)}, "X-GitHub-Hook-Installation-Target-Type": {"repository"},
+	}
 	if h.secret != "" {
 		r.Header.Set("X-Hub-Signature-256", sign(h.secret, body))
 	}

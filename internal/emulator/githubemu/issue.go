@@ -38,16 +38,20 @@ func issueRoutes() []route {
 }
 
 func (c *call) issueView(i *issue) obj {
-	return obj{"id": i.id, "node_id": nodeID("I", i.id), "number": i.number, "title": i.title, "body": orNull(i.body), "state": "open", "locked": false,
+	return obj{
+		"id": i.id, "node_id": nodeID("I", i.id), "number": i.number, "title": i.title, "body": orNull(i.body), "state": "open", "locked": false,
 		"comments": len(i.comments), "user": userView(c, i.by.ID, i.by.Login, "User"), "labels": []obj{}, "assignees": []obj{},
 		"url": c.repoURL(c.repo) + "/issues/" + itoa(i.number), "html_url": "https://github.com/" + c.repo.fullName() + "/issues/" + itoa(i.number),
-		"comments_url": c.repoURL(c.repo) + "/issues/" + itoa(i.number) + "/comments", "created_at": stamp(i.created), "updated_at": stamp(i.created), "closed_at": nil}
+		"comments_url": c.repoURL(c.repo) + "/issues/" + itoa(i.number) + "/comments", "created_at": stamp(i.created), "updated_at": stamp(i.created), "closed_at": nil,
+	}
 }
 
 func (c *call) commentView(i *issue, m *comment) obj {
-	return obj{"id": m.id, "node_id": nodeID("IC", m.id), "body": m.body, "user": userView(c, m.by.ID, m.by.Login, "User"), "author_association": "MEMBER",
+	return obj{
+		"id": m.id, "node_id": nodeID("IC", m.id), "body": m.body, "user": userView(c, m.by.ID, m.by.Login, "User"), "author_association": "MEMBER",
 		"url": c.repoURL(c.repo) + "/issues/comments/" + itoa(m.id), "issue_url": c.repoURL(c.repo) + "/issues/" + itoa(i.number),
-		"html_url": "https://github.com/" + c.repo.fullName() + "/issues/" + itoa(i.number) + "#issuecomment-" + itoa(m.id), "created_at": stamp(m.created), "updated_at": stamp(m.updated)}
+		"html_url": "https://github.com/" + c.repo.fullName() + "/issues/" + itoa(i.number) + "#issuecomment-" + itoa(m.id), "created_at": stamp(m.created), "updated_at": stamp(m.updated),
+	}
 }
 
 func (s *Server) createIssue(c *call) (any, *failure) {

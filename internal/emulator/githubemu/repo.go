@@ -132,8 +132,10 @@ func (c *call) base() string { return "http://" + c.r.Host }
 func (c *call) repoURL(r *repo) string { return c.base() + "/repos/" + r.fullName() }
 
 func userView(c *call, id int64, login, kind string) obj {
-	return obj{"login": login, "id": id, "node_id": nodeID("U", id), "type": kind, "site_admin": false, "url": c.base() + "/users/" + login,
-		"html_url": "https://github.com/" + login, "avatar_url": fmt.Sprintf("https://avatars.githubusercontent.com/u/%d?v=4", id)}
+	return obj{
+		"login": login, "id": id, "node_id": nodeID("U", id), "type": kind, "site_admin": false, "url": c.base() + "/users/" + login,
+		"html_url": "https://github.com/" + login, "avatar_url": fmt.Sprintf("https://avatars.githubusercontent.com/u/%d?v=4", id),
+	}
 }
 
 func nodeID(kind string, id int64) string {
@@ -146,11 +148,13 @@ func (c *call) repoView(r *repo) obj {
 		visibility = "private"
 	}
 	mine := c.owns(r.owner) && !c.who.ReadOnly
-	return obj{"id": r.id, "node_id": nodeID("R", r.id), "name": r.name, "full_name": r.fullName(), "private": r.private, "visibility": visibility,
+	return obj{
+		"id": r.id, "node_id": nodeID("R", r.id), "name": r.name, "full_name": r.fullName(), "private": r.private, "visibility": visibility,
 		"owner": userView(c, r.ownerID, r.owner, r.kind), "html_url": "https://github.com/" + r.fullName(), "url": c.repoURL(r), "description": nil,
 		"fork": false, "archived": false, "disabled": false, "default_branch": "main", "clone_url": "https://github.com/" + r.fullName() + ".git",
 		"created_at": stamp(r.created), "updated_at": stamp(r.updated), "pushed_at": stamp(r.updated),
-		"permissions": obj{"admin": mine, "maintain": mine, "push": mine, "triage": mine, "pull": true}}
+		"permissions": obj{"admin": mine, "maintain": mine, "push": mine, "triage": mine, "pull": true},
+	}
 }
 
 func (s *Server) getUser(c *call) (any, *failure) {
@@ -250,8 +254,10 @@ func (s *Server) getBranch(c *call) (any, *failure) {
 
 func (c *call) refView(ref string) obj {
 	sha := c.repo.refs[ref]
-	return obj{"ref": ref, "node_id": nodeID("REF", int64(len(ref))), "url": c.repoURL(c.repo) + "/git/" + ref,
-		"object": obj{"type": "commit", "sha": sha, "url": c.repoURL(c.repo) + "/git/commits/" + sha}}
+	return obj{
+		"ref": ref, "node_id": nodeID("REF", int64(len(ref))), "url": c.repoURL(c.repo) + "/git/" + ref,
+		"object": obj{"type": "commit", "sha": sha, "url": c.repoURL(c.repo) + "/git/commits/" + sha},
+	}
 }
 
 func (s *Server) getRef(c *call) (any, *failure) {
@@ -319,11 +325,15 @@ func (c *call) commitView(co *commit) obj {
 		parents = append(parents, c.commitRef(co.parent))
 	}
 	by := obj{"name": co.author, "email": co.author + "@users.noreply.github.com", "date": stamp(co.at)}
-	return obj{"sha": co.sha, "node_id": nodeID("C", int64(len(co.sha))), "url": c.repoURL(c.repo) + "/commits/" + co.sha,
+	return obj{
+		"sha": co.sha, "node_id": nodeID("C", int64(len(co.sha))), "url": c.repoURL(c.repo) + "/commits/" + co.sha,
 		"html_url": "https://github.com/" + c.repo.fullName() + "/commit/" + co.sha, "parents": parents,
-		"commit": obj{"message": co.message, "author": by, "committer": by, "tree": obj{"sha": co.tree, "url": c.repoURL(c.repo) + "/git/trees/" + co.tree},
-			"url": c.repoURL(c.repo) + "/git/commits/" + co.sha, "comment_count": 0},
-		"author": userView(c, c.repo.ownerID, co.author, "User"), "committer": userView(c, c.repo.ownerID, co.author, "User")}
+		"commit": obj{
+			"message": co.message, "author": by, "committer": by, "tree": obj{"sha": co.tree, "url": c.repoURL(c.repo) + "/git/trees/" + co.tree},
+			"url": c.repoURL(c.repo) + "/git/commits/" + co.sha, "comment_count": 0,
+		},
+		"author": userView(c, c.repo.ownerID, co.author, "User"), "committer": userView(c, c.repo.ownerID, co.author, "User"),
+	}
 }
 
 func (s *Server) listCommits(c *call) (any, *failure) {
@@ -385,5 +395,6 @@ func (s *Server) putContents(c *call) (any, *failure) {
 	co := s.commit(c.repo, branch, c.text("message"), c.who.Login, c.now, map[string][]byte{name: content})
 	s.emit(c, "push", obj{"ref": "refs/heads/" + branch, "before": before, "after": co.sha, "forced": false, "commits": []obj{{"id": co.sha, "message": co.message}}})
 	return obj{"content": obj{"name": name[strings.LastIndexByte(name, '/')+1:], "path": name, "sha": blob(content), "size": len(content), "type": "file"}, "commit": obj{
-		"sha": co.sha, "message": co.message, "tree": obj{"sha": co.tree}, "url": c.repoURL(c.repo) + "/git/commits/" + co.sha}}, nil
+		"sha": co.sha, "message": co.message, "tree": obj{"sha": co.tree}, "url": c.repoURL(c.repo) + "/git/commits/" + co.sha,
+	}}, nil
 }

@@ -24,17 +24,21 @@ var statusStates = []string{"error", "failure", "pending", "success"}
 
 func statusRoutes() []route {
 	return []route{
-		{method: "POST", path: repoPath + "/statuses/{sha}", doc: "commits/statuses#create-a-commit-status", status: 201, permission: "statuses",
-			fields: []string{"state:string!", "target_url:string", "description:string", "context:string"}, do: (*Server).createStatus},
+		{
+			method: "POST", path: repoPath + "/statuses/{sha}", doc: "commits/statuses#create-a-commit-status", status: 201, permission: "statuses",
+			fields: []string{"state:string!", "target_url:string", "description:string", "context:string"}, do: (*Server).createStatus,
+		},
 		{method: "GET", path: repoPath + "/commits/{ref}/status", doc: "commits/statuses#get-the-combined-status-for-a-specific-reference", do: (*Server).combinedStatus},
 		{method: "GET", path: repoPath + "/commits/{ref}/statuses", doc: "commits/statuses#list-commit-statuses-for-a-reference", do: (*Server).listStatuses},
 	}
 }
 
 func (c *call) statusView(st *status) obj {
-	return obj{"id": st.id, "node_id": nodeID("SC", st.id), "state": st.state, "context": st.context, "description": orNull(st.description),
+	return obj{
+		"id": st.id, "node_id": nodeID("SC", st.id), "state": st.state, "context": st.context, "description": orNull(st.description),
 		"target_url": orNull(st.url), "url": c.repoURL(c.repo) + "/statuses/" + st.sha, "avatar_url": nil,
-		"creator": userView(c, st.by.ID, st.by.Login, "User"), "created_at": stamp(st.created), "updated_at": stamp(st.created)}
+		"creator": userView(c, st.by.ID, st.by.Login, "User"), "created_at": stamp(st.created), "updated_at": stamp(st.created),
+	}
 }
 
 func orNull(s string) any {
@@ -55,8 +59,10 @@ func (s *Server) createStatus(c *call) (any, *failure) {
 	if utf8.RuneCountInString(c.text("description")) > maxDescription {
 		return nil, invalid("Status", "description", "custom", "description is too long (maximum is 140 characters)")
 	}
-	st := &status{id: s.next(), sha: co.sha, state: c.text("state"), context: c.or("context", "default"), description: c.text("description"),
-		url: c.text("target_url"), by: *c.who, created: c.now}
+	st := &status{
+		id: s.next(), sha: co.sha, state: c.text("state"), context: c.or("context", "default"), description: c.text("description"),
+		url: c.text("target_url"), by: *c.who, created: c.now,
+	}
 	if len(c.repo.statusesOf(co.sha, st.context)) >= maxStatuses {
 		return nil, invalid("Status", "context", "custom", "This SHA and context has reached the maximum number of statuses.")
 	}
@@ -110,8 +116,10 @@ func (s *Server) combinedStatus(c *call) (any, *failure) {
 		return nil, noCommit(c.path("ref"))
 	}
 	latest := c.repo.latest(co.sha)
-	return obj{"state": combined(latest), "sha": co.sha, "total_count": len(latest), "statuses": page(c, latest, c.statusView),
-		"repository": c.repoView(c.repo), "commit_url": c.repoURL(c.repo) + "/commits/" + co.sha, "url": c.repoURL(c.repo) + "/commits/" + co.sha + "/status"}, nil
+	return obj{
+		"state": combined(latest), "sha": co.sha, "total_count": len(latest), "statuses": page(c, latest, c.statusView),
+		"repository": c.repoView(c.repo), "commit_url": c.repoURL(c.repo) + "/commits/" + co.sha, "url": c.repoURL(c.repo) + "/commits/" + co.sha + "/status",
+	}, nil
 }
 
 func (s *Server) listStatuses(c *call) (any, *failure) {

@@ -240,8 +240,12 @@ func (s *Server) createProject(q *request) (any, *failure) {
 		Branch         branchBody          `json:"branch"`
 		Endpoints      []endpointBody      `json:"endpoints"`
 	}{
-		s.projectDetail(p), []connectionDetails{s.connection(e, r, d)}, []roleBody{r.withPassword()}, []databaseBody{d.wire()},
-		operations(ops, q.now), b.wire(q.now), []endpointBody{s.endpointBody(e, q.now)},
+		s.projectDetail(p),
+		[]connectionDetails{s.connection(e, r, d)},
+		[]roleBody{r.withPassword()},
+		[]databaseBody{d.wire()},
+		operations(ops, q.now), b.wire(q.now),
+		[]endpointBody{s.endpointBody(e, q.now)},
 	}, nil
 }
 

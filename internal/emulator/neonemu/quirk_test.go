@@ -31,9 +31,11 @@ func TestCreateGivesPasswordsRolesDatabasesOperationsBranchAndEndpoint(t *testin
 	}
 	host := str(out, "endpoints.0.id") + ".eu-central-1.aws.not-connectable.invalid"
 	want := []any{"shop", acme, "prod", true, "app", "store", "app", "read_write", host, host, "/store", "app"}
-	got := []any{str(out, "project.name"), str(out, "project.org_id"), str(out, "branch.name"), get(out, "branch.default"),
+	got := []any{
+		str(out, "project.name"), str(out, "project.org_id"), str(out, "branch.name"), get(out, "branch.default"),
 		str(out, "roles.0.name"), str(out, "databases.0.name"), str(out, "databases.0.owner_name"), str(out, "endpoints.0.type"),
-		str(out, "endpoints.0.host"), u.Host, u.Path, u.User.Username()}
+		str(out, "endpoints.0.host"), u.Host, u.Path, u.User.Username(),
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)
 	}
@@ -42,8 +44,10 @@ func TestCreateGivesPasswordsRolesDatabasesOperationsBranchAndEndpoint(t *testin
 func TestDefaultsOfACreate(t *testing.T) {
 	w := newWorld(t, &Server{})
 	out := w.must("POST", "/projects", `{"project":{}}`)
-	got := []any{str(out, "project.name") == str(out, "project.id"), str(out, "project.region_id"), get(out, "project.pg_version"),
-		str(out, "branch.name"), str(out, "databases.0.name"), str(out, "roles.0.name")}
+	got := []any{
+		str(out, "project.name") == str(out, "project.id"), str(out, "project.region_id"), get(out, "project.pg_version"),
+		str(out, "branch.name"), str(out, "databases.0.name"), str(out, "roles.0.name"),
+	}
 	if diff := cmp.Diff([]any{true, "aws-us-east-2", 17.0, "main", "neondb", "neondb_owner"}, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}

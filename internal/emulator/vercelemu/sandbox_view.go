@@ -11,9 +11,11 @@ import (
 
 func (ses *session) view() obj {
 	b := ses.box
-	v := obj{"id": ses.id, "memory": b.vcpus * memoryPerVCPU, "vcpus": b.vcpus, "region": b.region, "runtime": b.runtime, "timeout": ses.timeout.Milliseconds(),
+	v := obj{
+		"id": ses.id, "memory": b.vcpus * memoryPerVCPU, "vcpus": b.vcpus, "region": b.region, "runtime": b.runtime, "timeout": ses.timeout.Milliseconds(),
 		"status": ses.status, "requestedAt": ses.created.UnixMilli(), "startedAt": ses.created.UnixMilli(), "createdAt": ses.created.UnixMilli(),
-		"updatedAt": ses.updated.UnixMilli(), "cwd": sandboxCwd, "networkPolicy": ses.policy, "projectId": b.project, "sourceSandboxName": b.name}
+		"updatedAt": ses.updated.UnixMilli(), "cwd": sandboxCwd, "networkPolicy": ses.policy, "projectId": b.project, "sourceSandboxName": b.name,
+	}
 	if !ses.stopAsked.IsZero() {
 		v["requestedStopAt"] = ses.stopAsked.UnixMilli()
 	}
@@ -28,9 +30,11 @@ func (ses *session) view() obj {
 
 func (b *sandbox) view() obj {
 	status := b.current.status
-	v := obj{"name": b.name, "persistent": b.persistent, "region": b.region, "vcpus": b.vcpus, "memory": b.vcpus * memoryPerVCPU, "runtime": b.runtime,
+	v := obj{
+		"name": b.name, "persistent": b.persistent, "region": b.region, "vcpus": b.vcpus, "memory": b.vcpus * memoryPerVCPU, "runtime": b.runtime,
 		"timeout": b.timeout.Milliseconds(), "networkPolicy": withoutRules(b.policy), "createdAt": b.created.UnixMilli(), "updatedAt": b.updated.UnixMilli(),
-		"currentSessionId": b.current.id, "status": status, "statusUpdatedAt": b.status.UnixMilli(), "cwd": sandboxCwd}
+		"currentSessionId": b.current.id, "status": status, "statusUpdatedAt": b.status.UnixMilli(), "cwd": sandboxCwd,
+	}
 	if b.image != "" {
 		v["image"] = b.image
 	}
@@ -53,10 +57,14 @@ func (b *sandbox) routes() []obj {
 var (
 	domainRules = list(anything())
 	policyBody  = either(
-		openObject(map[string]*schema{"mode": oneOf("allow-all", "deny-all", "custom"), "allowedDomains": list(str(0)), "allowedCIDRs": list(str(0)),
-			"deniedCIDRs": list(str(0)), "injectionRules": list(openObject(map[string]*schema{"domain": str(0), "headers": mapOf(str(0))}, "domain"))}, "mode"),
-		object(map[string]*schema{"allow": either(list(str(0)), mapOf(domainRules)),
-			"subnets": object(map[string]*schema{"allow": list(str(0)), "deny": list(str(0))})}))
+		openObject(map[string]*schema{
+			"mode": oneOf("allow-all", "deny-all", "custom"), "allowedDomains": list(str(0)), "allowedCIDRs": list(str(0)),
+			"deniedCIDRs": list(str(0)), "injectionRules": list(openObject(map[string]*schema{"domain": str(0), "headers": mapOf(str(0))}, "domain")),
+		}, "mode"),
+		object(map[string]*schema{
+			"allow":   either(list(str(0)), mapOf(domainRules)),
+			"subnets": object(map[string]*schema{"allow": list(str(0)), "deny": list(str(0))}),
+		}))
 )
 
 // policyOf reads a network policy in either of the request's forms and returns the reply's: {mode}, or mode custom with
@@ -96,8 +104,10 @@ func policyOf(raw json.RawMessage) (obj, *failure) {
 		}
 	}
 	out := obj{"mode": "custom"}
-	for name, values := range map[string][]string{"allowedDomains": domains, "allowedCIDRs": slices.Concat(in.AllowedCIDRs, in.Subnets.Allow),
-		"deniedCIDRs": slices.Concat(in.DeniedCIDRs, in.Subnets.Deny)} {
+	for name, values := range map[string][]string{
+		"allowedDomains": domains, "allowedCIDRs": slices.Concat(in.AllowedCIDRs, in.Subnets.Allow),
+		"deniedCIDRs": slices.Concat(in.DeniedCIDRs, in.Subnets.Deny),
+	} {
 		if len(values) == 0 {
 			continue
 		}
