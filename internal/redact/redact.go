@@ -38,14 +38,30 @@ func New() *Redactor {
 	return r
 }
 
-// Add makes r look for s. Values under MinLength bytes are not added.
+// minLine is the least length in bytes of a line that is looked for by itself.
+const minLine = 20
+
+// Add makes r look for s, and for each longer line of s alone: a build prints a key line by line. Values under MinLength bytes are not
+// added.
 func (r *Redactor) Add(s slipway.Secret) {
 	value := s.Reveal()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(value)
+	if !strings.Contains(value, "\n") {
+		return
+	}
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); len(line) >= minLine && !strings.HasPrefix(line, "-----") {
+			r.add(line)
+		}
+	}
+}
+
+func (r *Redactor) add(value string) {
 	if len(value) < MinLength {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.known[value] {
 		return
 	}

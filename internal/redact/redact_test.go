@@ -220,3 +220,20 @@ func BenchmarkString(b *testing.B) {
 		_ = r.String(line)
 	}
 }
+
+func TestLinesOfASecret(t *testing.T) {
+	r := New()
+	r.Add(slipway.NewSecret("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIHvX\nshort\n-----END PRIVATE KEY-----\n"))
+	for name, tc := range map[string]struct {
+		text, reason string
+		want         bool
+	}{
+		"a line of it": {"key: MC4CAQAwBQYDK2VwBCIEIHvX", "a build log shows a key line by line, an event each", true},
+		"its frame":    {"-----END PRIVATE KEY-----", "every key has it", false},
+		"a short line": {"in short", "it turns up in innocent text", false},
+	} {
+		if got := r.Has([]byte(tc.text)); got != tc.want {
+			t.Errorf("%s: %v: %s", name, got, tc.reason)
+		}
+	}
+}
