@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -120,7 +121,7 @@ func (a *app) announce(running *emulator.Running, bare bool) {
 	bin, cert := running.Postgres()
 	switch {
 	case a.json:
-		a.object("environment", map[string]any{"env": env, "postgres": bin, "postgres_certificate": cert})
+		_ = json.NewEncoder(a.rawOut).Encode(map[string]any{"type": "environment", "env": env, "postgres": bin, "postgres_certificate": cert})
 	case bare:
 		_, _ = io.WriteString(a.rawOut, shellEnv(env))
 	default:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -94,4 +95,27 @@ func TestEmulateWarnsWhenItListensElsewhere(t *testing.T) {
 	out.await(t, "SLIPWAY_VERCEL_URL='http://127.0.0.1:", 1, exit)
 	cancel()
 	<-exit
+}
+
+func TestEmulateTellsItsCredentialsAsJSON(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, exit := newScreen(), make(chan int, 1)
+	go func() {
+		d := desk{env: map[string]string{}}
+		exit <- d.app(nil, out).main(ctx, []string{"emulate", "--json", "--pg-bin", ""})
+	}()
+	out.await(t, "VERCEL_TOKEN", 1, exit)
+	var line struct {
+		Type string
+		Env  map[string]string
+	}
+	text, _, _ := strings.Cut(out.String(), "\n")
+	if err := json.Unmarshal([]byte(text), &line); err != nil || line.Type != "environment" || !strings.HasPrefix(line.Env["NEON_API_KEY"], "napi_") {
+		t.Errorf("%v: the emulators' own credentials open nothing else, and are not redacted\n%s", err, text)
+	}
+	cancel()
+	if code := <-exit; code != 0 {
+		t.Errorf("emulate exits %d\n%s", code, out)
+	}
 }
