@@ -185,6 +185,35 @@ func TestAWebhookThatIsNotTakenComesAgain(t *testing.T) {
 	})
 }
 
+func TestWebhooksGoOnInAnotherProcess(t *testing.T) {
+	first, second := &inbox{}, &inbox{}
+	play(t, &Server{BuildTime: time.Hour, WebhookTransport: first}, func(w *world) {
+		_, secret := w.listen("http://localhost:1/", "deployment.created", "deployment.ready", "deployment.succeeded")
+		w.project("shop")
+		w.deploy("shop", nil, map[string]string{"a": "1"})
+		w.sleep(time.Minute)
+		other := w.transfer(&Server{BuildTime: time.Hour, WebhookTransport: second})
+		defer other.srv.Close()
+		w.sleep(2 * time.Hour) // and nobody looks
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"deployment.ready", "deployment.succeeded"}, second.kinds()); diff != "" {
+			t.Errorf("after the load (-want +got):\n%s", diff)
+		}
+		for _, d := range second.got {
+			if d.signature != signed(secret, d.raw) {
+				t.Errorf("%s is signed with another secret", d.kind)
+			}
+		}
+		again := other.transfer(&Server{WebhookTransport: &inbox{refuse: 1}})
+		defer again.srv.Close()
+		again.sleep(time.Hour)
+		synctest.Wait()
+		if got := again.srv.WebhookTransport.(*inbox).kinds(); len(got) != 0 {
+			t.Errorf("told again: %v", got)
+		}
+	})
+}
+
 func TestAWebhookReachesARealListener(t *testing.T) {
 	got := make(chan delivery, 1)
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
