@@ -34,7 +34,7 @@ func Operations() []emukit.Operation {
 func DataOperations() []emukit.Operation {
 	const redis, vector = "https://upstash.com/docs/redis/features/restapi", "https://upstash.com/docs/vector/api/get-started"
 	var out []emukit.Operation
-	for _, path := range []string{"/", "/pipeline", "/multi-exec", "/{command...}"} {
+	for _, path := range []string{"/{store}", "/{store}/pipeline", "/{store}/multi-exec", "/{store}/{command...}"} {
 		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{path}, Source: redis})
 	}
 	for verb := range vectorVerbs {

@@ -1,0 +1,279 @@
+package emulator
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/emulator/emukit/speccheck"
+	"github.com/slipway-dev/slipway/internal/emulator/githubemu"
+	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
+	"github.com/slipway-dev/slipway/internal/emulator/upstashemu"
+	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
+	"github.com/slipway-dev/slipway/internal/live"
+)
+
+//go:generate go test -run TestEmulatorsPage . -update
+
+var update = flag.Bool("update", false, "write docs/emulators.md")
+
+const page = "../../docs/emulators.md"
+
+// chapter is an API's part of the page.
+type chapter struct {
+	title, spec string // spec "" means that there is no document
+	folder      string // of the sources with [?]
+	operations  []emukit.Operation
+	client      *regexp.Regexp // whose calls are meant
+	only        string         // part of the document that is meant: operations whose path has it; "-x" those that have it not
+}
+
+func chapters() []chapter {
+	return []chapter{
+		{"Vercel", "vercel", "vercelemu", vercelemu.Operations(), regexp.MustCompile("vercel"), "-/sandboxes"},
+		{"Vercel Sandbox", "vercel", "", vercelemu.SandboxOperations(), regexp.MustCompile("vercel"), "/sandboxes"},
+		{"Neon", "neon", "neonemu", neonemu.Operations(), regexp.MustCompile("neon|psql"), ""},
+		{"Upstash Developer API", "upstash", "upstashemu", upstashemu.Operations(), regexp.MustCompile("upstash"), ""},
+		{"Upstash data planes", "", "", upstashemu.DataOperations(), regexp.MustCompile("upstash"), ""},
+		{"GitHub", "", "githubemu", githubemu.Operations(), regexp.MustCompile("octokit"), ""},
+	}
+}
+
+// TestEmulatorsPage keeps docs/emulators.md as the code has it: `make generate` writes it.
+func TestEmulatorsPage(t *testing.T) {
+	intro, err := os.ReadFile("testdata/emulators-intro.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("<!-- Written by go generate from the emulators' code. -->\n\n")
+	b.Write(intro)
+	clients := readClients(t)
+	for _, c := range chapters() {
+		c.write(t, &b, clients)
+	}
+	writeUnconfirmed(t, &b)
+	if *update {
+		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b.String(), string(have)); diff != "" {
+		t.Errorf("docs/emulators.md is stale: make generate (-code +page):\n%s", diff)
+	}
+}
+
+// clients are the operations that each vendor's client called, by the name of its test, as recorded with
+// SLIPWAY_RECORD_CALLS.
+var clientNames = map[string]string{
+	"TestVercelSDK": "@vercel/sdk", "TestVercelClient": "@vercel/client", "TestVercelCLI": "vercel CLI", "TestVercelSandbox": "@vercel/sandbox",
+	"TestNeonAPIClient": "@neondatabase/api-client", "TestNeonCLI": "neon CLI", "TestPsqlOnABranch": "psql", "TestUpstashCLIOfAnAccountThatTheAPIRefuses": "@upstash/cli", "TestUpstashCLI": "@upstash/cli",
+	"TestUpstashRedis": "@upstash/redis", "TestUpstashVector": "@upstash/vector",
+}
+
+func readClients(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	files, err := filepath.Glob("clienttest/testdata/calls/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		if known := clientNames[name]; known != "" {
+			name = known
+		}
+		out[name] = append(out[name], strings.Split(strings.TrimSpace(string(raw)), "\n")...)
+	}
+	return out
+}
+
+func (c chapter) write(t *testing.T, b *strings.Builder, clients map[string][]string) {
+	t.Helper()
+	var document []string
+	if c.spec != "" {
+		document = c.wanted(speccheck.Load(t, c.spec).Operations())
+	}
+	fmt.Fprintf(b, "\n## %s\n\n| operation | modelled | spec | clients | difference |\n|---|---|---|---|---|\n", c.title)
+	modelled := 0
+	for _, op := range c.operations {
+		mark := "–"
+		at := slices.IndexFunc(document, func(d string) bool { return answers(op, d, true) })
+		switch {
+		case op.Differs != "":
+			mark = "≠"
+		case at >= 0:
+			mark = "✓"
+		}
+		document = slices.DeleteFunc(document, func(d string) bool { return answers(op, d, true) })
+		modelled++
+		fmt.Fprintf(b, "| [%s `%s`](%s) | yes | %s | %s | %s |\n", op.Method, op.Paths[0], op.Source, mark, strings.Join(c.callers(op, clients), ", "), op.Differs)
+	}
+	for _, d := range document {
+		method, path, _ := strings.Cut(d, " ")
+		fmt.Fprintf(b, "| %s `%s` | 501 | | | |\n", method, path)
+	}
+	fmt.Fprintf(b, "\n%d modelled; %d of the vendor's document are not.\n", modelled, len(document))
+}
+
+// wanted are the document's operations that the chapter is about.
+func (c chapter) wanted(all []string) []string {
+	part, without := strings.CutPrefix(c.only, "-")
+	return slices.DeleteFunc(all, func(op string) bool { return part != "" && strings.Contains(op, part) == without })
+}
+
+// answers reports whether the modelled operation answers at a path whose parameters are in braces, in any name. exactly
+// means that a parameter stands for a parameter only.
+func answers(op emukit.Operation, called string, exactly bool) bool {
+	method, path, _ := strings.Cut(called, " ")
+	return method == op.Method && slices.ContainsFunc(op.Paths, func(pattern string) bool {
+		return matches(strings.Split(pattern, "/"), strings.Split(path, "/"), exactly)
+	})
+}
+
+func matches(pattern, path []string, exactly bool) bool {
+	for i, p := range pattern {
+		if strings.HasSuffix(p, "...}") {
+			return !exactly && len(path) > i
+		}
+		if i >= len(path) {
+			return false
+		}
+		if parameter := strings.HasPrefix(p, "{"); parameter && exactly && !strings.HasPrefix(path[i], "{") || !parameter && p != path[i] {
+			return false
+		}
+	}
+	return len(pattern) == len(path)
+}
+
+// callers are the clients that call op: a call belongs to the operation that it is exactly, else to one that it fits.
+func (c chapter) callers(op emukit.Operation, clients map[string][]string) []string {
+	var out []string
+	for name, calls := range clients {
+		if !c.client.MatchString(name) {
+			continue
+		}
+		if slices.ContainsFunc(calls, func(call string) bool {
+			return answers(op, call, true) || answers(op, call, false) &&
+				!slices.ContainsFunc(c.operations, func(o emukit.Operation) bool { return answers(o, call, true) })
+		}) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func writeUnconfirmed(t *testing.T, b *strings.Builder) {
+	t.Helper()
+	b.WriteString("\n## Unconfirmed\n\nNo document and no record says how the real API behaves here. Clients must stand either answer.\n\n" +
+		"### What `make live` asks\n\nIt ships an app to real accounts, asks, prints each answer beside this one, and destroys the app.\n\n| question | asked | the emulators answer |\n|---|---|---|\n")
+	for _, q := range live.Questions() {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", q.ID, q.Asks, q.Here)
+	}
+	for _, c := range chapters() {
+		if c.folder == "" {
+			continue
+		}
+		fmt.Fprintf(b, "\n### %s: what its code marks [?]\n\n", c.title)
+		for _, line := range unconfirmed(t, c.folder) {
+			b.WriteString("- " + line + "\n")
+		}
+	}
+}
+
+// unconfirmed returns the sentences of a package's comments that have [?] in them, and the code beside those that are
+// short.
+func unconfirmed(t *testing.T, folder string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, src, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(string(src), "\n")
+		for _, group := range file.Comments {
+			if group == file.Doc {
+				continue // says what [?] means
+			}
+			out = append(out, marked(group, lines[set.Position(group.Pos()).Line-1], path, enclosing(file, group))...)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// enclosing names the function or type that a comment is of or in, "" for none.
+func enclosing(file *ast.File, group *ast.CommentGroup) string {
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		switch {
+		case group.Pos() > d.End():
+		case ok && (f.Doc == group || d.Pos() <= group.Pos()):
+			return " " + f.Name.Name
+		case !ok && d.Pos() <= group.Pos():
+			if t, ok := d.(*ast.GenDecl).Specs[0].(*ast.TypeSpec); ok {
+				return " " + t.Name.Name
+			}
+		}
+	}
+	return ""
+}
+
+func marked(group *ast.CommentGroup, line, path, in string) []string {
+	text := strings.Join(strings.Fields(group.Text()), " ")
+	if !strings.Contains(text, "[?]") {
+		return nil
+	}
+	code, _, _ := strings.Cut(strings.TrimSpace(line), "//")
+	var out []string
+	for sentence := range strings.SplitSeq(text, ". ") {
+		if !strings.Contains(sentence, "[?]") {
+			continue
+		}
+		said := strings.Join(strings.Fields(strings.NewReplacer("[?]", "", " :", ":", " .", ".", " ,", ",").Replace(sentence)), " ")
+		said = strings.Trim(said, ". :")
+		at := "`" + strings.TrimSuffix(filepath.ToSlash(path), ".go") + "`" + in
+		switch {
+		case code != "" && said == "":
+			out = append(out, at+": `` "+strings.TrimSpace(code)+" ``")
+		case code != "":
+			out = append(out, at+": "+said+": `` "+strings.TrimSpace(code)+" ``")
+		default:
+			out = append(out, at+": "+said)
+		}
+	}
+	return out
+}
