@@ -1,11 +1,13 @@
 package clienttest
 
 import (
+	"net/http"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/emulator/emukit/speccheck"
 	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
 )
 
@@ -13,7 +15,13 @@ func TestVercelSandbox(t *testing.T) {
 	need(t, ".", "node", "@vercel/sandbox")
 	need(t, ".", "bwrap") // commands really run
 	srv := &vercelemu.SandboxServer{Dir: t.TempDir()}
-	api, err := emukit.Start(t.Context(), 0, srv)
+	check := speccheck.Load(t, "vercel")
+	for _, op := range vercelemu.SandboxOperations() {
+		if op.Differs != "" {
+			check.Except(op.Method + " " + op.Paths[0])
+		}
+	}
+	api, err := emukit.Start(t.Context(), 0, http.StripPrefix("/api", check.Wrap(t, srv)))
 	if err != nil {
 		t.Fatal(err)
 	}

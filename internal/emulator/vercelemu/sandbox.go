@@ -108,6 +108,7 @@ type sandboxRoute struct {
 	body         *schema
 	do           func(*SandboxServer, *sandboxCall) (any, *failure)
 	stream       func(*SandboxServer, *sandboxCall) *failure // instead of do: reads and writes as it goes
+	differs      string                                      // from the published document, and why
 }
 
 // sandboxCall is one authenticated request.
@@ -118,6 +119,9 @@ type sandboxCall struct {
 }
 
 const sessionPath = "/v2/sandboxes/sessions/{session}"
+
+// lineByLine is the difference of the streams.
+const lineByLine = "the document has a stream's line as text; the vendor's client reads an object"
 
 func sandboxRoutes() []sandboxRoute {
 	return []sandboxRoute{
@@ -133,9 +137,9 @@ func sandboxRoutes() []sandboxRoute {
 		{method: "POST", path: sessionPath + "/extend-timeout", body: extendBody, do: (*SandboxServer).extend},
 		{method: "POST", path: sessionPath + "/network-policy", body: policyBody, do: (*SandboxServer).setPolicy},
 		{method: "GET", path: sessionPath + "/cmd", do: (*SandboxServer).listCommands},
-		{method: "POST", path: sessionPath + "/cmd", body: runBody, stream: (*SandboxServer).run},
+		{method: "POST", path: sessionPath + "/cmd", body: runBody, stream: (*SandboxServer).run, differs: lineByLine},
 		{method: "GET", path: sessionPath + "/cmd/{cmd}", do: (*SandboxServer).getCommand},
-		{method: "GET", path: sessionPath + "/cmd/{cmd}/logs", stream: (*SandboxServer).logs},
+		{method: "GET", path: sessionPath + "/cmd/{cmd}/logs", stream: (*SandboxServer).logs, differs: lineByLine},
 		{method: "POST", path: sessionPath + "/cmd/{cmd}/kill", body: killBody, do: (*SandboxServer).kill},
 		{method: "POST", path: sessionPath + "/fs/mkdir", body: pathBody, do: (*SandboxServer).mkdir},
 		{method: "POST", path: sessionPath + "/fs/read", body: pathBody, stream: (*SandboxServer).read},

@@ -3,14 +3,11 @@ package vercelemu
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
@@ -60,100 +57,6 @@ type session struct {
 	commands                    []*command
 	cpu                         time.Duration
 }
-
-var (
-	envField      = mapOf(str(0))
-	tagsField     = mapOf(str(256))
-	settingFields = map[string]*schema{
-		"ports": list(number()), "timeout": number(), "persistent": boolean(), "tags": tagsField, "env": envField, "region": str(0),
-		"resources": openObject(map[string]*schema{"vcpus": number(), "memory": number()}), "networkPolicy": policyBody,
-	}
-	sourceField = either(
-		openObject(map[string]*schema{"type": oneOf("git"), "url": str(0), "depth": number(), "revision": str(0), "username": str(0), "password": str(0)}, "type", "url"),
-		openObject(map[string]*schema{"type": oneOf("tarball"), "url": str(0)}, "type", "url"),
-		openObject(map[string]*schema{"type": oneOf("snapshot"), "snapshotId": str(0)}, "type", "snapshotId"))
-
-	createV3   = openObject(with(settingFields, map[string]*schema{"projectId": str(0), "name": str(128), "source": sourceField, "image": str(0)}), "projectId")
-	createV2   = openObject(with(createV3.fields, map[string]*schema{"runtime": oneOf("node22", "node24", "node26", "python3.13", "python3.14")}), "projectId")
-	patchBody  = openObject(settingFields)
-	extendBody = openObject(map[string]*schema{"duration": number()}, "duration")
-)
-
-func with(a, b map[string]*schema) map[string]*schema {
-	out := map[string]*schema{}
-	for _, m := range []map[string]*schema{a, b} {
-		for k, v := range m {
-			out[k] = v
-		}
-	}
-	return out
-}
-
-// settings are what create and PATCH have in common. nil is left as it is.
-type settings struct {
-	Ports         []int
-	Timeout       *float64
-	Persistent    *bool
-	Tags, Env     map[string]string
-	Region        *string
-	Resources     *struct{ VCPUs, Memory *float64 }
-	NetworkPolicy json.RawMessage
-	Mounts        map[string]any
-	NetworkID     *string
-}
-
-// apply changes b. s.mu is held.
-func (s *SandboxServer) apply(b *sandbox, in settings) *failure {
-	if len(in.Mounts) > 0 || in.NetworkID != nil {
-		return &failure{status: http.StatusNotImplemented, code: "not_implemented", message: "the emulator does not model drives and secure compute"}
-	}
-	if len(in.Ports) > maxPorts || slices.ContainsFunc(in.Ports, func(p int) bool { return p < 1 || p > 65535 }) {
-		return badRequest("Invalid request: `ports` should be at most 15 numbers from 1 to 65535.")
-	}
-	timeout := b.timeout
-	if in.Timeout != nil {
-		timeout = time.Duration(*in.Timeout) * time.Millisecond
-		if *in.Timeout < 1 || *in.Timeout > float64(s.maxLife()/time.Millisecond) {
-			return badRequest("Invalid request: `timeout` should be at least 1 and at most your plan's maximum.")
-		}
-	}
-	vcpus := b.vcpus
-	if in.Resources != nil && in.Resources.VCPUs != nil {
-		v := *in.Resources.VCPUs
-		if vcpus = int(v); float64(vcpus) != v || vcpus < 1 || vcpus > maxVCPUs || vcpus > 1 && vcpus%2 != 0 {
-			return badRequest("Invalid request: `resources.vcpus` should be 1 or an even number up to 32.")
-		}
-	}
-	if m := in.Resources; m != nil && m.Memory != nil && *m.Memory != float64(vcpus*memoryPerVCPU) {
-		return badRequest("Invalid request: `resources.memory` should be 2048 for each vCPU.")
-	}
-	if in.NetworkPolicy != nil {
-		policy, f := policyOf(in.NetworkPolicy)
-		if f != nil {
-			return f
-		}
-		b.policy = policy
-	}
-	b.timeout, b.vcpus = timeout, vcpus
-	if in.Ports != nil {
-		b.ports = in.Ports
-	}
-	if in.Persistent != nil {
-		b.persistent = *in.Persistent
-	}
-	if in.Tags != nil {
-		b.tags = in.Tags
-	}
-	if in.Env != nil {
-		b.env = in.Env
-	}
-	if in.Region != nil {
-		b.region = *in.Region
-	}
-	return nil
-}
-
-func (s *SandboxServer) maxLife() time.Duration { return span(s.MaxLife, 45*time.Minute) }
 
 // sandboxName is what the emulator takes for a name [?].
 var sandboxName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]*$`)
@@ -467,95 +370,4 @@ func (s *SandboxServer) setPolicy(c *sandboxCall) (any, *failure) {
 	defer s.mu.Unlock()
 	ses.policy, ses.box.policy, ses.updated = policy, policy, c.now
 	return obj{"session": ses.view()}, nil
-}
-
-func (s *SandboxServer) list(c *sandboxCall) (any, *failure) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var found []*sandbox
-	for _, b := range s.all {
-		if b.team == c.team && c.mayUse(b.project) == nil && in(c.query("project"), b.project) && strings.HasPrefix(b.name, c.query("namePrefix")) &&
-			in(c.query("status"), b.current.status) && b.tagged(c.values["tags"]) {
-			found = append(found, b)
-		}
-	}
-	var order func(a, b *sandbox) int
-	switch c.query("sortBy") {
-	case "", "createdAt", "currentSnapshotId":
-		order = func(a, b *sandbox) int { return a.created.Compare(b.created) }
-	case "name":
-		order = func(a, b *sandbox) int { return strings.Compare(a.name, b.name) }
-	case "statusUpdatedAt":
-		order = func(a, b *sandbox) int { return a.status.Compare(b.status) }
-	default:
-		return nil, badRequest("Invalid request: `sortBy` should be one of createdAt, name, statusUpdatedAt, currentSnapshotId.")
-	}
-	views, page, f := paged(c, found, order, func(b *sandbox) string { return b.project + "/" + b.name }, (*sandbox).view)
-	if f != nil {
-		return nil, f
-	}
-	return obj{"sandboxes": views, "pagination": page}, nil
-}
-
-func (s *SandboxServer) listSessions(c *sandboxCall) (any, *failure) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var found []*session
-	for _, ses := range s.sessions {
-		if ses.box.team == c.team && c.mayUse(ses.box.project) == nil && in(c.query("project"), ses.box.project) && in(c.query("name"), ses.box.name) {
-			found = append(found, ses)
-		}
-	}
-	order := func(a, b *session) int { return cmp.Or(a.created.Compare(b.created), strings.Compare(a.id, b.id)) }
-	views, page, f := paged(c, found, order, func(ses *session) string { return ses.id }, (*session).view)
-	if f != nil {
-		return nil, f
-	}
-	return obj{"sessions": views, "pagination": page}, nil
-}
-
-func in(want, have string) bool { return want == "" || want == have }
-
-// tagged reports whether b has each "key:value".
-func (b *sandbox) tagged(want []string) bool {
-	for _, w := range want {
-		key, value, _ := strings.Cut(w, ":")
-		if have, ok := b.tags[key]; !ok || have != value {
-			return false
-		}
-	}
-	return true
-}
-
-// paged answers one page: newest first unless sortOrder=asc, 20 at most unless limit says otherwise.
-func paged[T any](c *sandboxCall, items []T, order func(a, b T) int, id func(T) string, view func(T) obj) ([]obj, obj, *failure) {
-	switch c.query("sortOrder") {
-	case "", "desc":
-		slices.SortStableFunc(items, func(a, b T) int { return order(b, a) })
-	case "asc":
-		slices.SortStableFunc(items, order)
-	default:
-		return nil, nil, badRequest("Invalid request: `sortOrder` should be asc or desc.")
-	}
-	limit, f := c.limit(20, 100)
-	if f != nil {
-		return nil, nil, f
-	}
-	page, next, ok := emukit.PageAfter(items, id, c.query("cursor"), limit)
-	if !ok {
-		return nil, nil, badRequest("Invalid request: `cursor` is not one of this list.")
-	}
-	views := make([]obj, 0, len(page))
-	for _, it := range page {
-		views = append(views, view(it))
-	}
-	out := obj{"count": len(page), "next": nil}
-	if next != "" {
-		out["next"] = next
-	}
-	return views, out, nil
-}
-
-func basic(username, password string) string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
 }

@@ -2,9 +2,9 @@ package vercelemu
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,7 +29,7 @@ func (s *SandboxServer) lay(ctx context.Context, ses *session, src source) *fail
 	ctx, cancel := context.WithTimeout(ctx, sourceTime)
 	defer cancel()
 	u, err := url.Parse(src.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !onThisMachine(u.Hostname()) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !loopback(u.String()) {
 		return badRequest("Invalid request: the emulator takes a source only from http:// or https:// on this machine's loopback.")
 	}
 	if src.Type == "git" {
@@ -40,7 +40,7 @@ func (s *SandboxServer) lay(ctx context.Context, ses *session, src source) *fail
 		return badRequest("Invalid request: `source.url` is no URL.")
 	}
 	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}, CheckRedirect: func(to *http.Request, _ []*http.Request) error {
-		if !onThisMachine(to.URL.Hostname()) {
+		if !loopback(to.URL.String()) {
 			return errors.New("it leads away from this machine")
 		}
 		return nil
@@ -54,11 +54,6 @@ func (s *SandboxServer) lay(ctx context.Context, ses *session, src source) *fail
 		return badRequest(fmt.Sprintf("Invalid request: the source answers %d.", res.StatusCode))
 	}
 	return ses.box.unpack(sandboxCwd, http.MaxBytesReader(nil, res.Body, maxArchive))
-}
-
-func onThisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // clone fetches one revision with git, isolated as any command but with this machine's network.
@@ -95,4 +90,8 @@ func (s *SandboxServer) clone(ctx context.Context, ses *session, src source, u *
 		}
 	}
 	return nil
+}
+
+func basic(username, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
 }

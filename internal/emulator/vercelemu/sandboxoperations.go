@@ -13,7 +13,7 @@ func SandboxOperations() []emukit.Operation {
 		if strings.HasSuffix(rt.path, "/drives") || strings.HasSuffix(rt.path, "/snapshots") {
 			continue
 		}
-		out = append(out, emukit.Operation{Method: rt.method, Paths: []string{rt.path}, Source: "https://vercel.com/docs/vercel-sandbox"})
+		out = append(out, emukit.Operation{Method: rt.method, Paths: []string{rt.path}, Source: "https://vercel.com/docs/vercel-sandbox", Differs: rt.differs})
 	}
 	return out
 }
