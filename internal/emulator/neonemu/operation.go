@@ -103,7 +103,7 @@ type todo struct {
 // schedule starts a batch on a project that has none running. Without anything to do it returns an empty batch, which
 // is done at once.
 func (s *Server) schedule(q *request, p *project, takes time.Duration, work []todo) (*batch, []*operation) {
-	b := &batch{started: q.now, takes: max(takes, 0), count: len(work)}
+	b := &batch{started: q.now, takes: max(q.opTime(takes), 0), count: len(work), failed: q.with("op-fails")}
 	if len(work) == 0 {
 		b.takes = 0
 		return b, nil

@@ -288,7 +288,7 @@ func (s *Server) newProject(q *request, in *projectCreate) (*project, *failure) 
 	if f := p.setHistory(w.HistoryRetentionSeconds); f != nil {
 		return nil, f
 	}
-	if f := s.checkLimit(owner); f != nil {
+	if f := s.checkLimit(q, owner); f != nil {
 		return nil, f
 	}
 	p.seq = s.next()
@@ -296,13 +296,13 @@ func (s *Server) newProject(q *request, in *projectCreate) (*project, *failure) 
 }
 
 // checkLimit refuses one project more than an owner may have.
-func (s *Server) checkLimit(owner string) *failure {
-	n := s.alive(owner)
-	if s.MaxProjects == 0 || n < s.MaxProjects {
+func (s *Server) checkLimit(q *request, owner string) *failure {
+	n, most := s.alive(owner), q.number("max-projects", s.MaxProjects)
+	if most == 0 || n < most {
 		return nil
 	}
 	// https://github.com/neondatabase/neonctl/issues/255 recorded "limit of 1 exceeded, got 1": what there was before
-	return limit("PROJECTS_LIMIT_EXCEEDED", "user projects limit of %d exceeded, got %d", s.MaxProjects, n)
+	return limit("PROJECTS_LIMIT_EXCEEDED", "user projects limit of %d exceeded, got %d", most, n)
 }
 
 // lost reports whether p was deleted too long ago to be recovered.

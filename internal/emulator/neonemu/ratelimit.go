@@ -3,7 +3,6 @@ package neonemu
 import (
 	"math"
 	"net/http"
-	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -14,26 +13,26 @@ const (
 	NeonBurst             = 40
 )
 
-// allow takes one call of an account to a route into account; over the limit it is 429, with Retry-After [?].
-// s.mu is held.
-func (s *Server) allow(account, route string, now time.Time) *failure {
-	if s.RequestsPerMinute <= 0 {
+// allow takes one call to a route into account; over the limit it is 429, with Retry-After [?]. s.mu is held.
+func (s *Server) allow(q *request, route string) *failure {
+	perMinute := q.number("requests-per-minute", s.RequestsPerMinute)
+	if perMinute <= 0 {
 		return nil
 	}
-	key := account + " " + route
+	key := q.account.id() + " " + route
 	l := s.limiters[key]
 	if l == nil {
 		burst := s.Burst
 		if burst <= 0 {
-			burst = NeonBurst
+			burst = min(NeonBurst, perMinute)
 		}
-		l = rate.NewLimiter(rate.Limit(s.RequestsPerMinute)/60, burst)
+		l = rate.NewLimiter(rate.Limit(perMinute)/60, burst)
 		s.limiters[key] = l
 	}
-	if l.AllowN(now, 1) {
+	if l.AllowN(q.now, 1) {
 		return nil
 	}
-	wait := (1 - l.TokensAt(now)) / float64(l.Limit())
+	wait := (1 - l.TokensAt(q.now)) / float64(l.Limit())
 	return &failure{status: http.StatusTooManyRequests, message: "rate limit exceeded", retryAfter: int(math.Ceil(wait))}
 }
 

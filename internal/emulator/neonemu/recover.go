@@ -15,7 +15,7 @@ func (s *Server) recoverProject(q *request) (any, *failure) {
 	if p.deleted.IsZero() {
 		return nil, fail(http.StatusUnprocessableEntity, "project is not deleted")
 	}
-	if f := s.checkLimit(p.owner); f != nil {
+	if f := s.checkLimit(q, p.owner); f != nil {
 		return nil, f
 	}
 	p.deleted, p.updated = zeroTime, q.now

@@ -99,11 +99,11 @@ func (s *Server) call(rt route, r *http.Request) (any, *failure) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.Kit.Clock()
-	if f := s.allow(account.id(), rt.method+" "+rt.path, now); f != nil {
+	q := &request{Request: r, body: body, account: account, now: s.Kit.Clock()}
+	if f := first(q.checkSettings(), s.allow(q, rt.method+" "+rt.path)); f != nil {
 		return nil, f
 	}
-	return rt.serve(&request{Request: r, body: body, account: account, now: now})
+	return rt.serve(q)
 }
 
 // decode reads the body into v. Fields that the public document does not have are refused [?].

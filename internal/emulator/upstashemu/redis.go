@@ -195,22 +195,26 @@ func (s *Server) createDatabase(q *request) (any, *failure) {
 	if f := in.check(); f != nil {
 		return nil, f
 	}
+	rules, f := s.creation(q, s.MaxDatabases)
+	if f != nil {
+		return nil, f
+	}
 	mine := 0
 	for _, d := range s.databases {
 		if d.email != q.email {
 			continue
 		}
-		if mine++; s.UniqueNames && d.name == in.Name {
+		if mine++; rules.unique && d.name == in.Name {
 			return nil, fail(http.StatusConflict, "Database name already exists")
 		}
 	}
-	if s.MaxDatabases > 0 && mine >= s.MaxDatabases {
-		return nil, fail(http.StatusBadRequest, "max database limit of %d reached", s.MaxDatabases)
+	if rules.most > 0 && mine >= rules.most {
+		return nil, fail(http.StatusBadRequest, "max database limit of %d reached", rules.most)
 	}
 	d := &database{
 		id: s.RandomUUID(), name: in.Name, slug: s.newSlug(""), email: q.email, region: in.PrimaryRegion,
 		readRegions: in.ReadRegions, plan: in.Plan, budget: in.Budget, tls: in.TLS == nil || *in.TLS, eviction: in.Eviction,
-		created: q.now, active: q.now.Add(s.createTime()), birth: s.Born(), redis: s.newRedis(),
+		created: q.now, active: q.now.Add(rules.takes), birth: s.Born(), redis: s.newRedis(),
 	}
 	s.newCredentials(d)
 	s.databases[d.id], s.stores[d.slug] = d, d

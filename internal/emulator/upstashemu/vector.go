@@ -158,17 +158,21 @@ func (s *Server) createIndex(q *request) (any, *failure) {
 	if f := in.check(); f != nil {
 		return nil, f
 	}
+	rules, f := s.creation(q, s.MaxIndexes)
+	if f != nil {
+		return nil, f
+	}
 	mine := 0
 	for _, x := range s.indexes {
 		if x.email != q.email {
 			continue
 		}
-		if mine++; s.UniqueNames && x.name == in.Name {
+		if mine++; rules.unique && x.name == in.Name {
 			return nil, fail(http.StatusConflict, "Index name already exists")
 		}
 	}
-	if s.MaxIndexes > 0 && mine >= s.MaxIndexes {
-		return nil, fail(http.StatusBadRequest, "max index limit of %d reached", s.MaxIndexes)
+	if rules.most > 0 && mine >= rules.most {
+		return nil, fail(http.StatusBadRequest, "max index limit of %d reached", rules.most)
 	}
 	plan := map[string]string{"": "free", "paid": "payg"}[in.Type] // what a reply shows for these [?]
 	if plan == "" {
@@ -177,7 +181,7 @@ func (s *Server) createIndex(q *request) (any, *failure) {
 	x := &index{
 		id: s.RandomUUID(), name: in.Name, slug: s.newSlug("-" + vectorRegions[in.Region] + "-vector"), email: q.email,
 		region: in.Region, similarity: in.SimilarityFunction, dimension: in.DimensionCount, plan: plan, model: in.EmbeddingModel,
-		sparseModel: in.SparseEmbeddingModel, kind: in.IndexType, created: q.now, active: q.now.Add(s.createTime()), birth: s.Born(),
+		sparseModel: in.SparseEmbeddingModel, kind: in.IndexType, created: q.now, active: q.now.Add(rules.takes), birth: s.Born(),
 	}
 	s.newTokens(x)
 	s.indexes[x.id], s.stores[x.slug] = x, x

@@ -80,14 +80,25 @@ func (s *Server) authenticate(r *http.Request) (email string, f *failure) {
 	if !ok || !known || subtle.ConstantTimeCompare([]byte(key), []byte(account.APIKey)) != 1 {
 		return "", fail(http.StatusUnauthorized, "Unauthorized")
 	}
+	status, f := settingNumber(r.Context(), "refuse", 400, 599)
+	if f != nil {
+		return "", f
+	}
+	if status > 0 {
+		return "", errNotNative(status)
+	}
 	if s.RefuseDeveloperAPI {
 		status := s.RefuseStatus
 		if status == 0 {
 			status = http.StatusForbidden
 		}
-		return "", fail(status, "The Developer API is available for native Upstash accounts only")
+		return "", errNotNative(status)
 	}
 	return email, nil
+}
+
+func errNotNative(status int) *failure {
+	return fail(status, "The Developer API is available for native Upstash accounts only")
 }
 
 // decode reads the body into v. Fields that the published document does not have are refused [?].
