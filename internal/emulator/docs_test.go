@@ -154,7 +154,7 @@ func answers(op emukit.Operation, called string, exactly bool) bool {
 func matches(pattern, path []string, exactly bool) bool {
 	for i, p := range pattern {
 		if strings.HasSuffix(p, "...}") {
-			return !exactly && len(path) > i
+			return false // what a client sends there cannot be told from other operations
 		}
 		if i >= len(path) {
 			return false
@@ -263,7 +263,7 @@ func marked(group *ast.CommentGroup, line, path, in string) []string {
 		if !strings.Contains(sentence, "[?]") {
 			continue
 		}
-		said := strings.Join(strings.Fields(strings.NewReplacer("[?]", "", " :", ":", " .", ".", " ,", ",").Replace(sentence)), " ")
+		said := strings.Join(strings.Fields(strings.NewReplacer(" [?]", "", "[?]", "").Replace(sentence)), " ")
 		said = strings.Trim(said, ". :")
 		at := "`" + strings.TrimSuffix(filepath.ToSlash(path), ".go") + "`" + in
 		switch {
