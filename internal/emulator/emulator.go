@@ -4,8 +4,10 @@ package emulator
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"strings"
@@ -160,7 +162,7 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 	if r.postgres = o.postgres; o.postgres != nil {
 		r.closers = append(r.closers, o.postgres.Close)
 	}
-	credentials := &emukit.Kit{Seed: o.Seed}
+	credentials := &emukit.Kit{Seed: derive(o.Seed, "credentials")}
 	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
 	o.vercelToken = secret(24)
 	port := o.Port
@@ -202,7 +204,7 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 	if i.Close != nil {
 		r.closers = append(r.closers, i.Close)
 	}
-	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, o.Seed
+	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, derive(o.Seed, e.Name)
 	i.Kit.SetSchedule(faults)
 	taken := 1
 	if i.Data != nil {
@@ -235,6 +237,18 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 		return 0, nil
 	}
 	return port + taken, nil
+}
+
+// derive makes a seed for one purpose of the whole's, so that no id has the same random characters as a credential. 0
+// stays 0: random.
+func derive(seed uint64, purpose string) uint64 {
+	if seed == 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	_ = binary.Write(h, binary.LittleEndian, seed) // a hash takes everything
+	_, _ = io.WriteString(h, purpose)
+	return max(h.Sum64(), 1)
 }
 
 // Env returns a copy of the environment that points Slipway at the emulators: base URLs and credentials.

@@ -119,3 +119,23 @@ func TestListenElsewhereIsNamedByLoopback(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An id that shows a part of a credential would be a secret that a client may not keep.
+func TestASeedGivesNoIDTheCharactersOfACredential(t *testing.T) {
+	r, err := Start(t.Context(), Options{Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var made struct{ ID string }
+	if status := ask(t, r.Env(), "POST", "/v11/projects", `{"name":"shop"}`, &made); status != 200 {
+		t.Fatalf("project: %d", status)
+	}
+	for name, value := range r.Env() {
+		for at := 0; at+8 <= len(value) && !strings.HasPrefix(name, "SLIPWAY_"); at++ {
+			if strings.Contains(made.ID, value[at:at+8]) {
+				t.Errorf("the project's id %s has 8 characters of %s", made.ID, name)
+			}
+		}
+	}
+}
