@@ -312,15 +312,17 @@ func TestSignalsReachTheCommand(t *testing.T) {
 	if r, err := p.Wait(); err != nil || r.ExitCode != 5 || !strings.HasSuffix(string(r.Stdout.Data), "got it\n") {
 		t.Errorf("%v %v", r, err)
 	}
-	p, err = Start(t.Context(), Command{Argv: []string{"sleep", "1000"}, Dir: "/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Signal(syscall.SIGTERM); err != nil { // at once: it may not even have begun
-		t.Fatal(err)
-	}
-	if r, err := p.Wait(); err != nil || r.ExitCode != 128+int(syscall.SIGTERM) {
-		t.Errorf("%v %v", r, err)
+	for range 20 {
+		p, err = Start(t.Context(), Command{Argv: []string{"sleep", "1000"}, Dir: "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Signal(syscall.SIGTERM); err != nil { // at once: it may not even have begun
+			t.Fatal(err)
+		}
+		if r, err := p.Wait(); err != nil || r.ExitCode != 128+int(syscall.SIGTERM) {
+			t.Errorf("%v %v", r, err)
+		}
 	}
 }
 

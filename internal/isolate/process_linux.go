@@ -234,6 +234,9 @@ func (p *Process) follow(ctx context.Context, l *launch, status *bufio.Scanner, 
 	p.awaitInit()
 	p.closeInit()
 	code, told := exitCode(status)
+	if outer := l.cmd.ProcessState.ExitCode(); !told && outer > 128 { // a signal came before the program was executed
+		code, told = outer, true
+	}
 	l.close()
 	r := Result{Ended: why, ExitCode: code, Stdout: p.out.result(), Stderr: p.err.result(), Took: time.Since(p.began), Level: p.level}
 	p.mu.Lock()
