@@ -206,7 +206,9 @@ func (s *Server) newDeployment(c *call, p *project, in deploymentInput, tree map
 	if in.AutoAssignCustomDomains == nil {
 		var auto *bool
 		_ = json.Unmarshal(p.settings["autoAssignCustomDomains"], &auto)
-		d.staged = auto != nil && !*auto
+		// After a rollback nothing new takes production by itself until a promote:
+		// https://vercel.com/docs/instant-rollback
+		d.staged = auto != nil && !*auto || p.job != nil && p.job.kind == "rollback"
 	}
 	d.staged = d.staged && d.target == "production"
 	d.custom = p.customEnv(in.CustomEnvironmentSlugOrID)

@@ -115,6 +115,32 @@ func TestAGitBranchGoesWithPreviewOnly(t *testing.T) {
 	})
 }
 
+func TestARollbackEndsAutomaticAssignmentUntilAPromote(t *testing.T) {
+	play(t, atOnce(), func(w *world) {
+		p := w.project("shop")
+		deploy := func(page string) string {
+			id, _ := w.deploy("shop", obj{"target": "production"}, map[string]string{"index.html": page})
+			return id
+		}
+		var got []string
+		look := func() { got = append(got, string(w.visit("shop.vercel.app", "/", nil).raw)) }
+		first := deploy("one")
+		deploy("two")
+		look()
+		w.want(201, "POST", "/v1/projects/"+p+"/rollback/"+first, nil)
+		look()
+		third := deploy("three")
+		look()
+		w.want(201, "POST", "/v10/projects/"+p+"/promote/"+third, obj{})
+		look()
+		deploy("four")
+		look()
+		if diff := cmp.Diff([]string{"two", "one", "one", "three", "four"}, got); diff != "" {
+			t.Errorf("production serves (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestStagingAndPreviewTakeNoProductionDomain(t *testing.T) {
 	play(t, atOnce(), func(w *world) {
 		w.project("shop")
