@@ -127,6 +127,12 @@ func TestVercelCLI(t *testing.T) {
 	serves("cli-app.vercel.app", "one")
 	c.fails("Can't find the deployment", "rollback", "cli-app-none-acme.vercel.app", "--yes")
 
+	// A preview is not promoted but built again for production, which after a rollback takes no domain by itself.
+	c.write("index.html", "three")
+	preview, _ := c.run("deploy", "--yes")
+	c.run("promote", preview, "--yes")
+	serves("cli-app.vercel.app", "one")
+
 	_, out = c.run("domains", "add", "shop.example.com", "cli-app")
 	c.says(out, "Success")
 	serves("shop.example.com", "one")
