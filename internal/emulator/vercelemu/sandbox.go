@@ -207,8 +207,10 @@ func (s *SandboxServer) sign(body string) string {
 func (s *SandboxServer) authenticate(c *sandboxCall) *failure {
 	token, ok := emukit.Bearer(c.r)
 	if !ok {
-		return &failure{status: http.StatusUnauthorized, code: "forbidden", message: "The request is missing an authentication token",
-			more: map[string]any{"missingToken": true}}
+		return &failure{
+			status: http.StatusUnauthorized, code: "forbidden", message: "The request is missing an authentication token",
+			more: map[string]any{"missingToken": true},
+		}
 	}
 	id, slug := c.query("teamId"), c.query("slug")
 	if strings.Count(token, ".") == 2 {

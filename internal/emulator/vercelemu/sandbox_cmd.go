@@ -27,8 +27,10 @@ const (
 const ndjson = "application/x-ndjson"
 
 var (
-	runBody = openObject(map[string]*schema{"command": str(0), "args": list(str(0)), "cwd": str(0), "env": envField, "sudo": boolean(),
-		"wait": boolean(), "logs": boolean(), "timeout": number()}, "command")
+	runBody = openObject(map[string]*schema{
+		"command": str(0), "args": list(str(0)), "cwd": str(0), "env": envField, "sudo": boolean(),
+		"wait": boolean(), "logs": boolean(), "timeout": number(),
+	}, "command")
 	killBody = openObject(map[string]*schema{"signal": number()}, "signal")
 )
 
@@ -90,8 +92,10 @@ func (s *SandboxServer) run(c *sandboxCall) *failure {
 	if in.Args == nil {
 		in.Args = []string{}
 	}
-	cmd := &command{id: "cmd_" + s.RandomString(24, "0123456789abcdef"), name: in.Command, args: in.Args, cwd: in.Cwd, session: ses, started: c.now,
-		log: newCmdLog(), done: make(chan struct{})}
+	cmd := &command{
+		id: "cmd_" + s.RandomString(24, "0123456789abcdef"), name: in.Command, args: in.Args, cwd: in.Cwd, session: ses, started: c.now,
+		log: newCmdLog(), done: make(chan struct{}),
+	}
 	follow := cmd.log.follow() // before it starts: nothing is lost
 	defer follow.leave()
 	life := time.Duration(in.Timeout) * time.Millisecond

@@ -83,9 +83,11 @@ func (s *SandboxServer) create(c *sandboxCall) (any, *failure) {
 	if in.Source != nil && in.Source.Type == "snapshot" {
 		return unmodelled("snapshots")(s, c)
 	}
-	b := &sandbox{team: c.team, project: in.ProjectID, name: cmp.Or(in.Name, "sbx-"+s.RandomString(12, emukit.LowerAlnum)), runtime: cmp.Or(in.Runtime, "node24"),
+	b := &sandbox{
+		team: c.team, project: in.ProjectID, name: cmp.Or(in.Name, "sbx-"+s.RandomString(12, emukit.LowerAlnum)), runtime: cmp.Or(in.Runtime, "node24"),
 		image: in.Image, region: "iad1", persistent: true, vcpus: 2, timeout: min(defaultTimeout, s.maxLife()), created: c.now, updated: c.now,
-		policy: obj{"mode": "allow-all"}, uid: isolate.NewUID()}
+		policy: obj{"mode": "allow-all"}, uid: isolate.NewUID(),
+	}
 	ses, f := s.begin(c, b, in.settings)
 	if f != nil {
 		return nil, f
@@ -132,8 +134,10 @@ func (s *SandboxServer) start(c *sandboxCall, b *sandbox) (*session, *failure) {
 		return nil, &failure{status: http.StatusInternalServerError, code: "internal_server_error", message: "the sandbox's folders: " + err.Error()}
 	}
 	ctx, cut := context.WithCancel(context.WithoutCancel(c.r.Context()))
-	ses := &session{id: "sbs_" + s.RandomString(24, emukit.Alnum), box: b, status: "running", created: c.now, updated: c.now, timeout: b.timeout,
-		policy: b.policy, ctx: ctx, cut: cut, over: make(chan struct{})}
+	ses := &session{
+		id: "sbs_" + s.RandomString(24, emukit.Alnum), box: b, status: "running", created: c.now, updated: c.now, timeout: b.timeout,
+		policy: b.policy, ctx: ctx, cut: cut, over: make(chan struct{}),
+	}
 	b.current, b.status = ses, c.now
 	s.sessions[ses.id] = ses
 	s.running.Go(func() { s.expire(ses) })
