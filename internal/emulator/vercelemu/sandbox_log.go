@@ -114,6 +114,9 @@ func (f *follower) leave() {
 	defer f.log.mu.Unlock()
 	f.left = true
 	delete(f.log.followers, f)
+	if f.log.ended {
+		f.log.shrink(maxEndedLog)
+	}
 	f.log.changed.Broadcast()
 }
 
