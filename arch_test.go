@@ -42,7 +42,7 @@ var policy = map[string]rule{
 	"internal/provider/vercel":  {code: []string{root, "internal/rest"}, tests: judged("internal/emulator/vercelemu")},
 
 	// An emulator shares no type with its client, so that they share no mistake.
-	"internal/emulator":                  {code: append([]string{"internal/emulator/neonemu/pgserver"}, emulators...)},
+	"internal/emulator":                  {code: append([]string{"internal/emulator/neonemu/pgserver"}, emulators...), tests: []string{speccheck, liveTests}},
 	"internal/emulator/emukit":           {},
 	"internal/emulator/githubemu":        {code: []string{"internal/emulator/emukit", "internal/isolate"}, tests: []string{speccheck}},
 	"internal/emulator/neonemu":          {code: []string{"internal/emulator/emukit", "internal/isolate"}, tests: []string{speccheck}},
@@ -52,7 +52,8 @@ var policy = map[string]rule{
 	"internal/isolate":                   {},
 
 	speccheck:    {},
-	clienttest:   {tests: append([]string{speccheck}, emulators...)},
+	clienttest:   {tests: append([]string{speccheck, "internal/emulator/neonemu/pgserver"}, emulators...)},
+	liveTests:    {tests: []string{"internal/emulator", "internal/emulator/emukit"}},
 	providertest: {code: []string{root, "internal/emulator/emukit", speccheck, "internal/redact", "internal/rest"}},
 }
 
@@ -61,9 +62,10 @@ const (
 	speccheck    = "internal/emulator/emukit/speccheck"
 	providertest = "internal/provider/providertest"
 	clienttest   = "internal/emulator/clienttest"
+	liveTests    = "internal/live"
 )
 
-var testSupport = []string{speccheck, providertest, clienttest}
+var testSupport = []string{speccheck, providertest, clienttest, liveTests}
 
 var emulators = []string{
 	"internal/emulator/emukit", "internal/emulator/githubemu", "internal/emulator/neonemu", "internal/emulator/upstashemu", "internal/emulator/vercelemu",
