@@ -36,11 +36,15 @@ func planText(p *slipway.Plan) string {
 	} else {
 		b.WriteString("\n")
 	}
-	for _, e := range p.Effects {
-		effectText(&b, e)
-	}
-	for _, c := range p.Checks {
-		fmt.Fprintf(&b, "  ? %s\n      %s\n", c.Key, probesText(c.Probes))
+	for _, key := range inOrder(p) {
+		if e := p.Effect(key); e != nil {
+			effectText(&b, *e)
+		}
+		for _, c := range p.Checks {
+			if c.Key == key {
+				fmt.Fprintf(&b, "  ? %s\n      %s\n", c.Key, probesText(c.Probes))
+			}
+		}
 	}
 	if !p.NoChanges() {
 		fmt.Fprintf(&b, "\n%s\n", countText(p))
@@ -48,6 +52,22 @@ func planText(p *slipway.Plan) string {
 	fmt.Fprintf(&b, "digest: %s\n", p.Digest())
 	remarks(&b, p)
 	return b.String()
+}
+
+// inOrder are the keys of a plan's effects and checks as they run: the checks before the promote that waits for them.
+func inOrder(p *slipway.Plan) []string {
+	var keys, last []string
+	for _, e := range p.Effects {
+		if e.Op == slipway.OpPromote {
+			last = append(last, e.Key)
+		} else {
+			keys = append(keys, e.Key)
+		}
+	}
+	for _, c := range p.Checks {
+		keys = append(keys, c.Key)
+	}
+	return append(keys, last...)
 }
 
 func effectText(b *strings.Builder, e slipway.Effect) {

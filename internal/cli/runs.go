@@ -100,19 +100,12 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 	for _, s := range d.Steps {
 		steps[s.Key] = s
 	}
-	line := func(key string) {
-		s := steps[key]
-		state := s.State
+	for _, key := range inOrder(d.Plan) {
+		state := steps[key].State
 		if state == "" {
 			state = slipway.StepPending
 		}
 		fmt.Fprintf(b, "  %-8s %s\n", state, key)
-	}
-	for _, e := range d.Plan.Effects {
-		line(e.Key)
-	}
-	for _, c := range d.Plan.Checks {
-		line(c.Key)
 	}
 }
 

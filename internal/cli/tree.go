@@ -72,16 +72,10 @@ func (t *tree) event(e slipway.Event) {
 func (t *tree) planned(d *slipway.RunDetail) {
 	t.dirty = true
 	t.head = fmt.Sprintf("%s %s (%s)  %s", d.Run.Operation, d.Run.App, d.Run.Environment, d.Run.ID)
-	t.keys = nil
-	if d.Plan == nil {
+	if t.keys = nil; d.Plan == nil {
 		return
 	}
-	for _, e := range d.Plan.Effects {
-		t.keys = append(t.keys, e.Key)
-	}
-	for _, c := range d.Plan.Checks {
-		t.keys = append(t.keys, c.Key)
-	}
+	t.keys = inOrder(d.Plan)
 	for _, s := range d.Steps {
 		switch s.State {
 		case slipway.StepDone:

@@ -110,10 +110,10 @@ func TestThePlanNamesEveryKindOfEffect(t *testing.T) {
       this cannot be undone
   > neon.project/g
       because
-  ^ neon.project/h  [gate promote]
-      because
   ? g#health
       GET /x answers 204 with "ok"
+  ^ neon.project/h  [gate promote]
+      because
 
 1 create, 2 update, 1 adopt, 1 replace, 1 delete, 1 deploy, 1 promote
 digest: ` + p.Digest() + `

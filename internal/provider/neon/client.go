@@ -317,7 +317,7 @@ func (c client) accountIs(ctx context.Context, account string) error {
 
 func (c client) otherAccount(account string) error {
 	e := slipway.Errorf(slipway.CodeAccountChanged, "what is recorded lives in the Neon account %s, and NEON_API_KEY is for another", account).
-		WithHint("use a key of that account, or remove the recorded state if the app has moved on purpose")
+		WithHint("use a key of that account; if the app has moved on purpose, start from another SLIPWAY_HOME")
 	e.Op = c.op
 	return e
 }

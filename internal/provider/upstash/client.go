@@ -205,7 +205,7 @@ func (c client) accountIs(known *slipway.Receipt, owners ...string) error {
 		}
 	}
 	return c.fail(slipway.CodeAccountChanged, "what is recorded lives in the Upstash account %s, and the credential is for %s", known.Account, c.email).
-		WithHint("use the credential of that account, or remove the recorded state if the app has moved on purpose")
+		WithHint("use the credential of that account; if the app has moved on purpose, start from another SLIPWAY_HOME")
 }
 
 // place turns an endpoint into host and REST URL. It may be a slug, a host, or a URL; slug is what follows a bare slug's id in its host.
