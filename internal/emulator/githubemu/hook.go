@@ -256,7 +256,7 @@ func (s *Server) send(h *hook, event string, payload obj) {
 		d.status = notThisMachine
 		return
 	}
-	r, err := http.NewRequest(http.MethodPost, h.url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, h.url, bytes.NewReader(body))
 	if err != nil {
 		d.status = "the request could not be made"
 		return
@@ -288,6 +288,7 @@ func (s *Server) deliver(d *delivery, r *http.Request) {
 		d.status = "failed to connect or to answer in time" // wording [?]
 		return
 	}
+	defer res.Body.Close()
 	d.code, d.status = res.StatusCode, "OK"
 	if res.StatusCode/100 != 2 {
 		d.status = "Invalid HTTP Response: " + itoa(int64(res.StatusCode))

@@ -176,13 +176,12 @@ func kindOf(v any) string {
 	return "object"
 }
 
-func (c *call) text(field string) string  { s, _ := c.body[field].(string); return s }
-func (c *call) flag(field string) bool    { b, _ := c.body[field].(bool); return b }
-func (c *call) number(field string) int64 { n, _ := c.body[field].(float64); return int64(n) }
-func (c *call) path(name string) string   { return c.r.PathValue(name) }
-func (c *call) query(name string) string  { return c.r.URL.Query().Get(name) }
-func (c *call) id(name string) (n int64)  { n, _ = strconv.ParseInt(c.path(name), 10, 64); return n }
-func (c *call) has(field string) bool     { _, ok := c.body[field]; return ok }
+func (c *call) text(field string) string { s, _ := c.body[field].(string); return s }
+func (c *call) flag(field string) bool   { b, _ := c.body[field].(bool); return b }
+func (c *call) path(name string) string  { return c.r.PathValue(name) }
+func (c *call) query(name string) string { return c.r.URL.Query().Get(name) }
+func (c *call) id(name string) (n int64) { n, _ = strconv.ParseInt(c.path(name), 10, 64); return n }
+func (c *call) has(field string) bool    { _, ok := c.body[field]; return ok }
 func (c *call) or(field, def string) string {
 	if s := c.text(field); s != "" {
 		return s

@@ -70,7 +70,7 @@ func (b *branch) open() (net.Conn, error) {
 			return nil, err
 		}
 	}
-	c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(b.process.port)))
+	c, err := new(net.Dialer).DialContext(b.s.ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(b.process.port)))
 	if err == nil {
 		b.conns++
 	}
