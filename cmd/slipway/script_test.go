@@ -244,7 +244,8 @@ func foreign(ts *testscript.TestScript, neg bool, args []string) {
 	ask := func(method, path, body string) (d struct {
 		ID            string
 		AliasAssigned any
-	}) {
+	},
+	) {
 		req, err := http.NewRequest(method, ts.Getenv("SLIPWAY_VERCEL_URL")+path+"?teamId="+ts.Getenv("VERCEL_TEAM_ID"), strings.NewReader(body))
 		ts.Check(err)
 		req.Header.Set("Authorization", "Bearer "+ts.Getenv("VERCEL_TOKEN"))

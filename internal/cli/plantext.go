@@ -14,8 +14,13 @@ var ops = []struct {
 	op   slipway.Op
 	sign string
 }{
-	{slipway.OpCreate, "+"}, {slipway.OpUpdate, "~"}, {slipway.OpAdopt, "="}, {slipway.OpReplace, "!"},
-	{slipway.OpDelete, "-"}, {slipway.OpDeploy, ">"}, {slipway.OpPromote, "^"},
+	{slipway.OpCreate, "+"},
+	{slipway.OpUpdate, "~"},
+	{slipway.OpAdopt, "="},
+	{slipway.OpReplace, "!"},
+	{slipway.OpDelete, "-"},
+	{slipway.OpDeploy, ">"},
+	{slipway.OpPromote, "^"},
 }
 
 func sign(op slipway.Op) string {

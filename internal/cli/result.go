@@ -109,7 +109,7 @@ func (r *result) fail(ctx context.Context, err error) {
 	if e := (*slipway.Error)(nil); errors.As(err, &e) {
 		r.Error.Hint = e.Hint
 	}
-	if faults := (manifest.Errors)(nil); errors.As(err, &faults) {
+	if faults := manifest.Errors(nil); errors.As(err, &faults) {
 		r.Error.Message, r.Error.Faults = faulty(faults), faults
 	}
 	if r.Status == statusInterrupted && errors.Is(err, context.Canceled) {
