@@ -36,7 +36,7 @@ func folder(t *testing.T, uid int) Mount {
 	if err := Own(dir, uid); err != nil {
 		t.Fatal(err)
 	}
-	return Mount{Host: dir, Inside: "/work", Writable: true}
+	return Mount{Host: dir, Inside: "/job", Writable: true}
 }
 
 // shell runs a script in a folder of its own.
@@ -117,7 +117,7 @@ func TestNothingOutsideTheFolderIsWritten(t *testing.T) {
 	}
 	script := `for d in / /usr /usr/local /etc /bin /dev /home /opt /proc/sys/kernel ` + beside + ` /shown; do
 		(echo x > $d/canary) 2>/dev/null && echo "wrote $d"; done
-		echo in > /work/canary && ln -s ` + beside + ` out && (echo x > out/canary) 2>/dev/null && echo "wrote by a link"
+		echo in > /job/canary && ln -s ` + beside + ` out && (echo x > out/canary) 2>/dev/null && echo "wrote by a link"
 		echo x > /tmp/canary && echo x > /dev/shm/canary && echo x > ~/canary && echo end`
 	r, m := shell(t, script, func(c *Command) { c.Mounts = append(c.Mounts, Mount{Host: readOnly, Inside: "/shown"}) })
 	if got := string(r.Stdout.Data); got != "end\n" {
@@ -358,12 +358,12 @@ func TestRefusals(t *testing.T) {
 		"no program":       {Command{Argv: []string{"no-such-program"}, Dir: "/"}, "", ErrNoProgram, "no-such-program", ""},
 		"no such file":     {Command{Argv: []string{"/usr/bin/no-such-program"}, Dir: "/"}, "", ErrNoProgram, "no-such-program", ""},
 		"outside the view": {Command{Argv: []string{"/root/bin/x"}, Dir: "/"}, "", ErrNoProgram, "/root/bin/x", ""},
-		"no folder":        {Command{Argv: []string{"true"}, Dir: "/work/absent", Mounts: []Mount{{Host: dir, Inside: "/work"}}}, "", ErrNoFolder, "absent", ""},
+		"no folder":        {Command{Argv: []string{"true"}, Dir: "/job/absent", Mounts: []Mount{{Host: dir, Inside: "/job"}}}, "", ErrNoFolder, "absent", ""},
 		"no such place":    {Command{Argv: []string{"true"}, Dir: "/nowhere"}, "", ErrNoFolder, "nowhere", "found out by bubblewrap"},
 		"nothing to run":   {Command{Dir: "/"}, "", nil, "no program", ""},
-		"relative mount":   {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: ".", Inside: "/work"}}}, "", nil, "absolute", ""},
+		"relative mount":   {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: ".", Inside: "/job"}}}, "", nil, "absolute", ""},
 		"over everything":  {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: dir, Inside: "/x/.."}}}, "", nil, "below /", ""},
-		"absent folder":    {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: dir + "/absent", Inside: "/work"}}}, "", nil, "absent", ""},
+		"absent folder":    {Command{Argv: []string{"true"}, Mounts: []Mount{{Host: dir + "/absent", Inside: "/job"}}}, "", nil, "absent", ""},
 		"broken variable":  {Command{Argv: []string{"true"}, Dir: "/", Env: map[string]string{"A\x00B": ""}}, "", nil, "environment", "it would end the argument list"},
 		"user":             {Command{Argv: []string{"true"}, Dir: "/", User: "a:b\n"}, "", nil, "user name", "it is written to a passwd file"},
 	} {
