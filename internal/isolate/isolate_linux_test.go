@@ -29,7 +29,7 @@ func need(t *testing.T) {
 	}
 }
 
-// folder is a writable mount at /work for uid.
+// folder is a writable mount at /job for uid.
 func folder(t *testing.T, uid int) Mount {
 	t.Helper()
 	dir := t.TempDir()
@@ -95,7 +95,7 @@ func TestCommandSeesOnlyWhatItIsGiven(t *testing.T) {
 		"rights":      {"grep -E 'Cap(Eff|Prm|Bnd)' /proc/self/status | grep -vc '\t0*$'; true", "0", "no capability"},
 		"new rights":  {"grep NoNewPrivs /proc/self/status | tr -d '\\t'; grep 'Seccomp:' /proc/self/status | tr -d '\\t'", "NoNewPrivs:1\nSeccomp:2", "none to be had by set-user-id programs, and a filter"},
 		"namespaces":  {"unshare -U true 2>/dev/null || echo refused; unshare -n true 2>/dev/null || echo refused", "refused\nrefused", "no way to capabilities over a new namespace"},
-		"mounts":      {"mount -t tmpfs x /work 2>/dev/null || echo refused", "refused", ""},
+		"mounts":      {"mount -t tmpfs x /job 2>/dev/null || echo refused", "refused", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := shell(t, tc.script, nil)
