@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -246,5 +247,34 @@ func TestSupersededIntentIsLookedFor(t *testing.T) {
 	b.mustSucceed(b.ship(request(t, manifest(), "two")))
 	if len(c.dbs) != 2 {
 		t.Errorf("%d databases: what the superseded run made was made again", len(c.dbs))
+	}
+}
+
+// TestAFencedWorkerStops: somebody else takes the run over between a request and its outcome, as after a long pause of this process.
+func TestAFencedWorkerStops(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	taken := make(chan struct{})
+	c.point = func(at string) error {
+		if at != "after cloud.project create" {
+			return nil
+		}
+		defer close(taken)
+		return b.store.Store.Tx(t.Context(), func(tx slipway.Tx) error {
+			_, err := tx.Sweep(time.Now().Add(24 * time.Hour))
+			return err
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go b.untilDead(ctx, operations(t)["first ship"])
+	<-taken
+	quiet, done := context.WithTimeout(t.Context(), time.Second) // too short only lets a defect pass
+	defer done()
+	<-quiet.Done()
+	cancel()
+	b.Stop()
+	if len(c.calls) != 1 || len(c.dbs) != 0 {
+		t.Errorf("a worker that had lost its run went on: %v", c.calls)
 	}
 }
