@@ -89,9 +89,11 @@ type Command struct {
 	// UID, when Slipway is root, is the user id that the command runs as: from NewUID. 0 takes a fresh one. Not used
 	// otherwise: the command then runs as this user, in a user namespace.
 	UID int
-	// Network shares this machine's network. Otherwise there is a loopback of its own and nothing else.
-	Network bool
-	Limits  Limits
+	// Network shares this machine's network. Otherwise there is a loopback and nothing else: its own, or the one that
+	// Loopback shares.
+	Network  bool
+	Loopback *Loopback
+	Limits   Limits
 	// Stdout and Stderr, when not nil, receive all output as it comes, besides the tails in Result. A writer that
 	// blocks holds the command up; one that fails is not written to again.
 	Stdout, Stderr io.Writer

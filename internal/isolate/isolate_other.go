@@ -26,6 +26,17 @@ func (p *Process) Signal(syscall.Signal) error { return ErrUnavailable }
 // Kill is never called.
 func (p *Process) Kill() {}
 
+// Loopback is a network that commands share. There is none on this system.
+type Loopback struct{}
+
+// NewLoopback refuses: ErrUnavailable.
+func NewLoopback(context.Context) (*Loopback, error) {
+	return nil, fmt.Errorf("%w on %s: it needs Linux with bubblewrap", ErrUnavailable, runtime.GOOS)
+}
+
+// Close is never called.
+func (l *Loopback) Close() {}
+
 // NewUID returns 0: there is nothing to run as.
 func NewUID() int { return 0 }
 

@@ -37,7 +37,7 @@ func newLaunch(program string, c Command, code []byte) (*launch, error) {
 		"--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
 		"--hostname", "isolated", "--json-status-fd", status, "--block-fd", gate, "--cap-drop", "ALL",
 	}, v.args...)
-	if !c.Network {
+	if !c.Network && c.Loopback == nil {
 		args = append(args, "--unshare-net")
 	}
 	argv := c.Argv
@@ -46,7 +46,8 @@ func newLaunch(program string, c Command, code []byte) (*launch, error) {
 		args = append(args, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP")
 		argv = append([]string{"/usr/bin/setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--"}, argv...)
 	} else {
-		args = append(args, "--unshare-user")
+		// In a shared loopback's user namespace this user may be another one.
+		args = append(args, "--unshare-user", "--uid", strconv.Itoa(uid), "--gid", strconv.Itoa(os.Getgid()))
 	}
 	args = append(args, "--seccomp", l.data(string(code)), "--clearenv", "--chdir", c.Dir)
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
@@ -54,7 +55,11 @@ func newLaunch(program string, c Command, code []byte) (*launch, error) {
 	}
 	// The environment may hold secrets and arguments may be long: neither shows in this machine's list of processes.
 	list := l.data(strings.Join(args, "\x00") + "\x00")
-	l.cmd = exec.Command(program, append([]string{"--args", list, "--"}, argv...)...)
+	argv = append([]string{program, "--args", list, "--"}, argv...)
+	if c.Loopback != nil {
+		argv = append(c.Loopback.enter(), argv...)
+	}
+	l.cmd = exec.Command(argv[0], argv[1:]...)
 	l.cmd.Env = []string{}
 	l.cmd.Dir = "/"
 	l.cmd.ExtraFiles = l.files

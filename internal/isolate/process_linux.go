@@ -79,6 +79,9 @@ func (c *Command) complete() error {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return errors.New("isolate: no program in the command")
 	}
+	if c.Network && c.Loopback != nil {
+		return errors.New("isolate: this machine's network and a shared loopback cannot both be")
+	}
 	c.Limits = c.Limits.orDefaults()
 	c.Mounts = slices.Clone(c.Mounts)
 	if c.User == "" {
