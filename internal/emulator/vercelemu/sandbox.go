@@ -21,10 +21,11 @@ import (
 // isolated by internal/isolate in the sandbox's own folders; where this machine cannot isolate, running one is 501 that
 // says what to install. The zero value is ready. Set the exported fields before the first request.
 //
-// It differs from the real one in what a folder cannot be: each command has its own processes and loopback, so that no
-// command sees another's, and what a command leaves in the background ends with it; sudo runs as the same user; ports
-// have routes that nobody serves; snapshots, forks, drives and interactive sessions are 501. A persistent sandbox keeps
-// its folders from one session to the next, without a snapshot.
+// It differs from the real one in what a folder cannot be: each command has its own processes, so that no command sees
+// another's, and what a command leaves in the background ends with it; the commands of a session share a loopback, but
+// for those on this machine's network, and a policy that changes holds for commands that start later; sudo runs as the
+// same user; ports have routes that nobody serves; snapshots, forks, drives and interactive sessions are 501. A
+// persistent sandbox keeps its folders from one session to the next, without a snapshot.
 type SandboxServer struct {
 	emukit.Kit
 
@@ -35,7 +36,7 @@ type SandboxServer struct {
 	// StopTime is how long a session is stopping. Zero means at once.
 	StopTime time.Duration
 	// HostNetwork lets a sandbox whose network policy is allow-all use this machine's network. Otherwise no command has
-	// any but its own loopback, whatever the policy. A policy that names domains or addresses is kept, and has none
+	// any but its session's loopback, whatever the policy. A policy that names domains or addresses is kept, and has none
 	// either way.
 	HostNetwork bool
 	// Dir is where the sandboxes' folders are made. "" means the system's temporary folder.

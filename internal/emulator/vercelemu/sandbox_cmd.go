@@ -146,15 +146,20 @@ func (s *SandboxServer) launch(cmd *command, env map[string]string, life time.Du
 	if life <= 0 {
 		life = 24 * time.Hour // the session ends before
 	}
+	network := s.HostNetwork && ses.policy["mode"] == "allow-all"
+	loopback, err := ses.shared(network)
+	if err != nil {
+		return notIsolated(err)
+	}
 	p, err := isolate.Start(ses.ctx, isolate.Command{
 		Argv: append([]string{cmd.name}, cmd.args...), Dir: cmd.cwd, Mounts: b.mounts(), Env: all, User: sandboxUser, UID: b.uid,
-		Network: s.HostNetwork && ses.policy["mode"] == "allow-all",
-		Limits:  isolate.Limits{Time: life, CPU: life * time.Duration(b.vcpus), Memory: int64(b.vcpus) * memoryPerVCPU << 20, Processes: 1024, Output: 1 << 10},
-		Stdout:  cmd.log.writer("stdout"), Stderr: cmd.log.writer("stderr"),
+		Network: network, Loopback: loopback,
+		Limits: isolate.Limits{Time: life, CPU: life * time.Duration(b.vcpus), Memory: int64(b.vcpus) * memoryPerVCPU << 20, Processes: 1024, Output: 1 << 10},
+		Stdout: cmd.log.writer("stdout"), Stderr: cmd.log.writer("stderr"),
 	})
 	switch {
 	case errors.Is(err, isolate.ErrUnavailable):
-		return &failure{status: http.StatusNotImplemented, code: "not_implemented", message: "the emulator runs commands isolated only: " + err.Error()}
+		return notIsolated(err)
 	case err != nil: // [?] the status of a program that is not there
 		return badRequest("Invalid request: " + err.Error())
 	}
@@ -163,6 +168,21 @@ func (s *SandboxServer) launch(cmd *command, env map[string]string, life time.Du
 	ses.remember(cmd)
 	s.running.Go(func() { s.await(cmd) })
 	return nil
+}
+
+// shared returns the loopback of the session's commands, nil for one on this machine's network. The server is locked.
+func (ses *session) shared(network bool) (_ *isolate.Loopback, err error) {
+	if network {
+		return nil, nil
+	}
+	if ses.loopback == nil {
+		ses.loopback, err = isolate.NewLoopback(ses.ctx)
+	}
+	return ses.loopback, err
+}
+
+func notIsolated(err error) *failure {
+	return &failure{status: http.StatusNotImplemented, code: "not_implemented", message: "the emulator runs commands isolated only: " + err.Error()}
 }
 
 // remember adds a command. The server is locked.

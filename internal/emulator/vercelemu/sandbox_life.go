@@ -55,6 +55,7 @@ type session struct {
 	cut                         context.CancelFunc
 	over                        chan struct{} // closed when it has stopped
 	commands                    []*command
+	loopback                    *isolate.Loopback // that its commands share; made for the first
 	cpu                         time.Duration
 }
 
@@ -210,6 +211,9 @@ func (s *SandboxServer) finishStop(ses *session) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ses.loopback != nil {
+		ses.loopback.Close()
+	}
 	now := s.Clock()
 	ses.status, ses.stopped, ses.updated, ses.box.status = "stopped", now, now, now
 	if b := ses.box; (!b.persistent || b.gone) && b.dir != "" {
