@@ -64,6 +64,7 @@ func newControlled(t *testing.T, k *Kit) *controlled {
 	mux.HandleFunc("GET /things", func(w http.ResponseWriter, r *http.Request) {
 		WriteJSON(w, http.StatusOK, map[string]string{"limit": r.URL.Query().Get("limit")})
 	})
+	mux.HandleFunc("GET /list", func(w http.ResponseWriter, _ *http.Request) { WriteJSON(w, http.StatusOK, []int{1, 2, 3}) })
 	srv := httptest.NewServer(Control{Name: "test", Kit: k, State: c.state}.Wrap(k.Wrap(API{Name: "test", Mux: mux, Error: writeError})))
 	t.Cleanup(srv.Close)
 	c.url = srv.URL
@@ -203,6 +204,7 @@ func TestFaultsThatChangeACall(t *testing.T) {
 		acted                              int
 	}{
 		"page":     {"a page size replaces the caller's", "GET *=page:3", "GET", "/things?limit=100", `{"limit":"3"}`, 0},
+		"ends":     {"a list ends early", "GET *=truncate:1", "GET", "/list", `[1]`, 0},
 		"twice":    {"both acts see the body, the first answers", "POST *=twice", "POST", "/things", `{"body":"b","n":1,"with":""}`, 2},
 		"with":     {"a setting reaches the handler", "POST *=with:colour:red:1", "POST", "/things", `{"body":"b","n":1,"with":"red:1"}`, 1},
 		"together": {"what does not break adds up", "POST *=twice\nPOST *=with:colour:red\nPOST *=delay:1ms", "POST", "/things", `{"body":"b","n":1,"with":"red"}`, 2},

@@ -14,7 +14,7 @@ import (
 
 // FaultSyntax is the one-line help for ParseSchedule.
 const FaultSyntax = "[API:]METHOD GLOB[#N|#*|%RATE]=KIND[|KIND], separated by commas; KIND is a status (503), STATUS:SECONDS for Retry-After (429:2), " +
-	"STATUS-after, reset-before, reset-after, hold or hold:SECONDS, delay:DURATION, page:N, twice, with:NAME:VALUE"
+	"STATUS-after, reset-before, reset-after, hold or hold:SECONDS, delay:DURATION, page:N, truncate:N, twice, with:NAME:VALUE"
 
 // rule is one line of a schedule.
 type rule struct {
@@ -33,6 +33,8 @@ type fault struct {
 	after, reset, hold   bool
 	holdFor, delay       time.Duration
 	page                 int
+	truncates            bool
+	truncate             int
 	twice                bool
 	settingName, setting string
 }
@@ -57,7 +59,7 @@ type RuleCount struct {
 
 // ParseSchedule reads a fault schedule. An empty text is one that does nothing. Rules are separated by commas,
 // semicolons or newlines; a line that begins with # is a comment. Of the rules whose turn it is the first that takes
-// the answer away wins; delay, page, twice and with add to it.
+// the answer away wins; delay, page, truncate, twice and with add to it.
 //
 //	POST /v11/projects#1=reset-after         the first create is done, then the connection is cut
 //	GET */env#*=429:2                        every env read is 429 with Retry-After: 2
@@ -65,6 +67,7 @@ type RuleCount struct {
 //	* *%5=503|reset-after                    one call in twenty, by chance: one of the two
 //	GET */domains#*=delay:250ms              latency of a route
 //	GET */projects#*=page:3                  pages of 3 whatever limit the caller asked for
+//	GET */projects=truncate:0                the list ends after 0 items, and says that there are no more
 //	POST */projects=twice                    done twice, as by a proxy that retries: names repeat where they may
 //	POST /v13/deployments=with:build-time:5s a setting for this call alone; the emulator says which it has
 //
@@ -187,6 +190,9 @@ func (f fault) onto(a *Action) {
 	if f.page > 0 {
 		a.PageSize = f.page
 	}
+	if f.truncates {
+		a.Rewrite = Truncate(f.truncate)
+	}
 	a.Twice = a.Twice || f.twice
 	if f.settingName != "" {
 		if a.With == nil {
@@ -259,6 +265,12 @@ func parseKind(kind string) (f fault, err error) {
 			if f.page, err = strconv.Atoi(value); err != nil || f.page < 1 {
 				return f, fmt.Errorf("%q is no page size", value)
 			}
+			return f, nil
+		case "truncate":
+			if f.truncate, err = strconv.Atoi(value); err != nil || f.truncate < 0 {
+				return f, fmt.Errorf("%q is no number of items", value)
+			}
+			f.truncates, f.after = true, true
 			return f, nil
 		case "with":
 			if f.settingName, f.setting, ok = strings.Cut(value, ":"); !ok || f.settingName == "" {

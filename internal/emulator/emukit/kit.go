@@ -116,6 +116,8 @@ type Action struct {
 	Header http.Header
 	// Body is such an answer's body. nil means the provider's own error envelope for Status.
 	Body []byte
+	// Rewrite changes a reply that is not streamed, after the handler and when nothing of the above answers instead.
+	Rewrite func(status int, body []byte) (int, []byte)
 
 	// What follows counts before the handler only, and lets the call pass.
 
@@ -130,7 +132,7 @@ type Action struct {
 }
 
 func (a Action) passes() bool {
-	return a.Hold == nil && !a.Drop && a.Status == 0 && a.Delay == 0 && a.PageSize == 0 && !a.Twice && len(a.With) == 0
+	return a.Hold == nil && !a.Drop && a.Status == 0 && a.Rewrite == nil && a.Delay == 0 && a.PageSize == 0 && !a.Twice && len(a.With) == 0
 }
 
 // Chain makes one Hook of several: the first that interferes in a phase wins, and the others do not see that phase.
@@ -247,6 +249,10 @@ func (k *Kit) interfere(ctx context.Context, api API, rec *reply, c *Call, a Act
 	}
 	if a.Drop {
 		panic(http.ErrAbortHandler)
+	}
+	if a.Rewrite != nil && a.Status == 0 && c.Phase == After && !rec.streaming {
+		rec.status, rec.body = a.Rewrite(rec.code(), rec.body)
+		rec.bytes = int64(len(rec.body))
 	}
 	if a.Status == 0 || rec.streaming {
 		return false

@@ -107,6 +107,7 @@ func TestParseFaultsRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"no kind": "POST /x", "no path": "POST=500", "no such kind": "POST /x=explode", "zeroth": "POST /x#0=500",
 		"no seconds": "POST /x=429:soon", "status out of range": "POST /x=99", "hold after": "POST /x=hold-after",
+		"truncated below nothing": "GET /x=truncate:-1",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseFaults(text); err == nil {
