@@ -183,7 +183,7 @@ func (s *Server) createDeploymentStatus(c *call) (any, *failure) {
 		return nil, f
 	}
 	if !slices.Contains(deploymentStates, c.text("state")) {
-		return nil, invalid("DeploymentStatus", "state", "custom", "state is not included in the list") // wording [?]
+		return nil, invalid("DeploymentStatus", "state", "custom", "state is not included in the list") // wording [? github-deployment-state]
 	}
 	if utf8.RuneCountInString(c.text("description")) > maxDescription {
 		return nil, invalid("DeploymentStatus", "description", "custom", "description is too long (maximum is 140 characters)")

@@ -96,7 +96,7 @@ func (s *Server) start() {
 	s.handler = s.Wrap(emukit.API{Name: "github", Mux: mux, Error: injected, PageSize: "per_page", BodyLimit: func(string) int64 { return bodyLimit }})
 }
 
-// bodyLimit is the most that a body may have [?]. Files over 100 MB are refused by GitHub; none are needed here.
+// bodyLimit is the most that a body may have [? github-body-limit]. Files over 100 MB are refused by GitHub; none are needed here.
 const bodyLimit = 25 << 20
 
 // next returns an id. s.mu is held, or nobody else is there yet.

@@ -115,7 +115,7 @@ func (h *hook) config(c *call) *failure {
 	config, _ := c.body["config"].(obj)
 	if text, ok := config["url"].(string); ok {
 		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return invalid("Hook", "url", "custom", "url is not a valid URL") // wording [?]
+			return invalid("Hook", "url", "custom", "url is not a valid URL") // wording [? github-hook-url]
 		}
 		h.url = text
 	}
@@ -285,7 +285,7 @@ func (s *Server) deliver(d *delivery, r *http.Request) {
 	defer s.mu.Unlock()
 	d.took = time.Since(began)
 	if err != nil {
-		d.status = "failed to connect or to answer in time" // wording [?]
+		d.status = "failed to connect or to answer in time" // wording [? github-hook-unreachable]
 		return
 	}
 	defer res.Body.Close()

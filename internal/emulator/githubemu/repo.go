@@ -202,7 +202,7 @@ func (s *Server) createRepo(c *call) (any, *failure) {
 	name := c.text("name")
 	switch {
 	case !repoName.MatchString(name):
-		return nil, invalid("Repository", "name", "custom", "name is invalid") // wording [?]
+		return nil, invalid("Repository", "name", "custom", "name is invalid") // wording [? github-repo-name]
 	case s.find(owner, name) != nil:
 		f := invalid("Repository", "name", "custom", "name already exists on this account")
 		f.message = "Repository creation failed."
@@ -274,7 +274,7 @@ func (s *Server) createRef(c *call) (any, *failure) {
 	ref := c.text("ref")
 	switch _, taken := c.repo.refs[ref]; {
 	case !refName.MatchString(ref) || strings.Contains(ref, "..") || strings.HasSuffix(ref, "/"):
-		return nil, &failure{status: http.StatusUnprocessableEntity, message: "Reference name is invalid"} // wording [?]
+		return nil, &failure{status: http.StatusUnprocessableEntity, message: "Reference name is invalid"} // wording [? github-ref-name]
 	case taken:
 		return nil, &failure{status: http.StatusUnprocessableEntity, message: "Reference already exists"}
 	case c.repo.commit(c.text("sha")) == nil:

@@ -106,7 +106,7 @@ func (s *Server) run(rt route, w http.ResponseWriter, r *http.Request) (any, *ca
 		return nil, c, &failure{status: http.StatusForbidden, message: "Request forbidden by administrative rules. Please make sure your request has a User-Agent header"}
 	}
 	if v := r.Header.Get("X-GitHub-Api-Version"); v != "" && v != "2022-11-28" {
-		return nil, c, &failure{status: http.StatusBadRequest, message: fmt.Sprintf("%q is not a supported version of the API", v)} // wording [?]
+		return nil, c, &failure{status: http.StatusBadRequest, message: fmt.Sprintf("%q is not a supported version of the API", v)} // wording [? github-api-version]
 	}
 	if f := c.read(rt); f != nil {
 		return nil, c, f
@@ -133,7 +133,7 @@ func (c *call) read(rt route) *failure {
 	}
 	raw, err := io.ReadAll(c.r.Body)
 	if emukit.TooLarge(err) {
-		return &failure{status: http.StatusRequestEntityTooLarge, message: "The request body is too large."} // wording [?]
+		return &failure{status: http.StatusRequestEntityTooLarge, message: "The request body is too large."} // wording [? github-body-too-large]
 	}
 	if err != nil {
 		return &failure{status: http.StatusBadRequest, message: "Problems parsing JSON"}

@@ -54,7 +54,7 @@ func (s *Server) createStatus(c *call) (any, *failure) {
 		return nil, noCommit(c.path("sha"))
 	}
 	if !slices.Contains(statusStates, c.text("state")) {
-		return nil, invalid("Status", "state", "custom", "state is not included in the list") // wording [?]
+		return nil, invalid("Status", "state", "custom", "state is not included in the list") // wording [? github-status-state]
 	}
 	if utf8.RuneCountInString(c.text("description")) > maxDescription {
 		return nil, invalid("Status", "description", "custom", "description is too long (maximum is 140 characters)")

@@ -89,7 +89,7 @@ func (s *Server) authenticate(r *http.Request) (Account, *failure) {
 	token, _ := emukit.Bearer(r)
 	account, ok := s.APIKeys[token]
 	if !ok || !account.personal() && len(account.Orgs) != 1 {
-		return Account{}, fail(http.StatusUnauthorized, "supplied credentials do not pass authentication")
+		return Account{}, fail(http.StatusUnauthorized, "supplied credentials do not pass authentication") // status and wording [? neon-wrong-key]
 	}
 	return account, nil
 }
@@ -131,7 +131,7 @@ type authAccount struct {
 
 func (s *Server) getCurrentUserInfo(q *request) (any, *failure) {
 	if !q.account.personal() {
-		return nil, fail(http.StatusNotFound, "user not found") // an organisation key has no user; status and wording [?]
+		return nil, fail(http.StatusNotFound, "user not found") // an organisation key has no user; status and wording [? neon-user-of-org-key]
 	}
 	u := q.account.User
 	return currentUser{

@@ -364,13 +364,13 @@ func (s *Server) deleteProjectBranch(q *request) (any, *failure) {
 	case !p.running.done(q.now):
 		return nil, errLocked
 	case b.parent == nil:
-		return nil, fail(http.StatusUnprocessableEntity, "cannot delete the root branch")
+		return nil, fail(http.StatusUnprocessableEntity, "cannot delete the root branch") // status and wording [? neon-delete-default-branch]
 	case b.isDefault:
 		return nil, fail(http.StatusUnprocessableEntity, "cannot delete the default branch")
 	case slices.ContainsFunc(p.branches, func(o *branch) bool { return o.parent == b && o.alive() }):
 		return nil, fail(http.StatusUnprocessableEntity, "cannot delete branch that has children")
 	case b.protected:
-		return nil, fail(http.StatusUnprocessableEntity, "cannot delete a protected branch") // wording [?]
+		return nil, fail(http.StatusUnprocessableEntity, "cannot delete a protected branch") // wording [? neon-delete-protected-branch]
 	}
 	var work []todo
 	for _, e := range slices.Clone(p.endpoints) {

@@ -45,7 +45,7 @@ func (s *Server) uri(e *endpoint, r *role, d *database, pooled bool) string {
 	return u.String()
 }
 
-// getConnectionURI is 423 while the branch, compute, role or database it names is still being made [?]: Neon says only
+// getConnectionURI is 423 while the branch, compute, role or database it names is still being made [? neon-uri-too-early]: Neon says only
 // that they are not usable before their operations have finished, and that 423 is safe to retry.
 func (s *Server) getConnectionURI(q *request) (any, *failure) {
 	p, f := s.readable(q)

@@ -80,7 +80,7 @@ func (s *Server) getProjectBranchDatabase(q *request) (any, *failure) {
 	}{d.wire()}, nil
 }
 
-// createProjectBranchDatabase is 404 on a branch without a read-write compute, or for an owner that is not there [?].
+// createProjectBranchDatabase is 404 on a branch without a read-write compute, or for an owner that is not there [? neon-database-without-compute].
 func (s *Server) createProjectBranchDatabase(q *request) (any, *failure) {
 	var in struct {
 		Database *struct {

@@ -115,7 +115,7 @@ func checkSize(minCU, maxCU float64, suspend int64) *failure {
 	return nil
 }
 
-// errSecondWriter: 409 by https://github.com/neondatabase/neon-pkgs/pull/307; whether with this code [?].
+// errSecondWriter: 409 by https://github.com/neondatabase/neon-pkgs/pull/307; whether with this code [? neon-second-writer].
 var errSecondWriter = &failure{status: http.StatusConflict, code: "ENDPOINTS_LIMIT_EXCEEDED", message: "read_write endpoint already exists"}
 
 var errNoWriter = fail(http.StatusNotFound, "no read-write endpoint for branch")

@@ -48,7 +48,7 @@ type Server struct {
 	// Postgres makes branches real. nil means control plane only: see Connectable.
 	Postgres Postgres
 
-	// ListDeleted keeps deleted projects in plain lists, with deleted_at, for the 7 days in which they can be recovered [?].
+	// ListDeleted keeps deleted projects in plain lists, with deleted_at, for the 7 days in which they can be recovered [? neon-list-deleted].
 	ListDeleted bool
 
 	once    sync.Once

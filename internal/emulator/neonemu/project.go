@@ -256,7 +256,7 @@ func (s *Server) newProject(q *request, in *projectCreate) (*project, *failure) 
 		return nil, fail(http.StatusBadRequest, "project is required")
 	}
 	if q.account.Project != "" {
-		return nil, fail(http.StatusForbidden, "the API key is limited to one project") // status and wording [?]
+		return nil, fail(http.StatusForbidden, "the API key is limited to one project") // status and wording [? neon-project-key-create]
 	}
 	owner, f := q.account.owner(w.OrgID)
 	if f != nil {
@@ -275,7 +275,7 @@ func (s *Server) newProject(q *request, in *projectCreate) (*project, *failure) 
 	if w.RegionID != "" {
 		i := slices.IndexFunc(s.Regions, func(r Region) bool { return r.ID == w.RegionID })
 		if i < 0 {
-			return nil, fail(http.StatusBadRequest, "unknown region %q", w.RegionID) // status and wording [?]
+			return nil, fail(http.StatusBadRequest, "unknown region %q", w.RegionID) // status and wording [? neon-unknown-region]
 		}
 		p.region = s.Regions[i]
 	}
@@ -388,7 +388,7 @@ func (s *Server) deleteProject(q *request) (any, *failure) {
 		return nil, f
 	}
 	if q.account.Project != "" {
-		return nil, fail(http.StatusForbidden, "the API key is limited to one project") // status and wording [?]
+		return nil, fail(http.StatusForbidden, "the API key is limited to one project") // status and wording [? neon-project-key-delete]
 	}
 	p.deleted, p.updated = q.now, q.now
 	for _, b := range p.branches {

@@ -13,7 +13,7 @@ const (
 	NeonBurst             = 40
 )
 
-// allow takes one call to a route into account; over the limit it is 429, with Retry-After [?]. s.mu is held.
+// allow takes one call to a route into account; over the limit it is 429, with Retry-After [? neon-rate-limit]. s.mu is held.
 func (s *Server) allow(q *request, route string) *failure {
 	perMinute := q.number("requests-per-minute", s.RequestsPerMinute)
 	if perMinute <= 0 {

@@ -6,7 +6,7 @@ import (
 )
 
 // recoverProject brings a deleted project back within 7 days, its branches, computes and connection strings with it. A
-// project that lives is 422 [?].
+// project that lives is 422 [? neon-recover-living-project].
 func (s *Server) recoverProject(q *request) (any, *failure) {
 	p, ok := s.projects[q.PathValue("project")]
 	if !ok || !q.account.owns(p.owner) || !q.account.reaches(p.id) || p.lost(q.now) {
@@ -33,7 +33,7 @@ func (s *Server) recoverProject(q *request) (any, *failure) {
 }
 
 // recoverProjectBranch brings a softly deleted branch back within 7 days: its computes are idle, and it no longer
-// expires. It is 409 when its name is taken, and 422 when its parent is gone [?].
+// expires. It is 409 when its name is taken, and 422 when its parent is gone [? neon-recover-branch].
 func (s *Server) recoverProjectBranch(q *request) (any, *failure) {
 	p, f := s.writable(q)
 	if f != nil {

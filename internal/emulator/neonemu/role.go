@@ -150,7 +150,7 @@ func (s *Server) resetProjectBranchRolePassword(q *request) (any, *failure) {
 		return nil, f
 	}
 	if r.noLogin {
-		return nil, fail(http.StatusUnprocessableEntity, "role cannot login") // status and wording [?]
+		return nil, fail(http.StatusUnprocessableEntity, "role cannot login") // status and wording [? neon-reset-nologin]
 	}
 	if b.writer() == nil {
 		return nil, errNoWriter
@@ -193,7 +193,7 @@ func (s *Server) deleteProjectBranchRole(q *request) (any, *failure) {
 		return nil, errLocked
 	}
 	if slices.ContainsFunc(b.databases, func(d *database) bool { return d.owner == r.name }) {
-		return nil, fail(http.StatusUnprocessableEntity, "role %q owns databases", r.name) // status and wording [?]
+		return nil, fail(http.StatusUnprocessableEntity, "role %q owns databases", r.name) // status and wording [? neon-delete-owner]
 	}
 	if b.writer() == nil {
 		return nil, errNoWriter

@@ -88,7 +88,7 @@ func (s *Server) call(rt route, r *http.Request) (any, *failure) {
 		return nil, f
 	}
 	if account.ReadOnly && rt.method != http.MethodGet {
-		return nil, fail(http.StatusForbidden, "the API key is read-only") // wording [?]
+		return nil, fail(http.StatusForbidden, "the API key is read-only") // wording [? neon-read-only-key]
 	}
 	body, err := io.ReadAll(r.Body)
 	if emukit.TooLarge(err) {
@@ -106,7 +106,7 @@ func (s *Server) call(rt route, r *http.Request) (any, *failure) {
 	return rt.serve(q)
 }
 
-// decode reads the body into v. Fields that the public document does not have are refused [?].
+// decode reads the body into v. Fields that the public document does not have are refused [? neon-unknown-field].
 func (q *request) decode(v any) *failure {
 	err := emukit.DecodeJSON(bytes.NewReader(q.body), v)
 	if errors.Is(err, io.EOF) {

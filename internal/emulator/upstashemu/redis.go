@@ -75,7 +75,7 @@ func (s *Server) databaseBody(d *database, now time.Time) databaseBody {
 		b.Endpoint = d.slug
 	}
 	if !d.ready(now) {
-		b.State, b.ModifyingState = "passive", "creating" // [?]: the document names active, suspended and passive
+		b.State, b.ModifyingState = "passive", "creating" // [? upstash-redis-creating]: the document names active, suspended and passive
 	}
 	return b
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// team is shared by accounts; its errors are {message}. Statuses and wordings are not documented [?].
+// team is shared by accounts; its errors are {message}. Statuses and wordings are not documented [? upstash-team-errors].
 type team struct {
 	id, name string
 	copyCC   bool

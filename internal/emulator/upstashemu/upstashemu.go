@@ -24,12 +24,12 @@ type Server struct {
 	// RefuseDeveloperAPI answers every call of the Developer API as for an account that was made through Vercel or
 	// Fly: only native accounts may use it. The data planes go on.
 	RefuseDeveloperAPI bool
-	// RefuseStatus is the status of that answer, which is not documented [?]. 0 means 403.
+	// RefuseStatus is the status of that answer, which is not documented [? upstash-vercel-account]. 0 means 403.
 	RefuseStatus int
 
-	// MaxDatabases and MaxIndexes are how many an account may have before a create is 400 [?]. 0 means no limit.
+	// MaxDatabases and MaxIndexes are how many an account may have before a create is 400 [? upstash-limit]. 0 means no limit.
 	MaxDatabases, MaxIndexes int
-	// UniqueNames refuses a second database or index of the same name with 409 [?]. By default names may repeat.
+	// UniqueNames refuses a second database or index of the same name with 409 [? upstash-duplicate-name]. By default names may repeat.
 	UniqueNames bool
 	// CreateTime is how long a new database or index is being made by the Kit's clock: until then its data plane is
 	// 503, and a database is not yet active. 0 means 10 ms; below 0 it is ready when the reply is sent.

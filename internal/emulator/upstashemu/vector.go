@@ -144,7 +144,7 @@ func (c *indexCreate) check() *failure {
 	case dense && (c.DimensionCount < 1 || c.DimensionCount > maxDimension):
 		return fail(http.StatusBadRequest, "invalid dimension_count: from 1 to %d", maxDimension)
 	case dense && known && c.DimensionCount != dimension:
-		return fail(http.StatusBadRequest, "invalid dimension_count: %s has %d", c.EmbeddingModel, dimension) // [?]
+		return fail(http.StatusBadRequest, "invalid dimension_count: %s has %d", c.EmbeddingModel, dimension) // [? upstash-model-dimension]
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func (s *Server) createIndex(q *request) (any, *failure) {
 	if rules.most > 0 && mine >= rules.most {
 		return nil, fail(http.StatusBadRequest, "max index limit of %d reached", rules.most)
 	}
-	plan := map[string]string{"": "free", "paid": "payg"}[in.Type] // what a reply shows for these [?]
+	plan := map[string]string{"": "free", "paid": "payg"}[in.Type] // what a reply shows for these [? upstash-index-type] [? upstash-index-type-paid]
 	if plan == "" {
 		plan = in.Type
 	}

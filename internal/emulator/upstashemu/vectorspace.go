@@ -125,7 +125,7 @@ func (x *index) listNamespaces(string, []byte) (any, *failure) {
 	return names, nil
 }
 
-// deleteNamespace refuses the default one, and one that is not there with 404 [?].
+// deleteNamespace refuses the default one, and one that is not there with 404 [? upstash-delete-namespace].
 func (x *index) deleteNamespace(space string, _ []byte) (any, *failure) {
 	x.vectors.mu.Lock()
 	defer x.vectors.mu.Unlock()

@@ -23,7 +23,7 @@ func fail(status int, format string, args ...any) *failure {
 }
 
 // shape is one of the three shapes that an error of the Developer API has. Which route answers in which is not
-// documented [?]: here Redis answers with a JSON string, Vector with {error}, and teams with {message}.
+// documented [? upstash-error-shapes]: here Redis answers with a JSON string, Vector with {error}, and teams with {message}.
 type shape func(message string) any
 
 func asString(message string) any { return message }
@@ -73,7 +73,7 @@ func (s *Server) call(rt route, r *http.Request) (any, *failure) {
 	return rt.serve(&request{Request: r, body: body, email: email, now: s.Clock()})
 }
 
-// authenticate checks Basic email:key. Wording [?].
+// authenticate checks Basic email:key. Wording [? upstash-wrong-key].
 func (s *Server) authenticate(r *http.Request) (email string, f *failure) {
 	email, key, ok := r.BasicAuth()
 	account, known := s.Accounts[email]
@@ -101,7 +101,7 @@ func errNotNative(status int) *failure {
 	return fail(status, "The Developer API is available for native Upstash accounts only")
 }
 
-// decode reads the body into v. Fields that the published document does not have are refused [?].
+// decode reads the body into v. Fields that the published document does not have are refused [? upstash-unknown-field].
 func (q *request) decode(v any) *failure {
 	err := emukit.DecodeJSON(bytes.NewReader(q.body), v)
 	if errors.Is(err, io.EOF) {

@@ -153,7 +153,7 @@ func (s *Server) getCheck(c *call) (any, *failure) {
 	return k.view(d), nil
 }
 
-// maxCheckOutput is where an output is too large [?].
+// maxCheckOutput is where an output is too large [? vercel-check-output-size].
 const maxCheckOutput = 64 << 10
 
 func (s *Server) updateCheck(c *call) (any, *failure) {
@@ -172,7 +172,7 @@ func (s *Server) updateCheck(c *call) (any, *failure) {
 		return nil, &failure{status: http.StatusRequestEntityTooLarge, code: "check_output_too_large", message: "The output provided is too large"}
 	}
 	if in.Status == "completed" && in.Conclusion == "" {
-		return nil, badRequest("Invalid request: a completed check needs a `conclusion`.") // [?]
+		return nil, badRequest("Invalid request: a completed check needs a `conclusion`.") // [? vercel-check-no-conclusion]
 	}
 	k.name, k.path, k.detailsURL, k.externalID, k.output, k.updated = in.Name, in.Path, in.DetailsURL, in.ExternalID, in.Output, s.stamp()
 	k.status, k.conclusion = in.Status, in.Conclusion
@@ -195,7 +195,7 @@ func (s *Server) rerequestCheck(c *call) (any, *failure) {
 		return nil, f
 	}
 	if !k.rerequestable {
-		return nil, badRequest("The check cannot be rerequested.") // [?]
+		return nil, badRequest("The check cannot be rerequested.") // [? vercel-check-rerequest]
 	}
 	k.status, k.conclusion, k.started, k.completed, k.updated = "registered", "", 0, 0, s.stamp()
 	if c.query("autoUpdate") == "true" {

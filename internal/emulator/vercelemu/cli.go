@@ -23,7 +23,7 @@ func cliRoutes() []route {
 }
 
 // pullEnv answers the readable values of a target, or of a custom environment by slug or id. A sensitive one is there
-// and empty [?]. VERCEL_OIDC_TOKEN is a JWT that names owner and project and is signed by nobody.
+// and empty [? vercel-env-pull-sensitive]. VERCEL_OIDC_TOKEN is a JWT that names owner and project and is signed by nobody.
 func (s *Server) pullEnv(c *call) (any, *failure) {
 	p, f := s.find(c)
 	if f != nil {

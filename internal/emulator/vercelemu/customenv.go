@@ -105,7 +105,7 @@ func (p *project) checkSlug(slug string, own *customEnv) *failure {
 		return badRequest("The slug \"" + slug + "\" is not valid for a custom environment.")
 	}
 	if e := p.customEnv(slug); e != nil && e != own {
-		return badRequest("A custom environment with the slug \"" + slug + "\" already exists.") // [?] the status
+		return badRequest("A custom environment with the slug \"" + slug + "\" already exists.") // [? vercel-environment-slug-taken] the status
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (s *Server) createCustomEnv(c *call) (any, *failure) {
 		return nil, f
 	}
 	if len(p.customs) >= s.maxCustomEnvs() {
-		return nil, &failure{status: http.StatusPaymentRequired, code: "custom_environments_limit", message: "You have reached the maximum number of custom environments."} // [?] the code
+		return nil, &failure{status: http.StatusPaymentRequired, code: "custom_environments_limit", message: "You have reached the maximum number of custom environments."} // [? vercel-environment-limit] the code
 	}
 	from := p.customEnv(in.CopyEnvVarsFrom)
 	if in.CopyEnvVarsFrom != "" && from == nil && !slices.Contains(envTargets, in.CopyEnvVarsFrom) {

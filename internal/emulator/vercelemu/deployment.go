@@ -397,7 +397,7 @@ func (s *Server) cancelDeployment(c *call) (any, *failure) {
 		return nil, f
 	}
 	if state := d.state(c.now); state == ready || state == errored || state == canceled {
-		return nil, badRequest("The deployment cannot be canceled because it is " + state + ".") // [?] the status
+		return nil, badRequest("The deployment cannot be canceled because it is " + state + ".") // [? vercel-cancel-ready] the status
 	}
 	d.canceledAt = c.now
 	d.end()

@@ -155,7 +155,7 @@ type domainInput struct {
 	CustomEnvironmentID string `json:"customEnvironmentId"`
 }
 
-// check refuses what cannot be together. The codes are [?].
+// check refuses what cannot be together. The codes are [? vercel-domain-options].
 func (in domainInput) check(p *project, name string) *failure {
 	set := func(s *string) bool { return s != nil && *s != "" }
 	switch {
@@ -275,7 +275,7 @@ func (s *Server) patchDomain(c *call) (any, *failure) {
 }
 
 // moveDomain gives a domain to another project of the account, where it serves production at once. A project's own
-// generated domain stays [?].
+// generated domain stays [? vercel-domain-move-generated].
 func (s *Server) moveDomain(c *call) (any, *failure) {
 	d, f := s.findDomain(c)
 	if f != nil {
@@ -328,7 +328,7 @@ func (s *Server) verifyDomain(c *call) (any, *failure) {
 		d.verified, d.updated = true, s.stamp()
 		s.serveDomain(d)
 	case len(s.txt[record]) > 0:
-		return nil, &failure{status: http.StatusBadRequest, code: "txt_record_mismatch", message: "The TXT record on " + record + " does not match the expected challenge."} // [?] the code
+		return nil, &failure{status: http.StatusBadRequest, code: "txt_record_mismatch", message: "The TXT record on " + record + " does not match the expected challenge."} // [? vercel-domain-txt-mismatch] the code
 	default:
 		return nil, &failure{status: http.StatusBadRequest, code: "missing_txt_record", message: "Domain " + record + " is missing required TXT Record \"" + d.challenge + "\"."}
 	}

@@ -364,7 +364,7 @@ func (s *Server) deleteEnvs(c *call) (any, *failure) {
 }
 
 // envBusy is the documented 400 that is not about the request: another update of the project's variables is going on.
-// Its code is [?].
+// Its code is [? vercel-env-busy].
 func (s *Server) envBusy(c *call) *failure {
 	if c.with("env-busy") == "" && (s.EnvBusy == nil || !s.EnvBusy()) {
 		return nil

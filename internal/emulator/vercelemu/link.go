@@ -40,8 +40,8 @@ const (
 	LoginConnection LinkRefusal = "Add a Login Connection"
 )
 
-// failure is worded after the vendor's CLI, which reads code, action and link; the codes of the last two and all
-// messages are [?].
+// failure is worded after the vendor's CLI, which reads code, action and link; the codes of the last two are
+// [? vercel-link-account], and all messages are [? vercel-link-repo-not-found].
 func (r LinkRefusal) failure(repo string) *failure {
 	switch r {
 	case RepoNotFound:
@@ -161,7 +161,7 @@ var gitSourceBody = openObject(map[string]*schema{
 	"ref":  null(str(0)), "sha": str(0), "org": str(0), "repo": str(0), "repoId": either(number(), str(0)),
 }, "type")
 
-// fetch finds the source's files. An unknown repository or ref is 400 incorrect_git_source_info [?].
+// fetch finds the source's files. An unknown repository or ref is 400 incorrect_git_source_info [? vercel-git-source-unknown].
 func (s *Server) fetch(c *call, in deploymentInput) (*gitSource, *failure) {
 	src := *in.GitSource
 	wrong := func(why string) *failure {

@@ -171,11 +171,11 @@ func (s *Server) newProject(c *call, name string, settings map[string]json.RawMe
 		return nil, f
 	}
 	if c.scope.project(name) != nil {
-		// Recorded: https://github.com/dyad-sh/dyad/issues/1873
+		// A taken name, recorded once [? vercel-name-taken]: https://github.com/dyad-sh/dyad/issues/1873
 		return nil, &failure{status: http.StatusConflict, code: "conflict", message: `Project "` + name + `" already exists.`}
 	}
 	if s.MaxProjects > 0 && len(c.scope.projects) >= s.MaxProjects {
-		return nil, &failure{status: http.StatusPaymentRequired, code: "too_many_projects", message: "You have reached the maximum number of projects."} // [?] the status
+		return nil, &failure{status: http.StatusPaymentRequired, code: "too_many_projects", message: "You have reached the maximum number of projects."} // [? vercel-project-limit] the status
 	}
 	now := s.stamp()
 	p := &project{

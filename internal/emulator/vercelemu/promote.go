@@ -48,11 +48,11 @@ func (s *Server) promotable(c *call) (*project, *deployment, *failure) {
 	}
 	switch {
 	case d.state(c.now) != ready:
-		return nil, nil, conflict("The deployment is not READY.") // [?] the status
+		return nil, nil, conflict("The deployment is not READY.") // [? vercel-promote-not-ready] the status
 	case p.job != nil && c.now.Before(p.job.ends):
 		return nil, nil, conflict("Another promotion or rollback of this project is in progress.")
 	case s.serving(p.primary) == d:
-		return nil, nil, conflict("The deployment is already the current production deployment.")
+		return nil, nil, conflict("The deployment is already the current production deployment.") // [? vercel-promote-current] [? vercel-rollback-current] the status
 	}
 	return p, d, nil
 }
@@ -63,7 +63,7 @@ func (s *Server) promote(c *call) (any, *failure) {
 		return nil, f
 	}
 	if d.target != "production" {
-		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [?] the code
+		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [? vercel-promote-preview] the code
 			message: "A preview deployment cannot be promoted: it has to be built for production."}
 	}
 	_, f = s.startJob(c, p, d, "promote")
@@ -76,7 +76,7 @@ func (s *Server) rollBack(c *call) (any, *failure) {
 		return nil, f
 	}
 	if !d.promoted {
-		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [?] the code
+		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [? vercel-rollback-never-promoted] the code
 			message: "The deployment has never served production."}
 	}
 	j, f := s.startJob(c, p, d, "rollback")

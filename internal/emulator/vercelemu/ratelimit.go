@@ -46,7 +46,7 @@ func rates(plan Plan, name string) []rate {
 	}[name]
 }
 
-// window counts the calls since it began. A new one begins with the first call after its end [?].
+// window counts the calls since it began. A new one begins with the first call after its end [? vercel-rate-window].
 type window struct {
 	ends  time.Time
 	calls int
@@ -105,7 +105,7 @@ func (s *Server) limited(c *call, w *window, total int) *failure {
 }
 
 // deploymentQuota is the plan's own limit on deployments, which is 402 and has no Retry-After. Its code is that of
-// https://vercel.com/docs/limits; the status and the words are [?].
+// https://vercel.com/docs/limits; the status and the words are [? vercel-deployment-quota].
 func (s *Server) deploymentQuota(c *call) *failure {
 	if s.DeploymentsPerDay == 0 {
 		return nil

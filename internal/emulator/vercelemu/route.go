@@ -167,7 +167,7 @@ func (s *Server) answer(rt route, c *call) *failure {
 		}
 	}
 	if c.who.SoftBlocked && rt.method != http.MethodGet {
-		return &failure{status: http.StatusPaymentRequired, code: "payment_required", message: "The account is blocked until it has paid."} // [?] the code
+		return &failure{status: http.StatusPaymentRequired, code: "payment_required", message: "The account is blocked until it has paid."} // [? vercel-unpaid] the code
 	}
 	if rt.stream != nil {
 		return rt.stream(s, c)
@@ -233,7 +233,7 @@ func (c *call) read(want *schema) *failure {
 }
 
 // authenticate finds the token's account and the team that the query names. An unknown token is 403 with
-// invalidToken, as recorded of the real API; a missing one 401 [?].
+// invalidToken, as recorded once of the real API [? vercel-wrong-token]. A missing one is 401 [? vercel-no-token].
 func (s *Server) authenticate(c *call) *failure {
 	token, ok := emukit.Bearer(c.r)
 	if !ok {

@@ -222,7 +222,7 @@ func (s *SandboxServer) authenticate(c *sandboxCall) *failure {
 		return refusedToken()
 	}
 	if id == "" && slug == "" {
-		return badRequest("Invalid request: missing required query parameter `teamId`.") // [?] the vendor's client always sends it
+		return badRequest("Invalid request: missing required query parameter `teamId`.") // [? sandbox-no-team] the vendor's client always sends it
 	}
 	for _, t := range account.Teams {
 		if (id == "" || id == t.ID) && (slug == "" || slug == t.Slug) && (len(account.OnlyTeams) == 0 || slices.Contains(account.OnlyTeams, t.ID)) {

@@ -160,7 +160,7 @@ func (s *SandboxServer) launch(cmd *command, env map[string]string, life time.Du
 	switch {
 	case errors.Is(err, isolate.ErrUnavailable):
 		return notIsolated(err)
-	case err != nil: // [?] the status of a program that is not there
+	case err != nil: // [? sandbox-no-such-program] the status of a program that is not there
 		return badRequest("Invalid request: " + err.Error())
 	}
 	cmd.process = p

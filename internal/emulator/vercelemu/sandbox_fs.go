@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
-// Limits of an archive [?]: the real ones are not documented.
+// Limits of an archive [? sandbox-archive-limit]: the real ones are not documented.
 const (
 	maxArchive  = 100 << 20 // compressed
 	maxUnpacked = 1 << 30
@@ -136,7 +136,7 @@ func (p place) writeFile(mode fs.FileMode, content io.Reader) error {
 
 var errNotAFile = errors.New("not a regular file")
 
-// mkdir makes one folder; one that is there already is 400 unless recursive [?].
+// mkdir makes one folder; one that is there already is 400 unless recursive [? sandbox-mkdir-exists].
 func (s *SandboxServer) mkdir(c *sandboxCall) (any, *failure) {
 	var in struct {
 		Path, Cwd string
@@ -210,7 +210,7 @@ func (s *SandboxServer) write(c *sandboxCall) (any, *failure) {
 		return nil, f
 	}
 	if kind := c.r.Header.Get("Content-Type"); kind != "application/gzip" {
-		return nil, &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "The content type should be application/gzip."} // [?]
+		return nil, &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "The content type should be application/gzip."} // [? sandbox-write-type]
 	}
 	cwd := c.r.Header.Get("x-cwd")
 	if cwd == "" {

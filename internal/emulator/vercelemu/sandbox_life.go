@@ -59,7 +59,7 @@ type session struct {
 	cpu                         time.Duration
 }
 
-// sandboxName is what the emulator takes for a name [?].
+// sandboxName is what the emulator takes for a name [? sandbox-name].
 var sandboxName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]*$`)
 
 // create makes a sandbox and starts its first session. With a source it answers when that is laid out.
@@ -115,7 +115,7 @@ func (s *SandboxServer) begin(c *sandboxCall, b *sandbox, in settings) (*session
 	}
 	for _, other := range s.all {
 		if other.team == b.team && other.project == b.project && other.name == b.name {
-			return nil, &failure{status: http.StatusConflict, code: "conflict", message: "Sandbox \"" + b.name + "\" already exists."} // [?] the code
+			return nil, &failure{status: http.StatusConflict, code: "conflict", message: "Sandbox \"" + b.name + "\" already exists."} // [? sandbox-name-taken] the code
 		}
 	}
 	ses, f := s.start(c, b)
@@ -358,7 +358,7 @@ func (s *SandboxServer) extend(c *sandboxCall) (any, *failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if in.Duration > float64((s.maxLife()-ses.timeout)/time.Millisecond) {
-		return nil, badRequest("Invalid request: the sandbox's timeout would be over your plan's maximum.") // [?] the status
+		return nil, badRequest("Invalid request: the sandbox's timeout would be over your plan's maximum.") // [? sandbox-extend-too-far] the status
 	}
 	ses.timeout += time.Duration(in.Duration) * time.Millisecond
 	ses.updated = c.now

@@ -24,7 +24,7 @@ type source struct {
 const sourceTime = 2 * time.Minute
 
 // lay puts the source into the session's working directory. Only sources on this machine's loopback can be had: nothing
-// here reaches further. A source that cannot be had is 400 [?].
+// here reaches further. A source that cannot be had is 400 [? sandbox-source-missing].
 func (s *SandboxServer) lay(ctx context.Context, ses *session, src source) *failure {
 	ctx, cancel := context.WithTimeout(ctx, sourceTime)
 	defer cancel()

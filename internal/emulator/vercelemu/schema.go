@@ -10,7 +10,8 @@ import (
 )
 
 // schema is as much of JSON Schema as Vercel's request bodies need. Complaints are worded as the real API words
-// them: Invalid request: should NOT have additional property `x`.
+// them: Invalid request: should NOT have additional property `x`. Which bodies
+// are closed, is what the published document says, and whether the real API holds to it is not known [? vercel-unknown-field].
 type schema struct {
 	kind     string // string, number, boolean, object, array, any
 	nullable bool

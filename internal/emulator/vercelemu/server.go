@@ -75,7 +75,7 @@ type Server struct {
 	// listener sets localhost:PORT.
 	DomainSuffix string
 	// EnvConflictStatus is the status of a refused single environment variable that exists already: 400, 403 and
-	// 409 are all documented. 0 means 400, with code ENV_CONFLICT; 403 comes with ENV_ALREADY_EXISTS and 409 with
+	// 409 are all documented, and which one it is, is not [? vercel-env-conflict]. 0 means 400, with code ENV_CONFLICT; 403 comes with ENV_ALREADY_EXISTS and 409 with
 	// existing_key_and_target.
 	EnvConflictStatus int
 	// EnvFails, when it returns a code, fails that variable of a create. It is called with the server locked.
@@ -206,7 +206,7 @@ func (s *Server) init() {
 	s.handler = s.Wrap(emukit.API{Name: "vercel", Mux: s.mux(), Error: writeError, BodyLimit: bodyLimit})
 }
 
-// bodyLimit is 100 MB for a file upload (https://vercel.com/docs/limits) and 10 MB for a JSON body [?].
+// bodyLimit is 100 MB for a file upload (https://vercel.com/docs/limits) and 10 MB for a JSON body [? vercel-body-limit].
 func bodyLimit(route string) int64 {
 	if strings.HasSuffix(route, "/files") {
 		return 100 << 20
