@@ -36,18 +36,18 @@ type chapter struct {
 	title, spec string // spec "" means that there is no document
 	folder      string // of the sources with [?]
 	operations  []emukit.Operation
-	client      *regexp.Regexp // whose calls are meant
-	only        string         // part of the document that is meant: operations whose path has it; "-x" those that have it not
+	client      string // what is in the names of the clients that are meant
+	only        string // part of the document that is meant: operations whose path has it; "-x" those that have it not
 }
 
 func chapters() []chapter {
 	return []chapter{
-		{"Vercel", "vercel", "vercelemu", vercelemu.Operations(), regexp.MustCompile("vercel"), "-/sandboxes"},
-		{"Vercel Sandbox", "vercel", "", vercelemu.SandboxOperations(), regexp.MustCompile("vercel"), "/sandboxes"},
-		{"Neon", "neon", "neonemu", neonemu.Operations(), regexp.MustCompile("neon|psql"), ""},
-		{"Upstash Developer API", "upstash", "upstashemu", upstashemu.Operations(), regexp.MustCompile("upstash"), ""},
-		{"Upstash data planes", "", "", upstashemu.DataOperations(), regexp.MustCompile("upstash"), ""},
-		{"GitHub", "", "githubemu", githubemu.Operations(), regexp.MustCompile("octokit"), ""},
+		{"Vercel", "vercel", "vercelemu", vercelemu.Operations(), "vercel", "-/sandboxes"},
+		{"Vercel Sandbox", "vercel", "", vercelemu.SandboxOperations(), "vercel", "/sandboxes"},
+		{"Neon", "neon", "neonemu", neonemu.Operations(), "neon", ""},
+		{"Upstash Developer API", "upstash", "upstashemu", upstashemu.Operations(), "upstash", ""},
+		{"Upstash data planes", "", "", upstashemu.DataOperations(), "upstash", ""},
+		{"GitHub", "", "githubemu", githubemu.Operations(), "octokit", ""},
 	}
 }
 
@@ -79,33 +79,50 @@ func TestEmulatorsPage(t *testing.T) {
 	}
 }
 
-// clients are the operations that each vendor's client called, by the name of its test, as recorded with
-// SLIPWAY_RECORD_CALLS.
+// clientNames are the vendors' clients, by the test that records what they call.
 var clientNames = map[string]string{
 	"TestVercelSDK": "@vercel/sdk", "TestVercelClient": "@vercel/client", "TestVercelCLI": "vercel CLI", "TestVercelSandbox": "@vercel/sandbox",
-	"TestNeonAPIClient": "@neondatabase/api-client", "TestNeonCLI": "neon CLI", "TestPsqlOnABranch": "psql", "TestUpstashCLIOfAnAccountThatTheAPIRefuses": "@upstash/cli", "TestUpstashCLI": "@upstash/cli",
+	"TestNeonAPIClient": "@neondatabase/api-client", "TestNeonCLI": "neon CLI", "TestUpstashCLI": "@upstash/cli",
 	"TestUpstashRedis": "@upstash/redis", "TestUpstashVector": "@upstash/vector",
 }
 
+// readClients returns the operations that each client called, as recorded by its test in clienttest, which fails when
+// the record is stale.
 func readClients(t *testing.T) map[string][]string {
 	t.Helper()
-	out := map[string][]string{}
 	files, err := filepath.Glob("clienttest/testdata/calls/*.txt")
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(files) != len(clientNames) {
+		t.Fatalf("%d records of %d clients: %v", len(files), len(clientNames), err)
 	}
+	out := map[string][]string{}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := strings.TrimSuffix(filepath.Base(file), ".txt")
-		if known := clientNames[name]; known != "" {
-			name = known
+		name := clientNames[strings.TrimSuffix(filepath.Base(file), ".txt")]
+		if name == "" {
+			t.Errorf("%s is of no known client", file)
 		}
-		out[name] = append(out[name], strings.Split(strings.TrimSpace(string(raw)), "\n")...)
+		for call := range strings.SplitSeq(strings.TrimSpace(string(raw)), "\n") {
+			if !slices.ContainsFunc(chapters(), func(c chapter) bool { return c.has(name, call) }) {
+				t.Errorf("%s: %s is no operation", file, call)
+			}
+			out[name] = append(out[name], call)
+		}
 	}
 	return out
+}
+
+// has reports whether a client's call is of the chapter's API.
+func (c chapter) has(client, call string) bool {
+	return strings.Contains(client, c.client) && slices.ContainsFunc(c.operations, func(op emukit.Operation) bool { return recorded(op, call) })
+}
+
+// recorded reports whether a line of a record is of the operation.
+func recorded(op emukit.Operation, call string) bool {
+	method, path, _ := strings.Cut(call, " ")
+	return method == op.Method && slices.Contains(op.Paths, path)
 }
 
 func (c chapter) write(t *testing.T, b *strings.Builder, clients map[string][]string) {
@@ -118,14 +135,14 @@ func (c chapter) write(t *testing.T, b *strings.Builder, clients map[string][]st
 	modelled := 0
 	for _, op := range c.operations {
 		mark := "–"
-		at := slices.IndexFunc(document, func(d string) bool { return answers(op, d, true) })
+		at := slices.IndexFunc(document, func(d string) bool { return answers(op, d) })
 		switch {
 		case op.Differs != "":
 			mark = "≠"
 		case at >= 0:
 			mark = "✓"
 		}
-		document = slices.DeleteFunc(document, func(d string) bool { return answers(op, d, true) })
+		document = slices.DeleteFunc(document, func(d string) bool { return answers(op, d) })
 		modelled++
 		fmt.Fprintf(b, "| [%s `%s`](%s) | yes | %s | %s | %s |\n", op.Method, op.Paths[0], op.Source, mark, strings.Join(c.callers(op, clients), ", "), op.Differs)
 	}
@@ -142,41 +159,23 @@ func (c chapter) wanted(all []string) []string {
 	return slices.DeleteFunc(all, func(op string) bool { return part != "" && strings.Contains(op, part) == without })
 }
 
-// answers reports whether the modelled operation answers at a path whose parameters are in braces, in any name. exactly
-// means that a parameter stands for a parameter only.
-func answers(op emukit.Operation, called string, exactly bool) bool {
-	method, path, _ := strings.Cut(called, " ")
-	return method == op.Method && slices.ContainsFunc(op.Paths, func(pattern string) bool {
-		return matches(strings.Split(pattern, "/"), strings.Split(path, "/"), exactly)
-	})
+// answers reports whether the modelled operation is the document's, whose parameters have other names.
+func answers(op emukit.Operation, documented string) bool {
+	method, path, _ := strings.Cut(documented, " ")
+	return method == op.Method && slices.ContainsFunc(op.Paths, func(pattern string) bool { return anonymous(pattern) == anonymous(path) })
 }
 
-func matches(pattern, path []string, exactly bool) bool {
-	for i, p := range pattern {
-		if strings.HasSuffix(p, "...}") {
-			return false // what a client sends there cannot be told from other operations
-		}
-		if i >= len(path) {
-			return false
-		}
-		if parameter := strings.HasPrefix(p, "{"); parameter && exactly && !strings.HasPrefix(path[i], "{") || !parameter && p != path[i] {
-			return false
-		}
-	}
-	return len(pattern) == len(path)
+// anonymous is a pattern without its parameters' names.
+func anonymous(pattern string) string {
+	return parameter.ReplaceAllString(pattern, "{}")
 }
 
-// callers are the clients that call op: a call belongs to the operation that it is exactly, else to one that it fits.
+var parameter = regexp.MustCompile(`\{[^}]*\}`)
+
 func (c chapter) callers(op emukit.Operation, clients map[string][]string) []string {
 	var out []string
 	for name, calls := range clients {
-		if !c.client.MatchString(name) {
-			continue
-		}
-		if slices.ContainsFunc(calls, func(call string) bool {
-			return answers(op, call, true) || answers(op, call, false) &&
-				!slices.ContainsFunc(c.operations, func(o emukit.Operation) bool { return answers(o, call, true) })
-		}) {
+		if strings.Contains(name, c.client) && slices.ContainsFunc(calls, func(call string) bool { return recorded(op, call) }) {
 			out = append(out, name)
 		}
 	}

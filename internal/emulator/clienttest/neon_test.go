@@ -17,11 +17,11 @@ import (
 )
 
 // serveNeon listens with srv until the test ends and returns its base URL. Every 2xx reply is judged by the published
-// document as well.
-func serveNeon(t *testing.T, srv *neonemu.Server) (url string) {
+// document as well, and told to client.
+func serveNeon(t *testing.T, srv *neonemu.Server, client *calls) (url string) {
 	t.Helper()
 	check := speccheck.Load(t, "neon")
-	api, err := emukit.Start(t.Context(), 0, check.Wrap(t, srv))
+	api, err := emukit.Start(t.Context(), 0, client.wrap(check.Wrap(t, srv)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func each(v any, name string) []string {
 func TestNeonCLI(t *testing.T) {
 	need(t, ".", "node", "neon")
 	need(t, ".", "psql")
-	neon := newNeonCLI(t, serveNeon(t, &neonemu.Server{Postgres: postgres(t)}))
+	neon := newNeonCLI(t, serveNeon(t, &neonemu.Server{Postgres: postgres(t)}, record(t, neonemu.Operations())))
 	equal := func(what string, want, got any) {
 		t.Helper()
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -163,14 +163,14 @@ func TestNeonCLI(t *testing.T) {
 
 func TestNeonAPIClient(t *testing.T) {
 	need(t, ".", "node", "@neondatabase/api-client")
-	url := serveNeon(t, &neonemu.Server{MaxProjects: 2})
+	url := serveNeon(t, &neonemu.Server{MaxProjects: 2}, record(t, neonemu.Operations()))
 	script(t, "neon-api-client.mjs", "NEON_URL="+url, "NEON_API_KEY="+neonemu.DefaultPersonalKey, "NEON_ORG_ID="+neonemu.DefaultOrgID)
 }
 
 // TestPsql: a branch has its parent's rows, and what is written to one is not in the other.
 func TestPsql(t *testing.T) {
 	need(t, ".", "psql")
-	url := serveNeon(t, &neonemu.Server{Postgres: postgres(t), ProjectTime: -1, OpTime: -1})
+	url := serveNeon(t, &neonemu.Server{Postgres: postgres(t), ProjectTime: -1, OpTime: -1}, nil)
 	call := func(method, path, body string) (out object) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))

@@ -21,7 +21,7 @@ func TestVercelSandbox(t *testing.T) {
 			check.Except(op.Method + " " + op.Paths[0])
 		}
 	}
-	api, err := emukit.Start(t.Context(), 0, http.StripPrefix("/api", check.Wrap(t, srv)))
+	api, err := emukit.Start(t.Context(), 0, http.StripPrefix("/api", record(t, vercelemu.SandboxOperations()).wrap(check.Wrap(t, srv))))
 	if err != nil {
 		t.Fatal(err)
 	}

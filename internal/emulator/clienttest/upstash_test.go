@@ -3,6 +3,7 @@ package clienttest
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,17 +16,17 @@ import (
 )
 
 // serveUpstash listens with srv until the test ends and returns the base of the Developer API. Every 2xx reply of it
-// is judged by the published document as well.
-func serveUpstash(t *testing.T, srv *upstashemu.Server) (url string) {
+// is judged by the published document as well, and every call of it and of the data planes is told to client.
+func serveUpstash(t *testing.T, srv *upstashemu.Server, client *calls) (url string) {
 	t.Helper()
 	check := speccheck.Load(t, "upstash")
-	data, err := emukit.Start(t.Context(), 0, check.Wrap(t, srv.Data()))
+	data, err := emukit.Start(t.Context(), 0, client.wrap(srv.Data()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(data.Close)
 	srv.DataURL = data.URL
-	api, err := emukit.Start(t.Context(), 0, check.Wrap(t, srv))
+	api, err := emukit.Start(t.Context(), 0, client.wrap(check.Wrap(t, srv)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,28 +34,22 @@ func serveUpstash(t *testing.T, srv *upstashemu.Server) (url string) {
 	return api.URL
 }
 
-// upstashStore makes a database or an index and returns its reply.
-func upstashStore(t *testing.T, url, path, body string) (out object) {
+// upstashStore makes a database or an index, not by way of the client, and returns its reply.
+func upstashStore(t *testing.T, srv *upstashemu.Server, path, body string) (out object) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v2"+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := httptest.NewRequest(http.MethodPost, "/v2"+path, strings.NewReader(body))
 	r.SetBasicAuth(upstashemu.DefaultEmail, upstashemu.DefaultAPIKey)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("POST %s: %d %v %v", path, res.StatusCode, out, err)
+	rec := httptest.NewRecorder()
+	srv.ServeHTTP(rec, r)
+	if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil || rec.Code != http.StatusOK {
+		t.Fatalf("POST %s: %d %v %v", path, rec.Code, out, err)
 	}
 	return out
 }
 
 func TestUpstashCLI(t *testing.T) {
 	need(t, ".", "node", "@upstash/cli")
-	url := serveUpstash(t, &upstashemu.Server{CreateTime: -1})
+	url := serveUpstash(t, &upstashemu.Server{CreateTime: -1}, record(t, upstashemu.Operations(), upstashemu.DataOperations()))
 	patch, err := filepath.Abs(filepath.Join("testdata", "upstash-fetch.mjs"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +115,7 @@ func TestUpstashCLI(t *testing.T) {
 
 func TestUpstashCLIOfAnAccountThatTheAPIRefuses(t *testing.T) {
 	need(t, ".", "node", "@upstash/cli")
-	url := serveUpstash(t, &upstashemu.Server{RefuseDeveloperAPI: true})
+	url := serveUpstash(t, &upstashemu.Server{RefuseDeveloperAPI: true}, nil)
 	patch, err := filepath.Abs(filepath.Join("testdata", "upstash-fetch.mjs"))
 	if err != nil {
 		t.Fatal(err)
@@ -134,12 +129,16 @@ func TestUpstashCLIOfAnAccountThatTheAPIRefuses(t *testing.T) {
 
 func TestUpstashRedis(t *testing.T) {
 	need(t, ".", "node", "@upstash/redis")
-	d := upstashStore(t, serveUpstash(t, &upstashemu.Server{CreateTime: -1}), "/redis/database", `{"database_name":"cache","platform":"aws","primary_region":"eu-west-1"}`)
+	srv := &upstashemu.Server{CreateTime: -1}
+	serveUpstash(t, srv, record(t, upstashemu.DataOperations()))
+	d := upstashStore(t, srv, "/redis/database", `{"database_name":"cache","platform":"aws","primary_region":"eu-west-1"}`)
 	script(t, "upstash-redis.mjs", "REDIS_URL="+d["endpoint"].(string), "REDIS_TOKEN="+d["rest_token"].(string), "REDIS_READ_TOKEN="+d["read_only_rest_token"].(string))
 }
 
 func TestUpstashVector(t *testing.T) {
 	need(t, ".", "node", "@upstash/vector")
-	x := upstashStore(t, serveUpstash(t, &upstashemu.Server{CreateTime: -1}), "/vector/index", `{"name":"search","region":"us-east-1","similarity_function":"COSINE","dimension_count":2}`)
+	srv := &upstashemu.Server{CreateTime: -1}
+	serveUpstash(t, srv, record(t, upstashemu.DataOperations()))
+	x := upstashStore(t, srv, "/vector/index", `{"name":"search","region":"us-east-1","similarity_function":"COSINE","dimension_count":2}`)
 	script(t, "upstash-vector.mjs", "VECTOR_URL="+x["endpoint"].(string), "VECTOR_TOKEN="+x["token"].(string), "VECTOR_READ_TOKEN="+x["read_only_token"].(string))
 }

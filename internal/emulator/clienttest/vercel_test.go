@@ -13,7 +13,7 @@ import (
 )
 
 // serveVercel listens with srv until the test ends and returns what points a client at it. Every 2xx reply is judged
-// by the published document as well.
+// by the published document as well, and every call is recorded.
 func serveVercel(t *testing.T, srv *vercelemu.Server) (env []string) {
 	t.Helper()
 	check := speccheck.Load(t, "vercel")
@@ -25,7 +25,7 @@ func serveVercel(t *testing.T, srv *vercelemu.Server) (env []string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(data.Close)
-	api, err := emukit.Start(t.Context(), 0, check.Wrap(t, srv))
+	api, err := emukit.Start(t.Context(), 0, record(t, vercelemu.Operations()).wrap(check.Wrap(t, srv)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,11 @@ func DataOperations() []emukit.Operation {
 		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{path}, Source: redis})
 	}
 	for verb := range vectorVerbs {
-		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: []string{"/{store}/" + verb}, Source: vector})
+		paths := []string{"/{store}/" + verb}
+		if verb != "info" && verb != "list-namespaces" { // which are of all namespaces
+			paths = append(paths, paths[0]+"/{namespace}")
+		}
+		out = append(out, emukit.Operation{Method: http.MethodPost, Paths: paths, Source: vector})
 	}
 	slices.SortFunc(out, func(a, b emukit.Operation) int { return strings.Compare(a.Source+a.Paths[0], b.Source+b.Paths[0]) })
 	return out

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -31,7 +30,6 @@ type Checker struct {
 
 	mu      sync.Mutex
 	covered map[string]int
-	calls   map[string]bool
 	except  map[string]bool // by shape
 }
 
@@ -119,65 +117,9 @@ func (c *Checker) Operations() []string {
 	return out
 }
 
-// recordTo is the folder that Wrap adds what each test called to, as TEST.txt. It is how the vendors' clients come
-// into docs/emulators.md.
-const recordTo = "SLIPWAY_RECORD_CALLS"
-
-// called notes a call by the document's operation, or by its path with what looks like an id left out.
-func (c *Checker) called(r *http.Request) {
-	op := r.Method + " " + anonymous(r.URL.Path)
-	if in := c.input(r); in != nil {
-		op = r.Method + " " + c.base + in.Route.Path
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.calls == nil {
-		c.calls = map[string]bool{}
-	}
-	c.calls[op] = true
-}
-
-func anonymous(path string) string {
-	parts := strings.Split(path, "/")
-	for i, p := range parts {
-		if (i > 1 || i == 1 && strings.Count(p, "-") > 1) && (strings.ContainsAny(p, "_.-") || len(p) > 16) {
-			parts[i] = "{}"
-		}
-	}
-	return strings.Join(parts, "/")
-}
-
-// record writes at the test's end what it called.
-func (c *Checker) record(t testing.TB) {
-	dir := os.Getenv(recordTo)
-	if dir == "" {
-		return
-	}
-	t.Cleanup(func() {
-		name, _, _ := strings.Cut(t.Name(), "/")
-		file := filepath.Join(dir, name+".txt")
-		known, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Error(err)
-			return
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		lines := slices.Collect(maps.Keys(c.calls))
-		if text := strings.TrimSpace(string(known)); text != "" {
-			lines = append(lines, strings.Split(text, "\n")...)
-		}
-		slices.Sort(lines)
-		if err := os.WriteFile(file, []byte(strings.Join(slices.Compact(lines), "\n")+"\n"), 0o644); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // Wrap serves h and reports each 2xx reply that the document does not allow: a status that is not listed, a wrong
 // content type, a body that does not fit. Operations that the document does not have are not judged.
 func (c *Checker) Wrap(t testing.TB, h http.Handler) http.Handler {
-	c.record(t)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
 		h.ServeHTTP(rec, r)
@@ -187,7 +129,6 @@ func (c *Checker) Wrap(t testing.TB, h http.Handler) http.Handler {
 		if rec.status/100 != 2 {
 			return
 		}
-		c.called(r)
 		if err := c.Response(r, rec.status, w.Header(), rec.body.Bytes()); err != nil {
 			t.Errorf("reply of %s %s: %v\n%s", r.Method, r.URL.Path, err, cut(rec.body.String(), 4000))
 		}
