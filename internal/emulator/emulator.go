@@ -39,6 +39,8 @@ type Options struct {
 	Faults string
 	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
 	RequestLog io.Writer
+	// Hook sees each call at each emulator, as emukit.Kit's Hook does. May be nil.
+	Hook func(*emukit.Call) emukit.Action
 	// Seed makes ids, credentials and the chance in Faults repeatable. 0 means random ones.
 	Seed uint64
 	// SandboxNetwork lets commands in a sandbox whose network policy is allow-all use this machine's network. Otherwise
@@ -204,7 +206,7 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 	if i.Close != nil {
 		r.closers = append(r.closers, i.Close)
 	}
-	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, derive(o.Seed, e.Name)
+	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed, i.Kit.Hook = o.Latency, o.RequestLog, derive(o.Seed, e.Name), o.Hook
 	i.Kit.SetSchedule(faults)
 	taken := 1
 	if i.Data != nil {
