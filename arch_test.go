@@ -32,6 +32,7 @@ var policy = map[string]rule{
 	"internal/manifest": {code: []string{root}},
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
+	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: []string{"internal/cli"}},
 	"internal/source":   {code: []string{root}},
 	"internal/store":    {code: []string{root}},
 
