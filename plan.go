@@ -63,8 +63,10 @@ type Effect struct {
 	// After are effects whose outcome must be committed first; that they are usable is not waited for.
 	After []string `json:"after,omitempty"`
 	Gate  Gate     `json:"gate"`
+	Mode  Mode     `json:"mode,omitempty"` // "" is automated
 
 	// Prose, outside the digest.
+	Why         string   `json:"why,omitempty"` // manual or blocked: why Slipway does not do it
 	Changes     []Change `json:"changes,omitempty"`
 	Reason      string   `json:"reason"`
 	Consequence string   `json:"consequence,omitempty"`
@@ -139,7 +141,7 @@ func (p *Plan) Digest() string {
 	bare.Effects = slices.Clone(p.Effects)
 	for i := range bare.Effects {
 		e := &bare.Effects[i]
-		e.Changes, e.Reason, e.Consequence, e.Reversible = nil, "", "", false
+		e.Changes, e.Why, e.Reason, e.Consequence, e.Reversible = nil, "", "", "", false
 	}
 	slices.SortFunc(bare.Effects, func(a, b Effect) int { return strings.Compare(a.Key, b.Key) })
 	return CanonicalDigest(bare)
@@ -176,6 +178,9 @@ type PlanInput struct {
 	Probes      []HealthProbe
 	LastServed  string // the deployment that our last promote moved production to; "" when nothing is recorded
 	PromoteAuto bool   // the apply approval covers the promote, unless production has drifted
+	Access      Access // what the credentials are good for
+	// Unresolved are the Specs of which Slipway cannot read a value that they write, and why. A person carries it.
+	Unresolved map[Address]string
 }
 
 // MakePlan returns what must change so that what is observed becomes what is desired. It is pure: the same input gives the same plan.
@@ -233,6 +238,10 @@ func (p *planner) add(s Spec) error {
 		p.Observed[s.Address] = obs
 	}
 	p.fillFromOthers(&s)
+	if obs.Unseen {
+		p.addUnseen(s)
+		return nil
+	}
 	changes := p.changes(s, obs)
 	switch {
 	case !obs.Exists && obs.Vanished && kind.Stateful:
@@ -256,6 +265,24 @@ func (p *planner) add(s Spec) error {
 	}
 	return nil
 }
+
+// addUnseen plans for what cannot be looked at: what is recorded as made from the same declaration is left alone.
+func (p *planner) addUnseen(s Spec) {
+	kind := p.Kinds[s.Address.Kind()]
+	r, recorded := p.Receipts[s.Address]
+	switch {
+	case !recorded && kind.Initial == nil:
+		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it is not recorded, and cannot be looked at"))
+	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals):
+	case kind.Versioned:
+		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, "what it was made from has changed")
+	default:
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "it was made from another declaration, and cannot be looked at")
+	}
+}
+
+// DeclaredDigest is the digest of what s declares; a receipt keeps that of what was last made true.
+func DeclaredDigest(s Spec) string { return CanonicalDigest(s.Params) }
 
 // followMade forgets what was observed through a resource that this plan makes anew: what was in it has gone with it, and what it gives is
 // known only during the run.
@@ -329,8 +356,22 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 }
 
 func (p *planner) append(e Effect) {
+	e.Mode, e.Why = p.mode(e)
 	p.plan.Effects = append(p.plan.Effects, e)
 	p.last[e.Address] = e.Key
+}
+
+// mode tells who makes e true, and why not Slipway. To adopt what is as declared sends nothing.
+func (p *planner) mode(e Effect) (Mode, string) {
+	mode, c := p.Access.Mode(p.Kinds[e.Address.Kind()], e.Op)
+	why, carried := p.Unresolved[e.Address]
+	switch {
+	case mode == ModeBlocked, mode == ModeManual && (e.Op != OpAdopt || len(e.Changes) > 0):
+		return mode, c.Reason
+	case carried && e.Op != OpDelete:
+		return ModeManual, why
+	}
+	return ModeAutomated, ""
 }
 
 // dependencies are the effects on what s needs, reads and seals.
@@ -383,6 +424,9 @@ func (p *planner) addLedger(specs []Spec) {
 		return
 	}
 	s := specs[i]
+	if mode, _ := p.Access.Mode(p.Kinds[s.Address.Kind()], OpUpdate); mode == ModeManual {
+		return // nobody keeps a ledger by hand: what is recorded here is all there is until the credential can write
+	}
 	s.Params = maps.Clone(s.Params)
 	var told, makes []string // effects whose outcome the ledger tells; those of them that make something
 	var intents []Address    // what they make
@@ -393,6 +437,9 @@ func (p *planner) addLedger(specs []Spec) {
 		}
 		if told = append(told, e.Key); e.Op == OpAdopt {
 			continue
+		}
+		if slices.Contains(s.Needs, e.Address) && e.Mode == ModeManual {
+			continue // a person makes what holds the ledger, without it
 		}
 		makes, intents = append(makes, e.Key), append(intents, e.Address)
 		if slices.Contains(s.Needs, e.Address) {
@@ -442,7 +489,7 @@ func ledgerOp(obs Observation) Op {
 func (p *planner) joinBatches() {
 	join := map[Kind][]string{}
 	inBatch := func(e *Effect) bool {
-		return p.Kinds[e.Address.Kind()].Batch && e.Op != OpDelete && !strings.HasSuffix(e.Key, "#intend")
+		return p.Kinds[e.Address.Kind()].Batch && e.Mode == ModeAutomated && e.Op != OpDelete && !strings.HasSuffix(e.Key, "#intend")
 	}
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; inBatch(e) {

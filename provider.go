@@ -42,6 +42,8 @@ type ResourceType struct {
 	Fields      []FieldInfo
 	Outputs     []OutputInfo
 	Environment bool // per_environment: is allowed
+	// Connects tells how its values are tried out; "" for not at all.
+	Connects Connection
 }
 
 // FieldType is the type of a manifest field.
@@ -69,6 +71,8 @@ type OutputInfo struct {
 	Name   string
 	Secret bool
 	Help   string
+	// Where a person finds the value, as a path through the provider's pages.
+	Where string
 }
 
 // KindInfo is what the one ensure loop needs to know of a kind.
@@ -103,6 +107,8 @@ type KindInfo struct {
 	Ledgered bool
 	// Contained resources go when their first Need goes.
 	Contained bool
+	// Root resources are made in the account itself and hold others: a credential for one of them cannot make another.
+	Root bool
 	// Consequence is what an effect means, in one sentence without a final stop, by op.
 	Consequence map[Op]string
 }
@@ -173,34 +179,6 @@ type LogLine struct {
 	At     time.Time `json:"at"`
 	Stream string    `json:"stream"` // stdout, stderr, command, state
 	Text   string    `json:"text"`
-}
-
-// Prober is a Session that can say what its credential is good for.
-type Prober interface {
-	Probe(ctx context.Context) []Capability
-}
-
-// CapabilityState is what a credential can really do.
-type CapabilityState string
-
-const (
-	CapabilityReady        CapabilityState = "ready"
-	CapabilityMissing      CapabilityState = "missing"
-	CapabilityInvalid      CapabilityState = "invalid"
-	CapabilityInsufficient CapabilityState = "insufficient"
-	CapabilityUnsupported  CapabilityState = "unsupported"
-	CapabilityUnreachable  CapabilityState = "unreachable"
-)
-
-// Capability is one finding about a credential.
-type Capability struct {
-	Provider string          `json:"provider"`
-	Name     string          `json:"name"` // what it is for, such as "projects"
-	State    CapabilityState `json:"state"`
-	Account  string          `json:"account,omitempty"`
-	Reason   string          `json:"reason,omitempty"`
-	Evidence string          `json:"evidence,omitempty"` // status and code of the probe, redacted
-	Hint     string          `json:"hint,omitempty"`
 }
 
 // Problem is a fault in the manifest, found by a rule. Path leads to the place: keys from the root.

@@ -100,12 +100,14 @@ type Receipt struct {
 	Details   map[string]string `json:"details,omitempty"` // further external ids and names, such as branch_id
 	Origin    Origin            `json:"origin,omitempty"`
 	Needs     []Address         `json:"needs,omitempty"`
+	Declared  string            `json:"declared,omitempty"` // DeclaredDigest of what was last made true; "" for unknown
 	CreatedAt time.Time         `json:"created_at,omitzero"`
 }
 
 // Observation is what a provider showed of a Spec.
 type Observation struct {
 	Exists  bool
+	Unseen  bool           // no credential could look: Exists and Receipt are what is recorded
 	Pending bool           // it exists, and cannot be used yet: look again
 	Failed  *Error         // it exists, and will never be usable
 	Receipt Receipt        // when Exists

@@ -14,6 +14,9 @@ const (
 	RunActive RunStatus = "active"
 	// RunWaitingApproval: parked at a gate; it costs a row. Left by a decision, cancel, or a run that supersedes it.
 	RunWaitingApproval RunStatus = "waiting_approval"
+	// RunWaitingManual: parked because only a person's steps can go on; it costs a row. Left when one is found done, by resume, cancel, or a
+	// run that supersedes it.
+	RunWaitingManual RunStatus = "waiting_manual"
 	// RunFailed: a step failed and nothing else can go on. Left by resume, cancel, or a run that supersedes it.
 	RunFailed RunStatus = "failed"
 	// RunSucceeded, RunRejected, RunCanceled, RunSuperseded are final.
@@ -27,8 +30,9 @@ const (
 func (s RunStatus) Final() bool { return len(runMoves[s]) == 0 }
 
 var runMoves = map[RunStatus][]RunStatus{
-	RunActive:          {RunActive, RunWaitingApproval, RunFailed, RunSucceeded, RunRejected, RunCanceled, RunSuperseded},
+	RunActive:          {RunActive, RunWaitingApproval, RunWaitingManual, RunFailed, RunSucceeded, RunRejected, RunCanceled, RunSuperseded},
 	RunWaitingApproval: {RunActive, RunRejected, RunCanceled, RunSuperseded},
+	RunWaitingManual:   {RunActive, RunRejected, RunCanceled, RunSuperseded},
 	RunFailed:          {RunActive, RunCanceled, RunSuperseded},
 }
 
@@ -109,6 +113,8 @@ type Step struct {
 	Receipt  *Receipt       `json:"receipt,omitempty"` // done: what was made; intended: nil
 	Since    string         `json:"since,omitempty"`   // where a followed log goes on
 	Error    *RunError      `json:"error,omitempty"`
+	Taken    *Principal     `json:"taken,omitempty"`    // manual: who does it
+	Evidence *Evidence      `json:"evidence,omitempty"` // manual: what the last check found
 	IntentAt time.Time      `json:"intent_at,omitzero"`
 	EndedAt  time.Time      `json:"ended_at,omitzero"`
 }
@@ -134,8 +140,10 @@ type Progress struct {
 type Next struct {
 	Ready []string // keys that may start, in the plan's order
 	Gates []Gate   // closed gates that alone hold something back
-	Done  bool     // every step is done
-	Stuck bool     // nothing can go on: a step failed
+	// Manual are the keys that a person may do now; Blocked those that wait for something to be mended.
+	Manual, Blocked []string
+	Done            bool // every step is done
+	Stuck           bool // nothing can go on: a step failed
 }
 
 // WhatNext is a pure function: the same progress gives the same answer.
@@ -146,7 +154,7 @@ func WhatNext(p Progress) Next {
 		return done(key) || p.Steps[key].State == StepIntended && p.Steps[key].Receipt != nil
 	}
 	all, failed := true, false
-	consider := func(key string, needs, after []string, gate Gate) {
+	consider := func(key string, needs, after []string, gate Gate, mode Mode) {
 		step := p.Steps[key]
 		switch {
 		case step.State == StepDone:
@@ -156,6 +164,10 @@ func WhatNext(p Progress) Next {
 			return
 		}
 		all = false
+		if mode == ModeBlocked {
+			n.Blocked = append(n.Blocked, key)
+			return
+		}
 		if p.InFlight[key] || !allOf(needs, done) || !allOf(after, made) {
 			return
 		}
@@ -165,13 +177,17 @@ func WhatNext(p Progress) Next {
 			}
 			return
 		}
+		if mode == ModeManual {
+			n.Manual = append(n.Manual, key)
+			return
+		}
 		n.Ready = append(n.Ready, key)
 	}
 	for _, e := range p.Plan.Effects {
-		consider(e.Key, e.DependsOn, e.After, e.Gate)
+		consider(e.Key, e.DependsOn, e.After, e.Gate, e.Mode)
 	}
 	for _, c := range p.Plan.Checks {
-		consider(c.Key, c.DependsOn, nil, "")
+		consider(c.Key, c.DependsOn, nil, "", ModeAutomated)
 	}
 	n.Done = all
 	n.Stuck = failed && len(n.Ready) == 0 && len(p.InFlight) == 0

@@ -1,0 +1,159 @@
+package slipway
+
+import (
+	"context"
+	"strings"
+)
+
+// Guide is a Provider that can say how a person does what its API would do. Both methods are pure: the same input gives the same step.
+type Guide interface {
+	// Guide returns how a person makes e true. s is the effect's Spec; its Parents and Known hold what is recorded, and what is not
+	// recorded yet stands as a placeholder. Needs and Why are left to MakeRunbook.
+	Guide(e Effect, s Spec) ManualStep
+}
+
+// ManualStep is how a person makes one effect true. It holds no secret: where one belongs, a placeholder says where it comes from.
+type ManualStep struct {
+	Key          string        `json:"key"` // of the effect
+	Number       int           `json:"number"`
+	Title        string        `json:"title"` // what to do, as an order
+	Why          string        `json:"why"`   // why Slipway does not do it
+	Needs        []string      `json:"needs,omitempty"`
+	Before       []string      `json:"before,omitempty"` // what a person needs first: an account, a role
+	Ways         []Way         `json:"ways"`             // each is enough; the safest first
+	Placeholders []Placeholder `json:"placeholders,omitempty"`
+	See          string        `json:"see"`            // what is to be seen afterwards
+	Undo         []Way         `json:"undo,omitempty"` // none: it cannot be undone
+	Check        string        `json:"check"`          // how Slipway looks, or that a person asserts it
+}
+
+// Way is one way to do a step: exactly one of Command, HTTP and Page.
+type Way struct {
+	Command []string  `json:"command,omitempty"` // argv, without a shell
+	Input   string    `json:"input,omitempty"`   // what the command reads from stdin, such as <DB_URL>
+	HTTP    *HTTPForm `json:"http,omitempty"`
+	Page    *Page     `json:"page,omitempty"`
+}
+
+// HTTPForm is one request of a provider's documented API.
+type HTTPForm struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    any               `json:"body,omitempty"` // JSON
+	Status  int               `json:"status"`         // of success
+	// Take names placeholders that the reply fills, with the path to the value: keys and indexes, joined by points.
+	Take map[string]string `json:"take,omitempty"`
+}
+
+// Page is a place in a provider's pages.
+type Page struct {
+	URL     string   `json:"url"`
+	Path    []string `json:"path"`             // what to click, in order
+	Fields  []Field  `json:"fields,omitempty"` // what to enter
+	Checked string   `json:"checked"`          // the day on which somebody last looked, YYYY-MM-DD
+}
+
+// Field is one input of a page.
+type Field struct {
+	Label string `json:"label"`
+	Value string `json:"value"`
+}
+
+// Placeholder is a value that Slipway does not have: <NAME> in the ways of a step.
+type Placeholder struct {
+	Name   string `json:"name"` // without the brackets
+	From   string `json:"from"` // where it comes from
+	To     string `json:"to"`   // where it goes
+	Secret bool   `json:"secret,omitempty"`
+}
+
+// Runbook is the manual steps of a plan, in an order in which each can be done.
+type Runbook struct {
+	App         string       `json:"app"`
+	Environment string       `json:"environment"`
+	Plan        string       `json:"plan"` // digest
+	Steps       []ManualStep `json:"steps"`
+}
+
+// MakeRunbook returns the manual steps of plan in the plan's order, which is one in which mistakes are hard: what is needed comes first.
+// guide is asked for each; it is pure when guide is.
+func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
+	book := Runbook{App: plan.App, Environment: plan.Environment, Plan: plan.Digest(), Steps: []ManualStep{}}
+	for _, e := range plan.Effects {
+		if e.Mode != ModeManual {
+			continue
+		}
+		s := guide(e)
+		s.Key, s.Number, s.Why = e.Key, len(book.Steps)+1, e.Why
+		s.Needs = append(append([]string{}, e.DependsOn...), e.After...)
+		book.Steps = append(book.Steps, s)
+	}
+	return book
+}
+
+// OutputVariable is the environment variable by which a person can hand Slipway an output that it cannot read itself, such as
+// SLIPWAY_OUTPUT_DB_POOLED_URL for db.pooled_url.
+func OutputVariable(r OutputRef) string {
+	return "SLIPWAY_OUTPUT_" + placeholderName(r.Resource) + "_" + placeholderName(r.Output)
+}
+
+// PlaceholderFor is the name of the placeholder for an output, such as DB_POOLED_URL.
+func PlaceholderFor(r OutputRef) string {
+	return placeholderName(r.Resource) + "_" + placeholderName(r.Output)
+}
+
+// placeholderName is s in upper case, with _ for all but letters and digits.
+func placeholderName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(s))
+}
+
+// Finding is what a check of a manual step found.
+type Finding string
+
+const (
+	FindingDone      Finding = "done"      // as declared
+	FindingAbsent    Finding = "absent"    // not there
+	FindingPartial   Finding = "partial"   // there, and not all of it, or not usable yet
+	FindingWrong     Finding = "wrong"     // there, and something else than declared
+	FindingDuplicate Finding = "duplicate" // there more than once, and nothing says which is meant
+	FindingUnseen    Finding = "unseen"    // nothing here can look at it
+	FindingAsserted  Finding = "asserted"  // a person said so
+)
+
+// Evidence is how a manual step came to count as done.
+type Evidence struct {
+	Finding Finding    `json:"finding"`
+	How     string     `json:"how,omitempty"`  // what was looked at
+	Note    string     `json:"note,omitempty"` // asserted: what the person says
+	By      *Principal `json:"by,omitempty"`
+	Differs []string   `json:"differs,omitempty"` // wrong or partial: the fields
+}
+
+// ManualCheck asks to look at a manual step, or, with Assert, states that it is done.
+type ManualCheck struct {
+	Run    string
+	Step   string // the step's key or number
+	ID     string // the resource's id at the provider, where a person knows it; "" for by name
+	URL    string // where a deployment answers; "" for unknown
+	Assert bool
+	Note   string // what a person who asserts has seen
+	By     Principal
+}
+
+// Connection is a way to try out a resource's values.
+type Connection string
+
+const (
+	ConnectPostgres Connection = "postgres" // output url: TLS, select 1
+	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING
+	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info
+)
+
+// Connector tries a resource's values out. It returns CodeUnauthorized, CodeUnavailable or CodeCheckFailed, and never a value.
+type Connector func(ctx context.Context, values map[string]Secret) error
