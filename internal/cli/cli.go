@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -33,11 +34,13 @@ type app struct {
 	typed   chan string // lines from the terminal, once something was asked
 	started time.Time
 
+	seams    Seams
 	settings *settings
 	redactor *redact.Redactor
 	counter  *rest.Counter
-	ran      bool   // a command's own function was reached: an error before it is one of usage
-	result   result // of the command that ran
+	base     http.RoundTripper // made when it is first needed
+	ran      bool              // a command's own function was reached: an error before it is one of usage
+	result   result            // of the command that ran
 
 	dir, file, environment string
 	json                   bool
@@ -46,15 +49,30 @@ type app struct {
 // errInterrupted is the cause of a context that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
+// Seams are where a test build looks into the program, or disturbs it. The zero value is the program as it is released: no flag and no
+// variable sets them.
+type Seams struct {
+	// Transport wraps what sends requests to providers and to the app. nil: nothing does.
+	Transport func(http.RoundTripper) http.RoundTripper
+	// Driver is the database/sql driver of the app's database. "": the store's default.
+	Driver string
+	// Asks lets commands ask although stdin and stderr are no terminal.
+	Asks bool
+}
+
 // Main runs the command line and returns the exit status. args do not hold the program's name.
-func Main(args []string) int {
+func Main(args []string) int { return MainWith(args, Seams{}) }
+
+// MainWith is Main for a test build.
+func MainWith(args []string, seams Seams) int {
 	redactor := redact.New()
 	stderrIsTerminal := term.IsTerminal(int(os.Stderr.Fd()))
 	a := &app{
 		in: os.Stdin, out: redactor.NewWriter(os.Stdout), err: redactor.NewWriter(os.Stderr), rawOut: os.Stdout, rawErr: os.Stderr,
 		live:     stderrIsTerminal && os.Getenv("TERM") != "dumb" && enableTerminal(os.Stderr),
-		asks:     stderrIsTerminal && term.IsTerminal(int(os.Stdin.Fd())),
+		asks:     seams.Asks || stderrIsTerminal && term.IsTerminal(int(os.Stdin.Fd())),
 		started:  time.Now(),
+		seams:    seams,
 		settings: newSettings(os.LookupEnv, redactor), redactor: redactor, counter: &rest.Counter{},
 	}
 	a.json = slices.ContainsFunc(args, func(s string) bool { return s == "--json" || s == "--json=true" })

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/redact"
+	"github.com/slipway-dev/slipway/internal/rest"
 )
 
 // settings reads Slipway's environment: NAME, or the file that NAME_FILE names, without the line break at its end. An empty variable
@@ -70,6 +73,49 @@ func (s *settings) provider(providers []slipway.Provider) slipway.Settings {
 func (s *settings) app(name string) (slipway.Secret, bool) {
 	v, ok, err := s.secret(name)
 	return v, ok && err == nil
+}
+
+// settle returns how long a create whose reply was lost is looked for: SLIPWAY_SETTLE, a duration, else nil, as each kind says. A time
+// that is too short makes things twice at a real provider: it is CodeInvalid unless every provider's URL is on this machine.
+func (s *settings) settle(providers []slipway.Provider) (*slipway.Settle, error) {
+	text, err := s.get("SLIPWAY_SETTLE")
+	if err != nil || text == "" {
+		return nil, err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return nil, slipway.Errorf(slipway.CodeInvalid, "SLIPWAY_SETTLE=%s is no duration over 0", text).WithHint("write it as in 100ms, or unset it")
+	}
+	for _, p := range providers {
+		local, err := s.local(p)
+		if err != nil {
+			return nil, err
+		}
+		if !local {
+			return nil, slipway.Errorf(slipway.CodeInvalid, "SLIPWAY_SETTLE is for emulators alone, and %s is not one on this machine", p.Info().Name).
+				WithHint("unset SLIPWAY_SETTLE")
+		}
+	}
+	return &slipway.Settle{Reads: slipway.DefaultSettle.Reads, Over: d}, nil
+}
+
+// local reports whether the environment points p at this machine.
+func (s *settings) local(p slipway.Provider) (local bool, err error) {
+	for _, setting := range p.Info().Settings {
+		if !strings.HasSuffix(setting.Env, "_URL") {
+			continue
+		}
+		base, err := s.get(setting.Env)
+		if err != nil {
+			return false, err
+		}
+		u, err := url.Parse(base)
+		if err != nil || !rest.IsLoopback(u.Hostname()) {
+			return false, nil
+		}
+		local = true
+	}
+	return local, nil
 }
 
 // check reads every setting of the providers and every secret that the manifest names, and returns the first that cannot be read.

@@ -1,15 +1,21 @@
 package cli
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/provider"
 	"github.com/slipway-dev/slipway/internal/redact"
+	"github.com/slipway-dev/slipway/internal/rest"
 )
 
 func TestSettings(t *testing.T) {
@@ -40,6 +46,37 @@ func TestSettings(t *testing.T) {
 			}
 			if len(tc.want) >= redact.MinLength && !r.Has([]byte("x"+tc.want)) {
 				t.Errorf("%s: the redactor does not know it", tc.reason)
+			}
+		})
+	}
+}
+
+func TestSettleIsForEmulators(t *testing.T) {
+	local := map[string]string{
+		"SLIPWAY_VERCEL_URL": "http://127.0.0.1:1", "SLIPWAY_NEON_URL": "http://localhost:2/api/v2", "SLIPWAY_UPSTASH_URL": "http://[::1]:3",
+	}
+	for name, tc := range map[string]struct {
+		reason   string
+		settle   string
+		variable string // set to value
+		value    string
+		want     *slipway.Settle
+		code     slipway.Code
+	}{
+		"Unset":    {"each kind's own time holds", "", "", "", nil, ""},
+		"Emulated": {"all providers are on this machine", "90ms", "", "", &slipway.Settle{Reads: 3, Over: 90 * time.Millisecond}, ""},
+		"Real":     {"one provider is not: its lists may lag for longer", "90ms", "SLIPWAY_NEON_URL", "https://console.neon.tech/api/v2", nil, slipway.CodeInvalid},
+		"Default":  {"no URL means the real provider", "90ms", "SLIPWAY_VERCEL_URL", "", nil, slipway.CodeInvalid},
+		"NoTime":   {"it is a duration", "soon", "", "", nil, slipway.CodeInvalid},
+		"Zero":     {"nothing is found in no time", "0s", "", "", nil, slipway.CodeInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := maps.Clone(local)
+			env["SLIPWAY_SETTLE"], env[tc.variable] = tc.settle, tc.value
+			s := newSettings(func(n string) (string, bool) { v, ok := env[n]; return v, ok }, redact.New())
+			got, err := s.settle(provider.All(rest.Config{}))
+			if d := cmp.Diff(tc.want, got); d != "" || slipway.ErrorCode(err) != tc.code {
+				t.Errorf("%s: %v\n%s", tc.reason, err, d)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,7 +37,18 @@ type need struct {
 
 // restConfig is what all HTTP calls to providers share.
 func (a *app) restConfig() rest.Config {
-	return rest.Config{Redact: a.redactor.String, Counter: a.counter, UserAgent: "slipway/" + readVersion().Version}
+	return rest.Config{Base: a.transport(), Redact: a.redactor.String, Counter: a.counter, UserAgent: "slipway/" + readVersion().Version}
+}
+
+// transport is what sends the requests of this invocation.
+func (a *app) transport() http.RoundTripper {
+	if a.base == nil {
+		a.base = rest.NewTransport()
+		if a.seams.Transport != nil {
+			a.base = a.seams.Transport(a.base)
+		}
+	}
+	return a.base
 }
 
 func (a *app) resourceTypes() []slipway.ResourceType {
@@ -101,6 +113,10 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if err := a.settings.check(providers, w.manifest); err != nil {
 		return nil, err
 	}
+	settle, err := a.settings.settle(providers)
+	if err != nil {
+		return nil, err
+	}
 	if w.database, err = a.database(w.manifest); err != nil {
 		return nil, err
 	}
@@ -114,7 +130,8 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 			return nil, err
 		}
 	}
-	if w.store, err = store.Open(ctx, store.Config{Path: w.database, Create: n.create, Guard: a.redactor.Has}); err != nil {
+	c := store.Config{Path: w.database, Create: n.create, Guard: a.redactor.Has, Driver: a.seams.Driver}
+	if w.store, err = store.Open(ctx, c); err != nil {
 		if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Code == slipway.CodeStore {
 			e.Op = w.database
 		}
@@ -128,7 +145,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	}
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
-		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, HTTP: rest.NewTransport(),
+		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, HTTP: a.transport(), Settle: settle,
 	})
 	return w, nil
 }
