@@ -42,6 +42,7 @@ type deployment struct {
 	aliasedAt      time.Time // zero until aliasAssigned
 	aliasError     *failure
 	aliasFails     string // pattern of hosts
+	warning        string // of the build's log
 	told           bool   // the build's end has happened
 	checks         []*check
 	custom         *customEnv    // nil for none
@@ -234,6 +235,9 @@ func (s *Server) newDeployment(c *call, p *project, in deploymentInput, tree map
 	d.aliasFails = c.with("alias-fails")
 	if d.broken = c.with("build-fails"); d.broken == "" {
 		d.broken = s.buildFailure(d)
+	}
+	if d.hasFunctions() {
+		d.warning = s.runner().warning()
 	}
 	last := ready
 	if d.broken != "" {

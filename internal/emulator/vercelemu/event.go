@@ -45,6 +45,9 @@ func (d *deployment) script() []logLine {
 		{begin, "stdout", "Running build in Washington, D.C., USA (East) – iad1", ""},
 		{begin, "stdout", fmt.Sprintf("Downloading %d deployment files...", len(d.tree)), ""},
 	}
+	if d.warning != "" {
+		lines = append(lines, logLine{begin, "stdout", d.warning, ""})
+	}
 	if _, ok := d.tree["package.json"]; ok {
 		lines = append(lines, logLine{begin, "command", "npm run build", ""})
 	}

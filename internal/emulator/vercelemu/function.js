@@ -1,10 +1,11 @@
 'use strict';
-// Runs one Vercel function for one request: listens on a loopback port, says which, and serves.
+// Runs one Vercel function for one request, which comes over the connection that it makes to its caller. What it may reach
+// besides are sockets named for ports: each is served at that port of localhost.
 const http = require('http');
+const net = require('net');
+const path = require('path');
 const { pathToFileURL } = require('url');
-const entry = process.argv[1];
-const say = process.stdout.write.bind(process.stdout);
-process.stdout.write = process.stderr.write.bind(process.stderr);
+const [, entry, caller, ...doors] = process.argv;
 
 function help(req, res, body) {
   const url = new URL(req.url, 'http://' + (req.headers.host || 'localhost'));
@@ -43,4 +44,28 @@ const server = http.createServer((req, res) => {
     }
   });
 });
-server.listen(0, '127.0.0.1', () => say(server.address().port + '\n'));
+
+// open serves a door at its port of one of localhost's addresses, where there is such an address.
+function open(door, host) {
+  return new Promise((done) => {
+    const server = net.createServer({ allowHalfOpen: true }, (inside) => {
+      const outside = net.connect({ path: door, allowHalfOpen: true });
+      inside.on('error', () => outside.destroy());
+      outside.on('error', () => inside.destroy());
+      inside.pipe(outside).pipe(inside);
+    });
+    server.on('error', done);
+    server.listen(Number(path.basename(door)), host, done);
+  });
+}
+
+// address is what net.connect takes: a socket's path, or host:port.
+function address(text) {
+  if (path.isAbsolute(text)) return { path: text };
+  const [host, port] = text.split(':');
+  return { host, port: Number(port) };
+}
+
+Promise.all(doors.flatMap((door) => [open(door, '127.0.0.1'), open(door, '::1')])).then(() => {
+  const socket = net.connect({ ...address(caller), allowHalfOpen: true }, () => server.emit('connection', socket));
+});

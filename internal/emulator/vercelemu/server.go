@@ -115,10 +115,19 @@ type Server struct {
 	WebhookTransport http.RoundTripper
 	// Node is the Node.js program that runs functions. "" looks for node on PATH.
 	Node string
+	// HostNetwork lets functions use this machine's network. Otherwise one that runs isolated has a loopback alone, and
+	// reaches there the ports of this machine's that the deployment's env names at localhost and Reachable allows:
+	// emulated stores are loopback services, and whoever may deploy must not get at all others.
+	HostNetwork bool
+	// Reachable tells which ports functions may reach. nil: none.
+	Reachable func(port int) bool
+	// CAFile holds certificates that functions trust besides the usual ones. "" means none.
+	CAFile string
 
 	once    sync.Once
 	handler http.Handler
 	nodeSem chan struct{}
+	runner  func() runner // finds it at the first call
 
 	life       context.Context // until Close
 	end        context.CancelFunc
@@ -197,6 +206,7 @@ func (s *Server) init() {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.direct = &http.Transport{}
 	s.nodeSem = make(chan struct{}, maxFunctions)
+	s.runner = sync.OnceValue(func() runner { return findRunner(cmp.Or(s.Node, "node")) })
 	for _, a := range s.Tokens {
 		s.scopes[a.User.ID] = &scope{id: a.User.ID, slug: a.User.Username, files: map[string][]byte{}}
 		for _, t := range a.Teams {
