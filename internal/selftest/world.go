@@ -18,11 +18,11 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
-// Lag is how long after its creation a thing shows in the emulators' lists, and Settle how long Slipway looks for a create whose reply was
-// lost: longer, as at the providers.
+// What the providers and Slipway know of lists that lag: a thing shows in the third list read after its creation, and Slipway looks three
+// times in this time for a create whose reply was lost.
 const (
-	Lag    = 60 * time.Millisecond
-	Settle = 100 * time.Millisecond
+	unseen = 2
+	settle = 100 * time.Millisecond
 )
 
 // Options are the settings of a World. The zero value is a new folder, and this program.
@@ -80,11 +80,12 @@ func New(ctx context.Context, o Options) (_ *World, err error) {
 		return nil, fmt.Errorf("selftest: %w", err)
 	}
 	for _, e := range emulator.All() {
-		w.running.Kit(e.Name).Tune(func(t *emukit.Tuning) { t.Settle.Time = Lag })
+		w.running.Kit(e.Name).Tune(func(t *emukit.Tuning) { t.Settle.Reads = unseen })
 	}
 	w.App, w.Home = filepath.Join(w.dir, "app"), filepath.Join(w.dir, "home")
 	w.Env = w.running.Env()
 	w.Env["SLIPWAY_HOME"], w.Env["HOME"] = w.Home, w.dir
+	w.Env["SLIPWAY_SETTLE"] = settle.String()
 	w.Env["SLIPWAY_FINGERPRINT_KEY"] = "0123456789abcdef0123456789abcdef"
 	w.Env[appSecret] = "sk_selftest_0123456789abcdef"
 	maps.Copy(w.Env, o.Env)
