@@ -80,7 +80,7 @@ func (su *suite) state() (status string, conclusion any) {
 func (c *call) suiteView(su *suite) obj {
 	state, conclusion := su.state()
 	return obj{
-		"id": su.id, "node_id": nodeID("CS", su.id), "head_sha": su.sha, "head_branch": "main", "status": state, "conclusion": conclusion,
+		"id": su.id, "node_id": nodeID("CS", su.id), "head_sha": su.sha, "head_branch": defaultBranch, "status": state, "conclusion": conclusion,
 		"url": c.repoURL(c.repo) + "/check-suites/" + itoa(su.id), "before": nil, "after": su.sha, "app": appView(su.app), "pull_requests": []obj{},
 		"latest_check_runs_count": len(su.runs), "created_at": stamp(su.created), "updated_at": stamp(su.created), "repository": c.repoView(c.repo),
 		"check_runs_url": c.repoURL(c.repo) + "/check-suites/" + itoa(su.id) + "/check-runs",

@@ -88,7 +88,7 @@ func (s *Server) start() {
 	s.used = map[string]*usage{}
 	s.seq = 700000000
 	shop := s.newRepo("acme", "Organization", "shop", true)
-	s.commit(shop, "main", "Initial commit", "emulator", s.Clock(), map[string][]byte{"README.md": []byte("# shop\n")})
+	s.commit(shop, defaultBranch, "Initial commit", "emulator", s.Clock(), map[string][]byte{"README.md": []byte("# shop\n")})
 	mux := http.NewServeMux()
 	for _, rt := range routes() {
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { s.answer(rt, w, r) })

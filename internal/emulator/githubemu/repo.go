@@ -37,6 +37,9 @@ type commit struct {
 	files             map[string][]byte
 }
 
+// defaultBranch is every repository's.
+const defaultBranch = "main"
+
 func (r *repo) fullName() string { return r.owner + "/" + r.name }
 
 func repoRoutes() []route {
@@ -151,7 +154,7 @@ func (c *call) repoView(r *repo) obj {
 	return obj{
 		"id": r.id, "node_id": nodeID("R", r.id), "name": r.name, "full_name": r.fullName(), "private": r.private, "visibility": visibility,
 		"owner": userView(c, r.ownerID, r.owner, r.kind), "html_url": "https://github.com/" + r.fullName(), "url": c.repoURL(r), "description": nil,
-		"fork": false, "archived": false, "disabled": false, "default_branch": "main", "clone_url": "https://github.com/" + r.fullName() + ".git",
+		"fork": false, "archived": false, "disabled": false, "default_branch": defaultBranch, "clone_url": "https://github.com/" + r.fullName() + ".git",
 		"created_at": stamp(r.created), "updated_at": stamp(r.updated), "pushed_at": stamp(r.updated),
 		"permissions": obj{"admin": mine, "maintain": mine, "push": mine, "triage": mine, "pull": true},
 	}
@@ -210,7 +213,7 @@ func (s *Server) createRepo(c *call) (any, *failure) {
 	}
 	r := s.newRepo(owner, kind, name, c.flag("private"))
 	if c.flag("auto_init") {
-		s.commit(r, "main", "Initial commit", c.who.Login, c.now, map[string][]byte{"README.md": []byte("# " + name)})
+		s.commit(r, defaultBranch, "Initial commit", c.who.Login, c.now, map[string][]byte{"README.md": []byte("# " + name)})
 	}
 	return c.repoView(r), nil
 }
@@ -339,7 +342,7 @@ func (c *call) commitView(co *commit) obj {
 func (s *Server) listCommits(c *call) (any, *failure) {
 	from := c.query("sha")
 	if from == "" {
-		from = "main"
+		from = defaultBranch
 	}
 	co := c.repo.resolve(from)
 	if len(c.repo.commits) == 0 {
@@ -371,7 +374,7 @@ func (s *Server) getCommit(c *call) (any, *failure) {
 func (s *Server) putContents(c *call) (any, *failure) {
 	name := c.path("path")
 	content, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(c.text("content"), "\n", ""))
-	branch := c.or("branch", "main")
+	branch := c.or("branch", defaultBranch)
 	before := c.repo.refs["refs/heads/"+branch]
 	switch {
 	case err != nil:
