@@ -74,6 +74,8 @@ type Capability struct {
 	Reason   string          `json:"reason,omitempty"`
 	Evidence string          `json:"evidence,omitempty"` // method, path, status and code of the probe, redacted
 	Hint     string          `json:"hint,omitempty"`
+	// Credential is a keyed fingerprint of the credential that was refused: another one may do what this one may not.
+	Credential string `json:"credential,omitempty"`
 }
 
 // Mode is who makes a resource or an effect true.
@@ -113,6 +115,12 @@ func (a Access) Find(kind Kind, op Op) (Capability, bool) {
 func (a Access) Readable(kind Kind) bool {
 	c, bad := a.Find(kind, "")
 	return !bad || outcomes[c.Cause].reads
+}
+
+// Blocks reports whether what speaks against looking at a kind is something to be mended, and not a reason to do it by hand.
+func (a Access) Blocks(kind Kind) bool {
+	c, bad := a.Find(kind, "")
+	return bad && outcomes[c.Cause].inner == ModeBlocked
 }
 
 // Mode returns who makes an effect true, and what speaks against Slipway's doing it.

@@ -30,6 +30,7 @@ func fullPlan() *slipway.Plan {
 		Checks: []slipway.Check{{
 			Key: "c#health", Address: deploy, DependsOn: []string{"d#deploy"}, Probes: []slipway.HealthProbe{{Path: "/", Status: 204, Contains: "ok"}},
 		}},
+		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"},
 		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true,
 	}
 }
@@ -60,7 +61,7 @@ func TestDigestVector(t *testing.T) {
 }
 
 // prose are the fields that no approval binds.
-var prose = []string{"Effects[0].Changes", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
+var prose = []string{"Access", "Unverified", "Effects[0].Changes", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
 
 func TestDigestBindsAllButProse(t *testing.T) {
 	before := fullPlan().Digest()

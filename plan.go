@@ -111,6 +111,11 @@ type Plan struct {
 	// Serving is the deployment that production serves, where a promote is planned. Drift tells that it is not our last.
 	Serving string `json:"serving,omitempty"`
 	Drift   bool   `json:"drift,omitempty"`
+
+	// Access is what speaks against the credentials, as evidence of the modes. Outside the digest.
+	Access Access `json:"access,omitempty"`
+	// Unverified are recorded resources that nothing could look at; they are taken as recorded. Outside the digest.
+	Unverified []Address `json:"unverified,omitempty"`
 }
 
 // NoChanges reports whether there is nothing to do.
@@ -138,6 +143,7 @@ func (p *Plan) Counts() map[Op]int {
 // Digest returns sha256:… over the canonical JSON (RFC 8785) of all that an approval binds; prose is left out.
 func (p *Plan) Digest() string {
 	bare := *p
+	bare.Access, bare.Unverified = nil, nil
 	bare.Effects = slices.Clone(p.Effects)
 	for i := range bare.Effects {
 		e := &bare.Effects[i]
@@ -188,6 +194,7 @@ type PlanInput struct {
 func MakePlan(in PlanInput) (*Plan, error) {
 	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
 		Format: PlanFormat, Operation: in.Operation, App: in.App, Environment: in.Environment, Source: in.Source, Effects: []Effect{},
+		Access: in.Access,
 	}}
 	specs, err := sortSpecs(in.Specs)
 	if err != nil {
@@ -270,6 +277,9 @@ func (p *planner) add(s Spec) error {
 func (p *planner) addUnseen(s Spec) {
 	kind := p.Kinds[s.Address.Kind()]
 	r, recorded := p.Receipts[s.Address]
+	if recorded {
+		p.plan.Unverified = append(p.plan.Unverified, s.Address)
+	}
 	switch {
 	case !recorded && kind.Initial == nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it is not recorded, and cannot be looked at"))
@@ -579,11 +589,20 @@ func (p *planner) changes(s Spec, obs Observation) []Change {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Params)) {
 		want, have := s.Params[name], obs.Fields[name]
+		if name == "fingerprint" && p.carried(s, obs) {
+			continue
+		}
 		if want == nil || !equalJSON(want, have) {
 			out = append(out, Change{Field: name, From: have, To: want})
 		}
 	}
 	return out
+}
+
+// carried reports whether a person wrote the value that s declares, and nobody has written another since: then it has no fingerprint of ours.
+func (p *planner) carried(s Spec, obs Observation) bool {
+	r, recorded := p.Receipts[s.Address]
+	return recorded && r.ByHand && r.ID == obs.Receipt.ID && r.Version == obs.Receipt.Version && r.Declared == DeclaredDigest(s)
 }
 
 // Basis returns what a diff of s reads of obs: whether it exists, its id, and the observed value of each param.

@@ -101,6 +101,7 @@ type Receipt struct {
 	Origin    Origin            `json:"origin,omitempty"`
 	Needs     []Address         `json:"needs,omitempty"`
 	Declared  string            `json:"declared,omitempty"` // DeclaredDigest of what was last made true; "" for unknown
+	ByHand    bool              `json:"by_hand,omitempty"`  // a person made it true last
 	CreatedAt time.Time         `json:"created_at,omitzero"`
 }
 

@@ -223,7 +223,7 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 func (w *worker) recordSeen(tx slipway.Tx, s *sight) error {
 	for _, a := range slices.Sorted(maps.Keys(s.receipts)) {
 		r := s.receipts[a]
-		if obs := s.observed[a]; obs.Exists && obs.Receipt.ID == r.ID && w.kinds[a.Kind()].UpdateOp == "" {
+		if obs := s.observed[a]; obs.Exists && !obs.Unseen && obs.Receipt.ID == r.ID && w.kinds[a.Kind()].UpdateOp == "" {
 			origin := r.Origin
 			r = refresh(r, obs.Receipt)
 			r.Origin = origin
@@ -233,7 +233,7 @@ func (w *worker) recordSeen(tx slipway.Tx, s *sight) error {
 		}
 	}
 	for a, obs := range s.observed {
-		if _, recorded := s.receipts[a]; !recorded && obs.Exists && s.owned[a] {
+		if _, recorded := s.receipts[a]; !recorded && obs.Exists && !obs.Unseen && s.owned[a] {
 			if err := w.saveOwned(tx, obs.Receipt); err != nil {
 				return err
 			}
@@ -263,6 +263,7 @@ func refresh(recorded, seen slipway.Receipt) slipway.Receipt {
 	if seen.CreatedAt.IsZero() {
 		seen.CreatedAt = recorded.CreatedAt
 	}
+	seen.Declared, seen.ByHand = recorded.Declared, recorded.ByHand
 	return seen
 }
 

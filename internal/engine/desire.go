@@ -21,8 +21,10 @@ type wanted struct {
 	environment string
 	files       slipway.FileSet // nil for a destroy
 	specs       []slipway.Spec  // in order of need
-	sessions    map[string]slipway.Session
+	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache
+	access      slipway.Access // what speaks against the credentials
+	stopped     error          // the first answer that told so, where it is something to be mended
 }
 
 // desire reads a manifest and finds everything wrong that can be known before the first call.
@@ -41,12 +43,10 @@ func (e *Engine) desire(manifest []byte, environment string, files slipway.FileS
 	if w.specs, err = e.expand(w); err != nil {
 		return nil, err
 	}
-	if files != nil {
-		if err := e.checkSecrets(w); err != nil {
-			return nil, err
-		}
+	if err := e.open(w); err != nil || files == nil {
+		return w, err
 	}
-	return w, e.open(w)
+	return w, e.checkSecrets(w)
 }
 
 // supported refuses what the manifest may say and this version cannot do yet.
@@ -122,12 +122,12 @@ func (w *wanted) server(resource string) (slipway.Spec, bool) {
 	return slipway.Spec{}, false
 }
 
-// checkSecrets looks every secret: value up and names all that are missing or short, before the first call.
+// checkSecrets looks up every secret: value that is Slipway's to write, and names all that are missing or short, before the first call.
 func (e *Engine) checkSecrets(w *wanted) error {
 	var missing, short []string
 	for _, s := range w.specs {
 		for _, in := range s.Inputs {
-			if in.Secret == "" {
+			if in.Secret == "" || w.sessions[s.Address.Kind().Provider()] == nil {
 				continue
 			}
 			v, ok := e.secret(in.Secret)
@@ -161,7 +161,7 @@ func (e *Engine) secret(name string) (slipway.Secret, bool) {
 	return v, ok
 }
 
-// open opens a session of every provider that a Spec needs, and names all credentials that are missing.
+// open opens a session of every provider that a Spec needs. One that has no credential stays closed: what it does is done by hand.
 func (e *Engine) open(w *wanted) error {
 	w.sessions = map[string]slipway.Session{}
 	var bad []string
@@ -172,6 +172,10 @@ func (e *Engine) open(w *wanted) error {
 			continue
 		}
 		s, err := p.Open(context.Background(), e.settingsFor(w.manifest))
+		if slipway.ErrorCode(err) == slipway.CodeCredential {
+			w.note(missing(name, err))
+			continue
+		}
 		if err != nil {
 			if first == nil {
 				first = err

@@ -19,6 +19,7 @@ type sight struct {
 	ledger   *slipway.Ledger
 	receipts map[slipway.Address]slipway.Receipt // recorded, or told by the ledger
 	owned    map[slipway.Address]bool
+	carried  map[slipway.Address]string // whose value a person carries, and why
 }
 
 // observer looks at all Specs of a run at once; each waits only for what it needs.
@@ -33,11 +34,22 @@ type observer struct {
 	done  map[slipway.Address]chan struct{}
 }
 
-// look observes every Spec of w and reads the ledger. receipts is what this home has recorded.
+// look observes every Spec of w and reads the ledger. receipts is what this home has recorded. Where a provider refuses to be looked at, it
+// asks why, and looks again without.
 func (e *Engine) look(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt) (*sight, error) {
+	for {
+		s, err := e.lookOnce(ctx, w, receipts)
+		if err == nil || !e.learn(ctx, w, err) {
+			return s, err
+		}
+	}
+}
+
+func (e *Engine) lookOnce(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt) (*sight, error) {
 	o := &observer{Engine: e, w: w, receipts: maps.Clone(receipts), sessions: w.pass(), done: map[slipway.Address]chan struct{}{}}
 	o.sight = sight{
 		specs: map[slipway.Address]slipway.Spec{}, observed: map[slipway.Address]slipway.Observation{}, owned: map[slipway.Address]bool{},
+		carried: map[slipway.Address]string{},
 	}
 	for _, s := range w.specs {
 		o.done[s.Address] = make(chan struct{})
@@ -75,6 +87,10 @@ func (o *observer) one(ctx context.Context, s slipway.Spec) error {
 	if err != nil {
 		return err
 	}
+	if !o.w.visible(s.Address.Kind()) {
+		r, recorded := o.receipts[s.Address]
+		return o.saw(ctx, s, unseen(r, recorded))
+	}
 	h, err := handler(o.sessions, s.Address)
 	if err != nil {
 		return err
@@ -87,11 +103,16 @@ func (o *observer) one(ctx context.Context, s slipway.Spec) error {
 		obs, err = slipway.Observation{}, nil
 	}
 	if err != nil {
-		return withOp(err, "%s observe", s.Address)
+		return lookError{s.Address.Kind(), withOp(err, "%s observe", s.Address)}
 	}
 	if known := s.Known; known != nil && obs.Exists && known.Account != "" && obs.Receipt.Account != known.Account {
 		return accountChanged(s.Address, known.Account, obs.Receipt.Account)
 	}
+	return o.saw(ctx, s, obs)
+}
+
+// saw keeps what was observed of s, and completes s by what its value's fingerprint is.
+func (o *observer) saw(ctx context.Context, s slipway.Spec, obs slipway.Observation) (err error) {
 	obs.Receipt.Address, obs.Receipt.Needs = s.Address, s.Needs
 	o.mu.Lock()
 	o.sight.observed[s.Address] = obs
@@ -129,7 +150,7 @@ func (o *observer) wait(ctx context.Context, addresses ...slipway.Address) error
 // attach gives s what is recorded of it and of its parents, waiting for a parent that is not recorded.
 func (o *observer) attach(ctx context.Context, s slipway.Spec) (slipway.Spec, error) {
 	s.Parents = map[slipway.Kind]slipway.Receipt{}
-	if r, ok := o.receipts[s.Address]; ok {
+	if r, ok := o.receipts[s.Address]; ok && r.ID != "" {
 		s.Known = &r
 	}
 	for _, need := range s.Needs {
@@ -165,6 +186,9 @@ func (o *observer) seal(s slipway.Spec) slipway.Spec {
 	prints := map[slipway.Address]string{}
 	for _, a := range s.Seals {
 		prints[a], _ = o.sight.specs[a].Params["fingerprint"].(string)
+		if o.sight.carried[a] != "" {
+			prints[a] = carriedPrint(o.sight.specs[a], o.receipts)
+		}
 	}
 	return sealed(s, prints)
 }
@@ -190,8 +214,14 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 	}
 	in := s.Inputs["value"]
 	var v slipway.Secret
-	if in.From == nil {
-		v = o.literal(in)
+	if why := o.unresolved(o.w, in); why != "" {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.sight.carried[s.Address] = why
+		return carried(s), nil
+	}
+	if given, ok := o.given(o.w, in); ok {
+		v = given
 	} else {
 		from, ok := o.w.server(in.From.Resource)
 		if !ok {
@@ -223,6 +253,17 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 // print is the fingerprint of an env var's value: the key's id and the keyed hash, bound to the address.
 func (e *Engine) print(s slipway.Spec, v slipway.Secret) string {
 	return e.Fingerprints.ID() + ":" + e.Fingerprints.Fingerprint(string(s.Address), v)
+}
+
+// given returns the value of an input that needs no look: a literal, a secret of the environment, or an output that a person has handed over.
+func (e *Engine) given(w *wanted, in slipway.Input) (slipway.Secret, bool) {
+	if in.From == nil {
+		return e.literal(in), true
+	}
+	if from, ok := w.server(in.From.Resource); !ok || w.visible(from.Address.Kind()) {
+		return slipway.Secret{}, false
+	}
+	return e.secret(slipway.OutputVariable(*in.From))
 }
 
 func (e *Engine) literal(in slipway.Input) slipway.Secret {
@@ -261,12 +302,14 @@ func (o *observer) readLedger(ctx context.Context) error {
 		}
 		r := told[a]
 		s, declared := o.sight.specs[a]
-		if obs := o.sight.observed[a]; declared && obs.Receipt.ID != r.ID {
+		if declared && !o.w.visible(a.Kind()) {
+			o.sight.observed[a] = unseen(r, true)
+		} else if obs := o.sight.observed[a]; declared && obs.Receipt.ID != r.ID {
 			if err := o.again(ctx, s, r); err != nil {
 				return err
 			}
 		}
-		if obs := o.sight.observed[a]; declared && obs.Exists {
+		if obs := o.sight.observed[a]; declared && obs.Exists && !obs.Unseen {
 			origin := r.Origin
 			r = obs.Receipt
 			r.Origin = origin
@@ -299,7 +342,7 @@ func (o *observer) list(ctx context.Context) error {
 	asked := map[slipway.Kind]bool{}
 	for _, s := range o.w.specs {
 		kind := s.Address.Kind()
-		if asked[kind] || o.orphaned(s) {
+		if asked[kind] || !o.w.visible(kind) || o.orphaned(s) {
 			continue
 		}
 		asked[kind] = true
@@ -315,7 +358,7 @@ func (o *observer) list(ctx context.Context) error {
 		s.Address = slipway.NewAddress(kind, "any", o.w.environment)
 		found, err := lister.List(ctx, s)
 		if err != nil {
-			return withOp(err, "%s list", kind)
+			return lookError{kind, withOp(err, "%s list", kind)}
 		}
 		for _, obs := range found {
 			obs.Receipt.Needs = s.Needs
@@ -351,13 +394,26 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), w.manifest.Verify.Health
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto"
 	plan, err := slipway.MakePlan(in)
+	if err == nil && w.stopped != nil && idle(plan) {
+		return nil, nil, w.stopped
+	}
 	return s, plan, err
+}
+
+// idle reports whether nothing of a plan can be done, were all of it approved.
+func idle(p *slipway.Plan) bool {
+	open := map[slipway.Gate]bool{}
+	for _, e := range p.Effects {
+		open[e.Gate] = true
+	}
+	next := slipway.WhatNext(slipway.Progress{Plan: p, Open: open})
+	return len(next.Ready) == 0 && len(next.Manual) == 0
 }
 
 func (e *Engine) planInput(w *wanted, s *sight) slipway.PlanInput {
 	in := slipway.PlanInput{
 		App: w.manifest.App, Environment: w.environment, Kinds: e.kinds, Observed: s.observed, Owned: s.owned,
-		Receipts: s.receipts, Listed: s.listed, Ledger: s.ledger,
+		Receipts: s.receipts, Listed: s.listed, Ledger: s.ledger, Access: w.access, Unresolved: s.carried,
 	}
 	for _, spec := range w.specs {
 		in.Specs = append(in.Specs, s.specs[spec.Address])

@@ -166,7 +166,7 @@ func (w *worker) saveDone(tx slipway.Tx, u *unit) (step slipway.Step, err error)
 // outcome is the receipt of u: what was observed last, with the origin of what was sent.
 func (w *worker) outcome(u *unit) slipway.Receipt {
 	r := u.obs.Receipt
-	r.Origin = slipway.OriginCreated
+	r.Origin, r.Declared = slipway.OriginCreated, slipway.DeclaredDigest(u.spec)
 	switch {
 	case u.effect.Op == slipway.OpAdopt:
 		r.Origin = slipway.OriginAdopted

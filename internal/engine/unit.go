@@ -94,7 +94,9 @@ func (w *worker) specFor(a slipway.Address, receipts map[slipway.Address]slipway
 	s, declared := w.wanted.spec(a)
 	s.Run, s.Parents = w.id, map[slipway.Kind]slipway.Receipt{}
 	if r, ok := receipts[a]; ok {
-		s.Known = &r
+		if s.Known = &r; r.ID == "" { // a person did it, and nobody knows its id
+			s.Known = nil
+		}
 		if !declared {
 			s.Needs, s.Name = r.Needs, r.Name
 		}
@@ -135,10 +137,18 @@ func (w *worker) observeUnit(ctx context.Context, sessions map[string]slipway.Se
 
 // sealUnit computes a deployment's input from the fingerprints of the values that its environment has now.
 func (w *worker) sealUnit(ctx context.Context, sessions map[string]slipway.Session, u *unit) error {
+	receipts, err := w.receipts(ctx, w.run.App)
+	if err != nil {
+		return err
+	}
 	prints := map[slipway.Address]string{}
 	for _, a := range u.spec.Seals {
 		s, _ := w.wanted.spec(a)
 		in := s.Inputs["value"]
+		if w.unresolved(w.wanted, in) != "" {
+			prints[a] = carriedPrint(carried(s), receipts)
+			continue
+		}
 		v, err := w.value(ctx, sessions, in)
 		if err != nil {
 			return err
@@ -154,8 +164,8 @@ func (w *worker) value(ctx context.Context, sessions map[string]slipway.Session,
 	if in.Ledger {
 		return w.ledger(ctx)
 	}
-	if in.From == nil {
-		return w.literal(in), nil
+	if v, ok := w.given(w.wanted, in); ok {
+		return v, nil
 	}
 	from, ok := w.wanted.server(in.From.Resource)
 	if !ok {
