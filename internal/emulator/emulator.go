@@ -43,9 +43,11 @@ type Options struct {
 	Hook func(*emukit.Call) emukit.Action
 	// Seed makes ids, credentials and the chance in Faults repeatable. 0 means random ones.
 	Seed uint64
-	// SandboxNetwork lets commands in a sandbox whose network policy is allow-all use this machine's network. Otherwise
-	// they have none.
+	// SandboxNetwork lets commands in a sandbox whose network policy is allow-all, and functions of deployed apps, use this
+	// machine's network. Otherwise the former have none, and the latter reach the emulators' data planes alone.
 	SandboxNetwork bool
+	// Settings are settings of single emulators by name: see Settings.
+	Settings map[string]string
 	// Listen is the address to listen on. "" means 127.0.0.1. On any other, whoever reaches it and has the credentials
 	// may use the emulators; only /_emulator/ stays with this machine.
 	Listen string
@@ -53,8 +55,7 @@ type Options struct {
 	// its programs. "" means control plane only.
 	Postgres string
 
-	postgres    *pgserver.Server
-	vercelToken string // accepted by the Vercel API and by Sandbox
+	world *world
 }
 
 // Emulator is one provider's emulator.
@@ -71,11 +72,13 @@ type Emulator struct {
 type Instance struct {
 	API http.Handler
 	Kit *emukit.Kit
-	// Env holds the credentials that the API accepts, by environment variable.
-	Env map[string]string
+	// Env returns the credentials that the API accepts, by environment variable. It is called when Kit is set up.
+	Env func() map[string]string
 	// Data serves what was made: deployed apps, data planes. May be nil. OnData is told its port before API is served.
 	Data   http.Handler
 	OnData func(port int)
+	// Settings sets its settings, by name.
+	Settings []setting
 	// State saves and loads what was made. May be nil.
 	State emukit.State
 	// Close frees what it holds outside memory. May be nil.
@@ -94,44 +97,64 @@ func All() []Emulator {
 }
 
 func newVercel(o Options, _ func(int) string) Instance {
-	token, account := o.vercelToken, vercelemu.DefaultAccount()
-	s := &vercelemu.Server{Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime}
+	token, account := o.world.vercelToken, vercelemu.DefaultAccount()
+	s := &vercelemu.Server{
+		Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime, Repos: o.world.repository,
+		HostNetwork: o.SandboxNetwork, Reachable: o.world.reachable, CAFile: o.world.certFile(),
+	}
 	return Instance{
-		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close,
+		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close, Settings: vercelSettings(s),
 		OnData: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
-		Env:    map[string]string{"VERCEL_TOKEN": token, "VERCEL_TEAM_ID": account.Teams[0].ID},
+		Env:    credentials("VERCEL_TOKEN", token, "VERCEL_TEAM_ID", account.Teams[0].ID),
 	}
 }
 
-// newSandbox accepts the token of newVercel.
-func newSandbox(o Options, _ func(int) string) Instance {
-	s := &vercelemu.SandboxServer{Tokens: map[string]vercelemu.Account{o.vercelToken: vercelemu.DefaultAccount()}, HostNetwork: o.SandboxNetwork}
-	return Instance{API: s, Kit: &s.Kit, State: s, Close: s.Close}
+// newSandbox accepts the token of newVercel, and an OIDC token for a project that need not be there.
+func newSandbox(o Options, secret func(int) string) Instance {
+	account, project := vercelemu.DefaultAccount(), "prj_"+secret(28)
+	s := &vercelemu.SandboxServer{Tokens: map[string]vercelemu.Account{o.world.vercelToken: account}, HostNetwork: o.SandboxNetwork}
+	return Instance{API: s, Kit: &s.Kit, State: s, Close: s.Close, Settings: sandboxSettings(s), Env: func() map[string]string {
+		return map[string]string{"VERCEL_OIDC_TOKEN": s.OIDCToken(account.Teams[0].ID, project, oidcEnds.Sub(s.Clock()))}
+	}}
 }
+
+// oidcEnds is when the OIDC token ends: a fixed time, so that a seed repeats it, and after any emulator.
+var oidcEnds = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newNeon(o Options, secret func(int) string) Instance {
 	key, account := "napi_"+secret(64), neonemu.DefaultAPIKeys()[neonemu.DefaultPersonalKey]
-	s := &neonemu.Server{APIKeys: map[string]neonemu.Account{key: account}, ProjectTime: o.NeonProjectTime, OpTime: o.NeonOpTime}
-	if o.postgres != nil {
-		s.Postgres = o.postgres
+	s := &neonemu.Server{
+		APIKeys: map[string]neonemu.Account{key: account}, ProjectTime: o.NeonProjectTime, OpTime: o.NeonOpTime, Postgres: o.world.branches(),
 	}
-	return Instance{API: s, Kit: &s.Kit, State: s, Env: map[string]string{"NEON_API_KEY": key, "NEON_ORG_ID": account.Orgs[0].ID}}
+	return Instance{API: s, Kit: &s.Kit, State: s, Settings: neonSettings(s), Env: credentials("NEON_API_KEY", key, "NEON_ORG_ID", account.Orgs[0].ID)}
 }
 
 func newUpstash(_ Options, secret func(int) string) Instance {
 	email, key := upstashemu.DefaultEmail, secret(32)
 	s := &upstashemu.Server{Accounts: map[string]upstashemu.Account{email: {APIKey: key}}}
 	return Instance{
-		API: s, Kit: &s.Kit, Data: s.Data(), State: s, Close: s.Close,
+		API: s, Kit: &s.Kit, Data: s.Data(), State: s, Close: s.Close, Settings: upstashSettings(s),
 		OnData: func(port int) { s.DataURL = fmt.Sprintf("http://127.0.0.1:%d", port) },
-		Env:    map[string]string{"UPSTASH_EMAIL": email, "UPSTASH_API_KEY": key},
+		Env:    credentials("UPSTASH_EMAIL", email, "UPSTASH_API_KEY", key),
 	}
 }
 
-func newGitHub(_ Options, secret func(int) string) Instance {
+func newGitHub(o Options, secret func(int) string) Instance {
 	token := "ghp_" + secret(36)
 	s := &githubemu.Server{Tokens: map[string]githubemu.Account{token: githubemu.DefaultAccount()}}
-	return Instance{API: s, Kit: &s.Kit, State: s, Close: s.Close, Env: map[string]string{"GITHUB_TOKEN": token}}
+	o.world.github = s
+	return Instance{API: s, Kit: &s.Kit, State: s, Close: s.Close, Settings: githubSettings(s), Env: credentials("GITHUB_TOKEN", token)}
+}
+
+// credentials are names and values in turn.
+func credentials(pairs ...string) func() map[string]string {
+	return func() map[string]string {
+		out := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			out[pairs[i]] = pairs[i+1]
+		}
+		return out
+	}
 }
 
 // Running is a set of emulators that listen.
@@ -158,15 +181,18 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 		return nil, err
 	}
 	r := &Running{env: map[string]string{}, kits: map[string]*emukit.Kit{}, states: map[string]emukit.State{}}
-	if o.postgres, err = newPostgres(o.Postgres); err != nil {
+	if err := known(o.Settings); err != nil {
 		return nil, err
 	}
-	if r.postgres = o.postgres; o.postgres != nil {
-		r.closers = append(r.closers, o.postgres.Close)
+	if r.postgres, err = newPostgres(o.Postgres); err != nil {
+		return nil, err
 	}
-	credentials := &emukit.Kit{Seed: derive(o.Seed, "credentials")}
-	secret := func(n int) string { return credentials.RandomString(n, emukit.Alnum) }
-	o.vercelToken = secret(24)
+	if r.postgres != nil {
+		r.closers = append(r.closers, r.postgres.Close)
+	}
+	random := &emukit.Kit{Seed: derive(o.Seed, "credentials")}
+	secret := func(n int) string { return random.RandomString(n, emukit.Alnum) }
+	o.world = &world{vercelToken: secret(24), postgres: r.postgres, ports: map[string]int{}}
 	port := o.Port
 	for _, e := range All() {
 		if port, err = r.start(ctx, e, e.New(o, secret), o, faults, port); err != nil {
@@ -206,6 +232,9 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 	if i.Close != nil {
 		r.closers = append(r.closers, i.Close)
 	}
+	if err := set(e.Name, i.Settings, o.Settings); err != nil {
+		return 0, err
+	}
 	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed, i.Kit.Hook = o.Latency, o.RequestLog, derive(o.Seed, e.Name), o.Hook
 	i.Kit.SetSchedule(faults)
 	taken := 1
@@ -221,6 +250,7 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 		}
 		r.closers = append(r.closers, data.Close)
 		i.OnData(data.Port)
+		o.world.listens(e.Name, data.Port)
 	}
 	api, err := emukit.Listen(ctx, o.Listen, port, emukit.Control{Name: e.Name, Kit: i.Kit, State: i.State}.Wrap(i.API))
 	if err != nil {
@@ -228,7 +258,7 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 	}
 	r.closers = append(r.closers, api.Close)
 	r.env[e.URLVar] = api.URL + e.Path
-	for k, v := range i.Env {
+	for k, v := range i.Env() {
 		r.env[k] = v
 	}
 	r.kits[e.Name] = i.Kit
