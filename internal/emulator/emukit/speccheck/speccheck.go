@@ -117,8 +117,9 @@ func (c *Checker) Operations() []string {
 	return out
 }
 
-// Wrap serves h and reports each 2xx reply that the document does not allow: a status that is not listed, a wrong
-// content type, a body that does not fit. Operations that the document does not have are not judged.
+// Wrap serves h and reports each reply that the document does not allow: a 2xx status that is not listed, a wrong
+// content type, a body that does not fit. Operations that the document does not have are not judged, nor are errors of
+// which it has no schema, nor 501, which is an emulator's own.
 func (c *Checker) Wrap(t testing.TB, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
@@ -126,7 +127,7 @@ func (c *Checker) Wrap(t testing.TB, h http.Handler) http.Handler {
 		if rec.status == 0 {
 			rec.status = http.StatusOK
 		}
-		if rec.status/100 != 2 {
+		if rec.status == http.StatusNotImplemented {
 			return
 		}
 		if err := c.Response(r, rec.status, w.Header(), rec.body.Bytes()); err != nil {
@@ -172,12 +173,14 @@ func (c *Checker) Response(r *http.Request, status int, header http.Header, body
 		return nil
 	}
 	op := in.Route.Operation
-	if op.Responses.Status(status) == nil {
-		return fmt.Errorf("status %d is not in the document", status)
+	if status/100 == 2 {
+		if op.Responses.Status(status) == nil {
+			return fmt.Errorf("status %d is not in the document", status)
+		}
+		c.mu.Lock()
+		c.covered[r.Method+" "+in.Route.Path]++
+		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	c.covered[r.Method+" "+in.Route.Path]++
-	c.mu.Unlock()
 	parts := [][]byte{body}
 	if slices.Contains(lineStreams, header.Get("Content-Type")) {
 		parts = bytes.Split(bytes.TrimSpace(body), []byte("\n"))
@@ -193,6 +196,13 @@ func (c *Checker) Response(r *http.Request, status int, header http.Header, body
 
 // lineStreams are one JSON value a line, each judged by the schema.
 var lineStreams = []string{"application/x-ndjson", "application/stream+json"}
+
+// Lists reports whether the document names the status for the operation that answers at a path. Most documents say of an
+// error no more than that.
+func (c *Checker) Lists(method, path string, status int) bool {
+	in := c.input(&http.Request{Method: method, URL: &url.URL{Path: path}})
+	return in != nil && in.Route.Operation.Responses.Status(status) != nil
+}
 
 // Request judges one request, whose body it reads and puts back. It is an error to ask for an operation that the
 // document does not have.
@@ -214,7 +224,7 @@ func (c *Checker) Request(r *http.Request) error {
 	return short(err)
 }
 
-// Covered returns the operations whose replies were judged, sorted, as "METHOD path".
+// Covered returns the operations whose 2xx replies were judged, sorted, as "METHOD path".
 func (c *Checker) Covered() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,6 +25,7 @@ func TestResponse(t *testing.T) {
 		"not in document": {"what the document does not have is not judged", "GET", "/v99/none", "text/html", "x", 200, true},
 		"stream":          {"each line of a stream is judged", "GET", "/v3/deployments/d/events", "application/stream+json", line + "\n" + line + "\n", 200, true},
 		"broken stream":   {"also the last", "GET", "/v3/deployments/d/events", "application/stream+json", line + "\n{}\n", 200, false},
+		"error":           {"an error of which the document has no schema is not judged", "GET", "/v2/user", "application/json", `{}`, 403, true},
 		"no content":      {"204 needs no body", "DELETE", "/v9/projects/x", "", "", 204, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +62,31 @@ func TestRequest(t *testing.T) {
 				t.Errorf("%s: %v", tc.reason, err)
 			}
 		})
+	}
+}
+
+func TestErrorsAreJudgedByTheirSchema(t *testing.T) {
+	c := Load(t, "neon")
+	for body, ok := range map[string]bool{`{"code":"","message":"project not found"}`: true, `{"message":"project not found"}`: false, `{"error":"project not found"}`: false} {
+		err := c.Response(httptest.NewRequest("GET", "/api/v2/projects/none", nil), 404, http.Header{"Content-Type": {"application/json"}}, []byte(body))
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	if len(c.Covered()) != 0 {
+		t.Errorf("an error counts as covered: %v", c.Covered())
+	}
+}
+
+func TestLists(t *testing.T) {
+	c := Load(t, "vercel")
+	for status, want := range map[int]bool{200: true, 403: true, 418: false} {
+		if got := c.Lists("GET", "/v4/aliases/a.vercel.app", status); got != want {
+			t.Errorf("%d: %v", status, got)
+		}
+	}
+	if c.Lists("GET", "/v99/none", 404) {
+		t.Error("an operation that the document does not have lists a status")
 	}
 }
 
