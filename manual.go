@@ -8,7 +8,7 @@ import (
 // Guide is a Provider that can say how a person does what its API would do. Both methods are pure: the same input gives the same step.
 type Guide interface {
 	// Guide returns how a person makes e true. s is the effect's Spec; its Parents and Known hold what is recorded, and what is not
-	// recorded yet stands as a placeholder. Needs and Why are left to MakeRunbook.
+	// recorded yet stands as a placeholder. Needs and Why are left to MakeRunbook, and where outputs are found to GuideBy.
 	Guide(e Effect, s Spec) ManualStep
 }
 
@@ -27,12 +27,14 @@ type ManualStep struct {
 	Check        string        `json:"check"`          // how Slipway looks, or that a person asserts it
 }
 
-// Way is one way to do a step: exactly one of Command, HTTP and Page.
+// Way is one way to do a step: exactly one of Command, HTTP and Page, and what follows it.
 type Way struct {
 	Command []string  `json:"command,omitempty"` // argv, without a shell
 	Input   string    `json:"input,omitempty"`   // what the command reads from stdin, such as <DB_URL>
+	Prints  string    `json:"prints,omitempty"`  // the placeholder that the command's output fills
 	HTTP    *HTTPForm `json:"http,omitempty"`
 	Page    *Page     `json:"page,omitempty"`
+	Then    []Way     `json:"then,omitempty"` // the rest of the same way, in order
 }
 
 // HTTPForm is one request of a provider's documented API.
@@ -42,6 +44,10 @@ type HTTPForm struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    any               `json:"body,omitempty"` // JSON
 	Status  int               `json:"status"`         // of success
+	// Again is a status that says that nothing was done and that the same request may be sent again after some seconds; 0: none.
+	Again int `json:"again,omitempty"`
+	// Until are values, by path, that the reply must show: until then the request is sent again every few seconds.
+	Until map[string]string `json:"until,omitempty"`
 	// Take names placeholders that the reply fills, with the path to the value: keys and indexes, joined by points.
 	Take map[string]string `json:"take,omitempty"`
 }
@@ -90,6 +96,48 @@ func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 		book.Steps = append(book.Steps, s)
 	}
 	return book
+}
+
+// GuideBy returns what MakeRunbook asks: the guide of the effect's provider for its Spec, each output's placeholder with the place where a
+// person finds the value. spec gives an effect's Spec with what is recorded.
+func GuideBy(providers []Provider, m *Manifest, spec func(Effect) Spec) func(Effect) ManualStep {
+	where := outputPlaces(providers, m)
+	return func(e Effect) ManualStep {
+		var s ManualStep
+		for _, p := range providers {
+			if g, ok := p.(Guide); ok && p.Info().Name == e.Address.Kind().Provider() {
+				s = g.Guide(e, spec(e))
+			}
+		}
+		for i, p := range s.Placeholders {
+			if p.From == "" {
+				s.Placeholders[i].From = where[p.Name]
+			}
+		}
+		return s
+	}
+}
+
+// outputPlaces tells where a person finds each output of m's resources, by the name of its placeholder.
+func outputPlaces(providers []Provider, m *Manifest) map[string]string {
+	out := map[string]string{}
+	for _, p := range providers {
+		for _, t := range p.Info().Types {
+			for key, r := range m.Resources {
+				if r.Type != t.Name {
+					continue
+				}
+				for _, o := range t.Outputs {
+					ref := OutputRef{Resource: key, Output: o.Name}
+					out[PlaceholderFor(ref)] = ref.String() + ", " + o.Help
+					if o.Where != "" {
+						out[PlaceholderFor(ref)] = p.Info().Title + ": " + o.Where
+					}
+				}
+			}
+		}
+	}
+	return out
 }
 
 // OutputVariable is the environment variable by which a person can hand Slipway an output that it cannot read itself, such as

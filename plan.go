@@ -66,7 +66,8 @@ type Effect struct {
 	Mode  Mode     `json:"mode,omitempty"` // "" is automated
 
 	// Prose, outside the digest.
-	Why         string   `json:"why,omitempty"` // manual or blocked: why Slipway does not do it
+	Cause       Cause    `json:"cause,omitempty"` // manual or blocked: what the credential lacks; "" where it is not the credential
+	Why         string   `json:"why,omitempty"`   // manual or blocked: why Slipway does not do it
 	Changes     []Change `json:"changes,omitempty"`
 	Reason      string   `json:"reason"`
 	Consequence string   `json:"consequence,omitempty"`
@@ -147,7 +148,7 @@ func (p *Plan) Digest() string {
 	bare.Effects = slices.Clone(p.Effects)
 	for i := range bare.Effects {
 		e := &bare.Effects[i]
-		e.Changes, e.Why, e.Reason, e.Consequence, e.Reversible = nil, "", "", "", false
+		e.Changes, e.Cause, e.Why, e.Reason, e.Consequence, e.Reversible = nil, "", "", "", "", false
 	}
 	slices.SortFunc(bare.Effects, func(a, b Effect) int { return strings.Compare(a.Key, b.Key) })
 	return CanonicalDigest(bare)
@@ -366,22 +367,22 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 }
 
 func (p *planner) append(e Effect) {
-	e.Mode, e.Why = p.mode(e)
+	e.Mode, e.Cause, e.Why = p.mode(e)
 	p.plan.Effects = append(p.plan.Effects, e)
 	p.last[e.Address] = e.Key
 }
 
 // mode tells who makes e true, and why not Slipway. To adopt what is as declared sends nothing.
-func (p *planner) mode(e Effect) (Mode, string) {
+func (p *planner) mode(e Effect) (Mode, Cause, string) {
 	mode, c := p.Access.Mode(p.Kinds[e.Address.Kind()], e.Op)
 	why, carried := p.Unresolved[e.Address]
 	switch {
 	case mode == ModeBlocked, mode == ModeManual && (e.Op != OpAdopt || len(e.Changes) > 0):
-		return mode, c.Reason
+		return mode, c.Cause, c.Reason
 	case carried && e.Op != OpDelete:
-		return ModeManual, why
+		return ModeManual, CauseNone, why
 	}
-	return ModeAutomated, ""
+	return ModeAutomated, CauseNone, ""
 }
 
 // dependencies are the effects on what s needs, reads and seals.
