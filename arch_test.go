@@ -54,7 +54,7 @@ var policy = map[string]rule{
 
 	speccheck:    {},
 	clienttest:   {tests: append([]string{speccheck, "internal/emulator/neonemu/pgserver"}, emulators...)},
-	liveTests:    {tests: []string{"internal/emulator", "internal/emulator/emukit"}},
+	liveTests:    {code: []string{root, "internal/redact"}, tests: []string{"internal/emulator", "internal/emulator/emukit"}},
 	providertest: {code: []string{root, "internal/emulator/emukit", speccheck, "internal/redact", "internal/rest"}},
 }
 
