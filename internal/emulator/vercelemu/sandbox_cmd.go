@@ -45,6 +45,7 @@ type command struct {
 	done          chan struct{} // closed when it has ended; then code and took are set
 	code          int
 	took          time.Duration
+	ended         bool // done is closed
 	stopped       bool // by the session's end
 }
 
@@ -213,6 +214,7 @@ func (s *SandboxServer) await(cmd *command) {
 	cmd.stopped = r.Ended == isolate.Canceled && cmd.session.status != "running"
 	cmd.session.cpu += r.CPU
 	cmd.log.end()
+	cmd.ended = true
 	close(cmd.done)
 }
 

@@ -39,6 +39,7 @@ type sandbox struct {
 	current                  *session
 	dir                      string // its folders on this machine: work, home, tmp
 	uid                      int
+	files                    map[string][]byte // while the state is saved or loaded: archives by folder
 	gone                     bool
 }
 
