@@ -31,16 +31,18 @@ type ManualStep struct {
 type Way struct {
 	Command []string  `json:"command,omitempty"` // argv, without a shell
 	Input   string    `json:"input,omitempty"`   // what the command reads from stdin, such as <DB_URL>
-	Prints  string    `json:"prints,omitempty"`  // the placeholder that the command's output fills
 	HTTP    *HTTPForm `json:"http,omitempty"`
 	Page    *Page     `json:"page,omitempty"`
-	Then    []Way     `json:"then,omitempty"` // the rest of the same way, in order
+	// Prints names placeholders that the command's output fills: "" is all of it, a path is as in Take and means that it is JSON.
+	Prints map[string]string `json:"prints,omitempty"`
+	Then   []Way             `json:"then,omitempty"` // the rest of the same way, in order
 }
 
 // HTTPForm is one request of a provider's documented API.
 type HTTPForm struct {
 	Method  string            `json:"method"`
 	URL     string            `json:"url"`
+	User    string            `json:"user,omitempty"` // NAME:PASSWORD of basic authentication
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    any               `json:"body,omitempty"` // JSON
 	Status  int               `json:"status"`         // of success
@@ -48,7 +50,8 @@ type HTTPForm struct {
 	Again int `json:"again,omitempty"`
 	// Until are values, by path, that the reply must show: until then the request is sent again every few seconds.
 	Until map[string]string `json:"until,omitempty"`
-	// Take names placeholders that the reply fills, with the path to the value: keys and indexes, joined by points.
+	// Take names placeholders that the reply fills, with the path to the value: keys and indexes, joined by points. A text with {path} in
+	// it is that text with the values in their places.
 	Take map[string]string `json:"take,omitempty"`
 }
 
@@ -73,6 +76,9 @@ type Placeholder struct {
 	To     string `json:"to"`   // where it goes
 	Secret bool   `json:"secret,omitempty"`
 }
+
+// String is how the placeholder stands in the ways of a step.
+func (p Placeholder) String() string { return "<" + p.Name + ">" }
 
 // Runbook is the manual steps of a plan, in an order in which each can be done.
 type Runbook struct {
@@ -202,6 +208,14 @@ const (
 	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING
 	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info
 )
+
+// Outputs are the outputs that the connection takes.
+func (c Connection) Outputs() []string {
+	if c == ConnectPostgres {
+		return []string{"url"}
+	}
+	return []string{"rest_url", "rest_token"}
+}
 
 // Connector tries a resource's values out. It returns CodeUnauthorized, CodeUnavailable or CodeCheckFailed, and never a value.
 type Connector func(ctx context.Context, values map[string]Secret) error
