@@ -74,6 +74,7 @@ type Capability struct {
 	Reason   string          `json:"reason,omitempty"`
 	Evidence string          `json:"evidence,omitempty"` // method, path, status and code of the probe, redacted
 	Hint     string          `json:"hint,omitempty"`
+	Expires  string          `json:"expires,omitempty"` // when the credential ends, RFC 3339, where the provider tells
 	// Credential is a keyed fingerprint of the credential that was refused: another one may do what this one may not.
 	Credential string `json:"credential,omitempty"`
 }

@@ -60,6 +60,7 @@ type Error struct {
 	Hint       string        // the next thing to try; may be empty
 	Retry      Retry         // zero: never
 	RetryAfter time.Duration // with RetryLater: what the provider asked for; zero if it did not say
+	Refusal    Cause         // what it says of the credential, where Code does not say it all; CauseOf reads it
 	Cause      error
 }
 

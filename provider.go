@@ -24,6 +24,8 @@ type ProviderInfo struct {
 	Settings []Setting
 	Types    []ResourceType
 	Kinds    []KindInfo
+	// Causes are the ways in which its credential can fall short, beyond those that hold for any provider.
+	Causes []CauseInfo
 }
 
 // Setting is one environment variable that the provider reads; NAME_FILE works for each as well.
