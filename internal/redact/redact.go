@@ -1,16 +1,17 @@
 // Package redact keeps secrets out of what leaves the process or comes to rest: it knows the values that this process has seen, in each
 // encoding that they are likely to turn up in, and the shapes that credentials have. The store's guard, the log, the error messages and
 // the lines of commands and builds all go through one Redactor.
+//
+// A value is looked for raw, in base64 (either alphabet, at any offset in what was encoded) and in hex; each of these also URL-, JSON- or
+// HTML-escaped, up to two of them one inside the other, whichever characters the escape chose; and each broken by line breaks. What is
+// compressed, encrypted, reversed or spelled with characters in between is not found.
 package redact
 
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
-	"maps"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ func (r *Redactor) Add(s slipway.Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.add(value)
+	r.add(strings.TrimSpace(value))
 	if !strings.Contains(value, "\n") {
 		return
 	}
@@ -59,64 +61,25 @@ func (r *Redactor) Add(s slipway.Secret) {
 }
 
 func (r *Redactor) add(value string) {
-	if len(value) < MinLength {
-		return
-	}
-	if r.known[value] {
+	if len(value) < MinLength || r.known[value] {
 		return
 	}
 	r.known[value] = true
-	r.table.Store(r.table.Load().with(encodings(value)))
+	r.table.Store(r.table.Load().with(patterns(value)))
 }
 
-// Has reports whether b holds an added secret: raw, in base64 (standard or URL alphabet, at any offset in what was encoded), in hex,
-// URL-escaped or JSON-escaped.
-func (r *Redactor) Has(b []byte) bool {
-	_, _, found := r.table.Load().find(b, 0)
-	return found
-}
-
-// String returns s with every added secret, in the encodings of Has, and everything that has the shape of a credential replaced by
-// Mark.
-func (r *Redactor) String(s string) string {
-	return shapes(string(r.values([]byte(s))))
-}
-
-// values replaces added secrets. It returns b itself when there is none.
-func (r *Redactor) values(b []byte) []byte {
-	t := r.table.Load()
-	start, end, found := t.find(b, 0)
-	if !found {
-		return b
-	}
-	var out []byte
-	at := 0
-	for found {
-		out = append(append(out, b[at:start]...), Mark...)
-		at = end
-		start, end, found = t.find(b, at)
-	}
-	return append(out, b[at:]...)
-}
-
-// encodings returns the forms in which value is looked for, each at least MinLength bytes long.
-func encodings(value string) [][]byte {
-	forms := []string{value, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value)))}
-	for _, escaped := range []string{url.QueryEscape(value), url.PathEscape(value)} {
-		forms = append(forms, escaped, lowerEscapes(escaped))
-	}
-	for _, html := range []bool{true, false} {
-		forms = append(forms, jsonEscape(value, html))
-	}
+// patterns returns the forms of value that are looked for in each view of a text, themselves canonical and at least MinLength long.
+func patterns(value string) [][]byte {
+	code := hex.EncodeToString([]byte(value))
+	forms := []string{value, strings.ReplaceAll(value, " ", "+"), code, strings.ToUpper(code)}
 	for offset := range 3 {
 		forms = append(forms, inBase64(base64.RawStdEncoding, value, offset), inBase64(base64.RawURLEncoding, value, offset))
 	}
-	seen := map[string]bool{}
+	slices.Sort(forms)
 	var out [][]byte
-	for _, f := range forms {
-		if len(f) >= MinLength && !seen[f] {
-			seen[f] = true
-			out = append(out, []byte(f))
+	for _, f := range slices.Compact(forms) {
+		if p := canonical(nil, []byte(f)); len(p) >= MinLength {
+			out = append(out, p)
 		}
 	}
 	return out
@@ -130,85 +93,83 @@ func inBase64(enc *base64.Encoding, value string, offset int) string {
 	return text[first:last]
 }
 
-func jsonEscape(value string, html bool) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(html)
-	if e.Encode(value) != nil {
-		return ""
+// Has reports whether b holds an added secret, in any form of the package comment.
+func (r *Redactor) Has(b []byte) bool {
+	t := r.table.Load()
+	if t.longest == 0 || len(b) < MinLength {
+		return false
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(b.String()), `"`), `"`)
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	return s.any(b, t.has)
 }
 
-// lowerEscapes writes %2F as %2f.
-func lowerEscapes(s string) string {
+// String returns s with every added secret and everything that has the shape of a credential replaced by Mark.
+func (r *Redactor) String(s string) string {
+	t := r.table.Load()
 	b := []byte(s)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			copy(b[i+1:i+3], bytes.ToLower(b[i+1:i+3]))
+	if t.longest > 0 && len(b) >= MinLength {
+		sc := scratches.Get().(*scratch)
+		defer scratches.Put(sc)
+		if sc.any(b, t.has) {
+			spans, _ := t.spans(b)
+			s = string(cover(b, 0, spans))
 		}
 	}
-	return string(b)
+	return shapes(s)
 }
 
-// table finds many patterns in one pass: a bit set over the hash of each window of eight bytes says where to look closer. It is not
-// changed once made.
-type table struct {
-	bits    [1 << 10]uint64
-	byHead  map[uint64][][]byte // by the first eight bytes, longest first
-	longest int
-	lines   int // length of the longest pattern with a line break in it; 0: none has one
-}
+// span is a part of a text, from the first byte to before the last.
+type span struct{ from, to int }
 
-func slot(head uint64) (word, bit uint64) {
-	h := (head * 0x9E3779B97F4A7C15) >> 48
-	return h >> 6, 1 << (h & 63)
-}
-
-func (t *table) with(patterns [][]byte) *table {
-	next := *t
-	next.byHead = maps.Clone(t.byHead)
-	if next.byHead == nil {
-		next.byHead = map[uint64][][]byte{}
-	}
-	for _, p := range patterns {
-		head := binary.LittleEndian.Uint64(p)
-		word, bit := slot(head)
-		next.bits[word] |= bit
-		next.byHead[head] = insert(next.byHead[head], p)
-		next.longest = max(next.longest, len(p))
-		if bytes.IndexByte(p, '\n') >= 0 {
-			next.lines = max(next.lines, len(p))
+// spans returns where in b secrets are, whichever view shows them, in order and without overlaps; and where the beginning of a secret is
+// that b ends with.
+func (t *table) spans(b []byte) (all []span, begun beginning) {
+	begun = beginning{-1, -1}
+	for _, v := range mappedViews(b) {
+		for at := 0; ; {
+			here := beginning{-1, -1}
+			start, end, found := t.find(v.text, at, &here)
+			if !found {
+				if here.any >= 0 {
+					begun.note(int(v.at[here.any]), 0, 1)
+				}
+				if here.half >= 0 {
+					begun.note(int(v.at[here.half]), 1, 1)
+				}
+				break
+			}
+			all = append(all, v.span(start, end))
+			at = end
 		}
 	}
-	return &next
+	return merged(all), begun
 }
 
-// insert returns a new list, so that tables in use do not change.
-func insert(list [][]byte, p []byte) [][]byte {
-	var out [][]byte
-	for len(list) > 0 && len(list[0]) >= len(p) {
-		out, list = append(out, list[0]), list[1:]
-	}
-	return append(append(out, p), list...)
-}
-
-// find returns the first pattern in b from at on, the longest where several begin.
-func (t *table) find(b []byte, at int) (start, end int, found bool) {
-	if t.longest == 0 {
-		return 0, 0, false
-	}
-	for ; at+MinLength <= len(b); at++ {
-		head := binary.LittleEndian.Uint64(b[at:])
-		word, bit := slot(head)
-		if t.bits[word]&bit == 0 {
+func merged(all []span) []span {
+	slices.SortFunc(all, func(a, b span) int { return a.from - b.from })
+	var out []span
+	for _, s := range all {
+		if n := len(out); n > 0 && s.from < out[n-1].to {
+			out[n-1].to = max(out[n-1].to, s.to)
 			continue
 		}
-		for _, p := range t.byHead[head] {
-			if bytes.HasPrefix(b[at:], p) {
-				return at, at + len(p), true
-			}
-		}
+		out = append(out, s)
 	}
-	return 0, 0, false
+	return out
+}
+
+// cover returns b from a place on, with Mark in place of each span.
+func cover(b []byte, from int, spans []span) []byte {
+	var out bytes.Buffer
+	for _, s := range spans {
+		if s.to <= from {
+			continue
+		}
+		out.Write(b[from:max(from, s.from)])
+		out.WriteString(Mark)
+		from = s.to
+	}
+	out.Write(b[from:])
+	return out.Bytes()
 }

@@ -5,10 +5,12 @@ import (
 	"strings"
 )
 
-// shape is what a credential looks like. hints are what text must hold (any of them, lower case) before the expression is tried.
+// shape is what a credential looks like. The expression is tried on a line that holds one of the hints (lower case), where likely, which
+// may be nil, says of what follows the hint's start that it is worth the time.
 type shape struct {
-	hints []string
-	match *regexp.Regexp
+	hints  []string
+	likely func(rest string) bool
+	match  *regexp.Regexp
 	// replace returns what stands in place of one match, given its groups.
 	replace func(groups []string) string
 }
@@ -16,21 +18,40 @@ type shape struct {
 func whole([]string) string { return Mark }
 
 var credentialShapes = []shape{
-	// scheme://user:password@host: the password goes.
-	{[]string{"://"}, regexp.MustCompile(`(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@"'<>]*:)([^\s/@"'<>]+)(@)`), func(g []string) string { return g[1] + Mark + g[3] }},
-	{[]string{"bearer ", "basic "}, regexp.MustCompile(`(?i)\b(bearer|basic)(\s+)([a-z0-9+/._~=-]{8,})`), authorization},
+	// scheme://user:password@host: the password goes, up to the last @ of the authority.
+	{[]string{"://"}, withUser, regexp.MustCompile(`(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@"'<>]*:)([^\s/"'<>]+)(@)`), func(g []string) string { return g[1] + Mark + g[3] }},
+	{[]string{"bearer", "basic"}, nil, regexp.MustCompile(`(?i)\b(bearer|basic)(\s+|%20)([a-z0-9+/._~=-]{8,})`), authorization},
 	// JSON Web Tokens (RFC 7519).
-	{[]string{"eyj"}, regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), whole},
+	{[]string{"eyj"}, nil, regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), whole},
 	// Neon: API keys begin with napi_, generated role passwords with npg_.
-	{[]string{"napi_", "npg_"}, regexp.MustCompile(`\b(napi|npg)_[A-Za-z0-9]{6,}`), whole},
+	{[]string{"napi_", "npg_"}, nil, regexp.MustCompile(`(napi|npg)_[A-Za-z0-9]{6,}`), whole},
 	// GitHub: https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/
-	{[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"}, regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})`), whole},
+	{[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"}, nil, regexp.MustCompile(`(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})`), whole},
 	// Vercel: tokens with a kind in front (vcp_ personal, vci_ integration, vca_ and vcr_ app, vck_ gateway).
-	{[]string{"vcp_", "vci_", "vca_", "vcr_", "vck_"}, regexp.MustCompile(`\bvc[piark]_[A-Za-z0-9]{12,}`), whole},
-	{named, regexp.MustCompile(`(?i)([a-z0-9_.-]*(?:password|passwd|pwd|secret|token|bypass|api[_-]?key|access[_-]?key|private[_-]?key)[a-z0-9_-]*["']?\s*[=:]\s*["']?)([^\s"'&,;<>\[\]]{8,})`), namedValue},
+	{[]string{"vcp_", "vci_", "vca_", "vcr_", "vck_"}, nil, regexp.MustCompile(`vc[piark]_[A-Za-z0-9]{12,}`), whole},
+	{named, assigned, regexp.MustCompile(`(?i)((?:password|passwd|pwd|secret|token|bypass|api[_-]?key|access[_-]?key|private[_-]?key)[a-z0-9_-]*["']?\s*[=:]\s*["']?)([^\s"'&,;<>\[\]]{8,})`), namedValue},
 }
 
-var named = []string{"password", "passwd", "pwd", "secret", "token", "bypass", "key"}
+var named = []string{
+	"password", "passwd", "pwd", "secret", "token", "bypass",
+	"apikey", "api_key", "api-key", "accesskey", "access_key", "access-key", "privatekey", "private_key", "private-key",
+}
+
+// withUser reports whether the authority of a URL, which begins after ://, has an @.
+func withUser(rest string) bool {
+	authority := rest[len("://"):]
+	if end := strings.IndexAny(authority, " \t/\"'<>"); end >= 0 {
+		authority = authority[:end]
+	}
+	return strings.Contains(authority, "@")
+}
+
+// assigned reports whether the name that rest begins in is followed by = or :, after a quote and space at the most.
+func assigned(rest string) bool {
+	rest = strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+	rest = strings.TrimLeft(rest, "\"' \t\r")
+	return strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ":")
+}
 
 // reference is a value that names a secret and is none: an environment variable, or resource.output.
 var reference = regexp.MustCompile(`^([A-Z][A-Z0-9]*_[A-Z0-9_]*|[a-z][a-z0-9-]*\.[a-z_]+)$`)
@@ -53,24 +74,108 @@ func authorization(g []string) string {
 
 func isWord(s string) bool { return len(s) < 20 && !strings.ContainsAny(s, "0123456789") }
 
-func shapes(s string) string {
-	lower := strings.ToLower(s)
-	for _, sh := range credentialShapes {
-		if !holdsAny(lower, sh.hints) {
-			continue
-		}
-		s = sh.match.ReplaceAllStringFunc(s, func(found string) string {
-			return sh.replace(sh.match.FindStringSubmatch(found))
-		})
-	}
-	return s
+// hinted is a hint and the shapes that it calls for, as a bit set.
+type hinted struct {
+	text   string
+	shapes uint8
 }
 
-func holdsAny(s string, hints []string) bool {
-	for _, h := range hints {
-		if strings.Contains(s, h) {
-			return true
+// byStart finds hints by their first three bytes, of which the low five bits tell letters whatever their case.
+var byStart = func() (table [1 << 15][]hinted) {
+	for i, sh := range credentialShapes {
+		for _, h := range sh.hints {
+			at := start(h[0], h[1], h[2])
+			table[at] = append(table[at], hinted{h, 1 << i})
 		}
 	}
-	return false
+	return table
+}()
+
+// starts says which entries of byStart are not empty, in a size that stays in the processor's nearest cache.
+var starts = func() (bits [1 << 9]uint64) {
+	for at, list := range byStart {
+		if len(list) > 0 {
+			bits[at>>6] |= 1 << (at & 63)
+		}
+	}
+	return bits
+}()
+
+func start(a, b, c byte) int { return int(a&31)<<10 | int(b&31)<<5 | int(c&31) }
+
+// nextHint returns where the first hint in s from at on begins: len(s) for none.
+func nextHint(s string, at int) int {
+	if len(s)-at < 3 {
+		return len(s)
+	}
+	h := start(0, s[at], s[at+1])
+	for i := at + 2; i < len(s); i++ {
+		h = (h<<5 | int(s[i]&31)) & (1<<15 - 1)
+		if starts[h>>6]&(1<<(h&63)) != 0 && called(s[i-2:]) != 0 {
+			return i - 2
+		}
+	}
+	return len(s)
+}
+
+// called returns the shapes that a hint at the start of s calls for.
+func called(s string) (shapes uint8) {
+	for _, h := range byStart[start(s[0], s[1], s[2])] {
+		if len(s) >= len(h.text) && strings.EqualFold(s[:len(h.text)], h.text) {
+			shapes |= h.shapes
+		}
+	}
+	return shapes
+}
+
+// likely returns the shapes that a line may hold whose hint is at its place at.
+func likely(line string, at int) (shapes uint8) {
+	called := called(line[at:])
+	for i := 0; called>>i != 0; i++ {
+		if sh := credentialShapes[i]; called&(1<<i) != 0 && (sh.likely == nil || sh.likely(line[at:])) {
+			shapes |= 1 << i
+		}
+	}
+	return shapes
+}
+
+// shapes replaces everything in s that has the shape of a credential, line by line.
+func shapes(s string) string {
+	var b strings.Builder
+	done := 0 // what is in b already
+	for at := nextHint(s, 0); at < len(s); at = nextHint(s, at) {
+		to := len(s)
+		if end := strings.IndexByte(s[at:], '\n'); end >= 0 {
+			to = at + end
+		}
+		if likely(s[:to], at) == 0 {
+			at++
+			continue
+		}
+		from := max(done, strings.LastIndexByte(s[:at], '\n')+1)
+		b.WriteString(s[done:from])
+		b.WriteString(shapesOfLine(s[from:to], at-from))
+		at, done = to, to
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+// shapesOfLine replaces what a line holds; its first hint that counts is at a place.
+func shapesOfLine(line string, at int) string {
+	var of uint8
+	for ; at < len(line); at = nextHint(line, at+1) {
+		of |= likely(line, at)
+	}
+	for i, sh := range credentialShapes {
+		if of&(1<<i) != 0 {
+			line = sh.match.ReplaceAllStringFunc(line, func(found string) string {
+				return sh.replace(sh.match.FindStringSubmatch(found))
+			})
+		}
+	}
+	return line
 }

@@ -6,26 +6,34 @@ import (
 	"sync"
 )
 
-// maxHeld is how many bytes without a line break a writer keeps back before it lets go of what is surely clean.
+// maxHeld is how many bytes without a line break a writer keeps back.
 const maxHeld = 64 << 10
 
-// NewWriter returns a writer that redacts a stream, also where a secret is split over chunks. It writes whole lines; Close writes the
-// rest and does not close to. An added secret is found wherever it is cut; a credential known by its shape alone only within one line
-// of up to 64 KiB. Write reports len(p) even though lines are still held back.
-func (r *Redactor) NewWriter(to io.Writer) io.WriteCloser { return &writer{redactor: r, to: to} }
+// NewWriter returns a writer that redacts a stream line by line, as Stream does. It writes whole lines; Close writes the rest and does
+// not close to. What is known by its shape alone is found within one line of up to 64 KiB. Write reports len(p) even though the last
+// line is still held back. It is safe for concurrent use.
+func (r *Redactor) NewWriter(to io.Writer) io.WriteCloser {
+	return &writer{stream: r.NewStream(), to: to}
+}
 
 type writer struct {
-	redactor *Redactor
-	to       io.Writer
-	mu       sync.Mutex
-	held     []byte
+	to io.Writer
+
+	mu     sync.Mutex
+	stream *Stream
+	held   []byte
+	clean  []byte
 }
 
 func (w *writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.held = append(w.held, p...)
-	if err := w.flush(w.cut()); err != nil {
+	n := bytes.LastIndexByte(w.held, '\n') + 1
+	if n == 0 && len(w.held) > maxHeld {
+		n = len(w.held)
+	}
+	if err := w.flush(n); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -37,34 +45,20 @@ func (w *writer) Close() error {
 	return w.flush(len(w.held))
 }
 
-// cut returns how much can go: up to a line break, with no secret across it, neither whole nor begun.
-func (w *writer) cut() int {
-	t := w.redactor.table.Load()
-	last := len(w.held)
-	if t.lines > 0 {
-		last = max(0, last-t.lines+1) // what begins later may go on in the next chunk
-	}
-	n := bytes.LastIndexByte(w.held[:last], '\n') + 1
-	if n == 0 && len(w.held) > maxHeld {
-		n = max(0, len(w.held)-max(t.longest, 1)+1)
-	}
-	for at := 0; ; {
-		start, end, found := t.find(w.held, at)
-		if !found || start >= n {
-			return n
-		}
-		if end > n {
-			return start
-		}
-		at = end
-	}
-}
-
+// flush writes the first n bytes of what is held.
 func (w *writer) flush(n int) error {
 	if n == 0 {
 		return nil
 	}
-	_, err := io.WriteString(w.to, w.redactor.String(string(w.held[:n])))
+	w.clean = w.clean[:0]
+	for line := range bytes.Lines(w.held[:n]) {
+		text, ended := bytes.CutSuffix(line, []byte("\n"))
+		w.clean = append(w.clean, w.stream.Next(string(text))...)
+		if ended {
+			w.clean = append(w.clean, '\n')
+		}
+	}
 	w.held = append(w.held[:0], w.held[n:]...)
+	_, err := w.to.Write(w.clean)
 	return err
 }
