@@ -185,3 +185,35 @@ func TestColumnTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestGuardSeesStreams: a secret that is cut between two lines of one stream of output is one.
+func TestGuardSeesStreams(t *testing.T) {
+	const first, second = "begins c4n4ry&<", "v4lue> ends"
+	line := func(step, stream, text string) slipway.Event {
+		return slipway.Event{Run: "r1", Type: slipway.EventLog, Step: step, Data: map[string]any{"stream": stream, "text": text}}
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		lines  []slipway.Event
+		want   slipway.Code
+	}{
+		"one stream":      {"the second line gives the rest", []slipway.Event{line("a", "stdout", first), line("a", "stdout", second)}, slipway.CodeSecretLeak},
+		"three lines":     {"an empty line between does not matter", []slipway.Event{line("a", "stdout", first), line("a", "stdout", ""), line("a", "stdout", second)}, slipway.CodeSecretLeak},
+		"a line between":  {"they do not follow each other", []slipway.Event{line("a", "stdout", first), line("a", "stdout", "x"), line("a", "stdout", second)}, ""},
+		"another stream":  {"nobody reads them as one", []slipway.Event{line("a", "stdout", first), line("a", "stderr", second)}, ""},
+		"another step":    {"nobody reads them as one", []slipway.Event{line("a", "stdout", first), line("b", "stdout", second)}, ""},
+		"with one across": {"lines of another stream do not hide it", []slipway.Event{line("a", "stdout", first), line("a", "stderr", "x"), line("a", "stdout", second)}, slipway.CodeSecretLeak},
+	} {
+		s := openAt(t, filepath.Join(t.TempDir(), "slipway.db"), holdsCanary)
+		addRuns(t, s, slipway.Run{ID: "r1"})
+		var err error
+		for _, e := range tc.lines {
+			if err = s.Tx(t.Context(), func(tx slipway.Tx) error { return tx.AddEvent(e) }); err != nil {
+				break
+			}
+		}
+		if slipway.ErrorCode(err) != tc.want {
+			t.Errorf("%s: got %v, want %q: %s", name, err, tc.want, tc.reason)
+		}
+	}
+}

@@ -101,8 +101,12 @@ func (t *tx) Approvals(run string) (out []slipway.Approval, err error) {
 	return out, err
 }
 
-// AddEvent numbers and appends: Seq is ignored. The run's row is the counter, so that writers of one run wait for each other.
+// AddEvent numbers and appends: Seq is ignored. The run's row is the counter, so that writers of one run wait for each other. A line of a
+// build's output is also refused when it ends a secret that the line before it began.
 func (t *tx) AddEvent(e slipway.Event) error {
+	if e.Type == slipway.EventLog && t.endsSecret(e) {
+		return t.refuse("events", "data")
+	}
 	var seq int64
 	n, err := t.write("runs", `UPDATE runs SET last_seq = last_seq + 1 WHERE id = $1 RETURNING last_seq`,
 		func(scan row) error { return scan(&seq) }, column{"id", e.Run})

@@ -25,8 +25,8 @@ type Config struct {
 	Path string
 	// Create makes the file (mode 0600) and its folder (mode 0700) when they are not there. Without it that is CodeNotFound.
 	Create bool
-	// Guard reports whether bytes hold a secret; it is asked about every text and blob of every write and must be safe for concurrent
-	// use. nil lets everything pass.
+	// Guard reports whether bytes hold a secret; it is asked about every text and blob of every write, about each line of output also
+	// together with the end of the one before, and must be safe for concurrent use. nil lets everything pass.
 	Guard func([]byte) bool
 	// Now fills an event's or a run's time that is zero. Default time.Now.
 	Now func() time.Time
@@ -41,6 +41,8 @@ type Store struct {
 	watch  *watch
 	guard  func([]byte) bool
 	now    func() time.Time
+
+	streams streams
 }
 
 var _ slipway.Store = (*Store)(nil)
@@ -162,7 +164,7 @@ func (s *Store) run(ctx context.Context, db *sql.DB, readOnly bool, f func(slipw
 		return unusable(err)
 	}
 	defer sqlTx.Rollback() // after a commit it does nothing; this is for an error and for a panic in f
-	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, now: s.now, readOnly: readOnly, prepared: map[string]*sql.Stmt{}}
+	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, streams: &s.streams, now: s.now, readOnly: readOnly, prepared: map[string]*sql.Stmt{}}
 	if err := f(t); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type tx struct {
 	ctx      context.Context
 	sql      *sql.Tx
 	guard    func([]byte) bool
+	streams  *streams
 	now      func() time.Time
 	readOnly bool
 	prepared map[string]*sql.Stmt
@@ -59,8 +60,7 @@ func (t *tx) tryWrite(table, statement string, scan func(row) error, columns []c
 			return 0, slipway.Errorf(slipway.CodeInternal, "%s.%s cannot be kept: %v", table, c.name, err)
 		}
 		if t.holdsSecret(arg) {
-			return 0, slipway.Errorf(slipway.CodeSecretLeak, "refused to write a secret to %s.%s", table, c.name).
-				WithHint("this is a defect in slipway: the value was not kept; please report the name of the column")
+			return 0, t.refuse(table, c.name)
 		}
 		args[i] = arg
 	}
@@ -69,6 +69,16 @@ func (t *tx) tryWrite(table, statement string, scan func(row) error, columns []c
 		return 0, slipway.Errorf(slipway.CodeNotFound, "no such run (%s)", table)
 	}
 	return n, err
+}
+
+// refuse says that a value holds a secret, and keeps the transaction from being committed.
+func (t *tx) refuse(table, column string) error {
+	err := slipway.Errorf(slipway.CodeSecretLeak, "refused to write a secret to %s.%s", table, column).
+		WithHint("this is a defect in slipway: the value was not kept; please report the name of the column")
+	if t.failed == nil {
+		t.failed = err
+	}
+	return err
 }
 
 func (t *tx) holdsSecret(arg any) bool {
