@@ -51,6 +51,9 @@ func (a *app) transport() http.RoundTripper {
 	return a.base
 }
 
+// cleanLines returns a function that redacts the lines of one stream.
+func (a *app) cleanLines() func(string) string { return a.redactor.NewStream().Next }
+
 func (a *app) resourceTypes() []slipway.ResourceType {
 	var types []slipway.ResourceType
 	for _, p := range a.providers() {
@@ -145,7 +148,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	}
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
-		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, HTTP: a.transport(), Settle: settle,
+		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle,
 	})
 	return w, nil
 }

@@ -35,6 +35,10 @@ type Config struct {
 	Remember func(slipway.Secret)
 	// Redact cleans text that comes from outside. Default: as it is.
 	Redact func(string) string
+	// Lines returns a function that cleans the lines of one stream of output, one after the other. Default: Redact for each.
+	Lines func() func(string) string
+	// Connect tries out values that a person hands over. Default: none can be.
+	Connect map[slipway.Connection]slipway.Connector
 	// HTTP sends the health probes. Default: http.DefaultTransport, 10 s a request.
 	HTTP http.RoundTripper
 	// Settle overrides how long a lost create is looked for. Default: as the kind says, else slipway.DefaultSettle.
@@ -65,6 +69,9 @@ func New(c Config) *Engine {
 	}
 	if c.Redact == nil {
 		c.Redact = func(s string) string { return s }
+	}
+	if c.Lines == nil {
+		c.Lines = func() func(string) string { return c.Redact }
 	}
 	if c.HTTP == nil {
 		c.HTTP = http.DefaultTransport

@@ -226,7 +226,7 @@ func (w *worker) watch(ctx context.Context, u *unit) (news bool, err error) {
 		step := u.step
 		err := w.commit(ctx, func(tx slipway.Tx) error {
 			for _, l := range lines {
-				data := map[string]any{"stream": l.Stream, "text": w.Redact(l.Text)}
+				data := map[string]any{"stream": l.Stream, "text": l.Text}
 				if err := w.event(tx, w.id, slipway.EventLog, u.effect.Key, data); err != nil {
 					return err
 				}
@@ -242,6 +242,7 @@ func (w *worker) watch(ctx context.Context, u *unit) (news bool, err error) {
 	}
 	var failed error
 	next, err := watcher.Watch(ctx, u.obs.Receipt, u.step.Since, func(l slipway.LogLine) {
+		l.Text = u.clean(w.Lines, l)
 		lines = append(lines, l)
 		if len(lines) >= 64 && failed == nil {
 			failed = flush("")
@@ -258,6 +259,17 @@ func (w *worker) watch(ctx context.Context, u *unit) (news bool, err error) {
 	}
 	// A log that cannot be followed does not stop the build: the next look tells.
 	return err == nil && u.step.Since != before, nil
+}
+
+// clean takes what is secret from a line, also where the line before it in its stream began it.
+func (u *unit) clean(stream func() func(string) string, l slipway.LogLine) string {
+	if u.streams == nil {
+		u.streams = map[string]func(string) string{}
+	}
+	if u.streams[l.Stream] == nil {
+		u.streams[l.Stream] = stream()
+	}
+	return u.streams[l.Stream](l.Text)
 }
 
 // A resource may be pending for longPending, as a long build is; one that is ready and differs, or is not seen, mends itself within

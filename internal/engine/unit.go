@@ -15,11 +15,12 @@ type unit struct {
 	handler slipway.Handler
 	obs     slipway.Observation
 	step    slipway.Step
-	search  bool  // a request may have been sent: look for its result before anything is sent again
-	sent    bool  // it is done, or this process has sent it and knows the reply
-	replied bool  // this process has the reply to its request
-	late    error // why it is sent again
-	waiting bool  // it was told that it is waited for
+	search  bool                           // a request may have been sent: look for its result before anything is sent again
+	sent    bool                           // it is done, or this process has sent it and knows the reply
+	replied bool                           // this process has the reply to its request
+	late    error                          // why it is sent again
+	waiting bool                           // it was told that it is waited for
+	streams map[string]func(string) string // clean the lines of its log, by stream
 	err     error
 }
 
