@@ -145,6 +145,8 @@ func TestEveryOperationAnswers(t *testing.T) {
 	call(201, "POST", "/user/repos", obj{"name": "mine", "private": true}, "id", "full_name", "default_branch")
 	call(201, "POST", "/orgs/acme/repos", obj{"name": "site", "auto_init": true}, "id")
 	call(200, "GET", "/user/repos", nil, "id", "owner")
+	call(204, "DELETE", "/repos/acme/site", nil)
+	w.want(404, "GET", "/repos/acme/site", nil)
 	repo := call(200, "GET", shop, nil, "id", "private", "permissions", "owner", "default_branch", "clone_url")
 	call(200, "GET", "/repositories/"+repo.id("id"), nil, "full_name")
 	call(200, "GET", shop+"/branches", nil, "name", "commit", "protected")
@@ -228,6 +230,7 @@ func TestErrorEnvelopes(t *testing.T) {
 		"bad token":         {"a token that is none", "nope", "GET", "/user", nil, 401, "Bad credentials", "users/users#get-the-authenticated-user", nil},
 		"no token":          {"a change without a token", "-", "POST", "/user/repos", obj{"name": "x"}, 401, "Requires authentication", "repos/repos#create-a-repository-for-the-authenticated-user", nil},
 		"hidden":            {"a private repository is 404 without a token", "-", "GET", shop, nil, 404, "Not Found", "repos/repos#get-a-repository", nil},
+		"delete, hidden":    {"nor can it delete what it does not see", stranger, "DELETE", shop, nil, 404, "Not Found", "repos/repos#delete-a-repository", nil},
 		"another's":         {"and with another's", stranger, "GET", shop, nil, 404, "Not Found", "repos/repos#get-a-repository", nil},
 		"fine-grained":      {"a fine-grained token says what it may not", readToken, "POST", shop + "/statuses/" + head, obj{"state": "success"}, 403, "Resource not accessible by personal access token", "commits/statuses#create-a-commit-status", nil},
 		"classic":           {"a classic token without the scope sees nothing", classicRead, "POST", shop + "/statuses/" + head, obj{"state": "success"}, 404, "Not Found", "commits/statuses#create-a-commit-status", nil},

@@ -50,6 +50,7 @@ func repoRoutes() []route {
 		{method: "POST", path: "/user/repos", doc: "repos/repos#create-a-repository-for-the-authenticated-user", status: 201, permission: "administration", fields: []string{"name:string!", "private:boolean", "auto_init:boolean"}, do: (*Server).createRepo},
 		{method: "POST", path: "/orgs/{org}/repos", doc: "repos/repos#create-an-organization-repository", status: 201, permission: "administration", fields: []string{"name:string!", "private:boolean", "auto_init:boolean"}, do: (*Server).createRepo},
 		{method: "GET", path: repoPath, doc: "repos/repos#get-a-repository", do: (*Server).getRepo},
+		{method: "DELETE", path: repoPath, doc: "repos/repos#delete-a-repository", status: 204, permission: "administration", do: (*Server).deleteRepo},
 		{method: "GET", path: "/repositories/{id}", doc: "repos/repos#get-a-repository", do: (*Server).getRepoByID},
 		{method: "GET", path: repoPath + "/branches", doc: "branches/branches#list-branches", do: (*Server).listBranches},
 		{method: "GET", path: repoPath + "/branches/{branch...}", doc: "branches/branches#get-a-branch", do: (*Server).getBranch},
@@ -219,6 +220,11 @@ func (s *Server) createRepo(c *call) (any, *failure) {
 }
 
 func (s *Server) getRepo(c *call) (any, *failure) { return c.repoView(c.repo), nil }
+
+func (s *Server) deleteRepo(c *call) (any, *failure) {
+	s.repos = slices.DeleteFunc(s.repos, func(o *repo) bool { return o == c.repo })
+	return nil, nil
+}
 
 func (s *Server) getRepoByID(c *call) (any, *failure) {
 	for _, r := range s.repos {

@@ -204,7 +204,7 @@ func (s *Server) authenticate(c *call) *failure {
 			limit = 5000
 		}
 		if !account.FineGrained && !account.App {
-			scopes := "repo"
+			scopes := "repo, delete_repo"
 			if account.ReadOnly {
 				scopes = ""
 			}
