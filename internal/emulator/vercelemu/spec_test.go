@@ -1,7 +1,6 @@
 package vercelemu
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -144,98 +143,6 @@ func shape(op string) string {
 		}
 	}
 	return strings.Join(parts, "/")
-}
-
-// Error bodies have no schema in the document: this table is the judge. Shapes are from the sources named in the code.
-func TestErrorEnvelopes(t *testing.T) {
-	readOnly := DefaultAccount()
-	readOnly.ReadOnly = true
-	limited := DefaultAccount()
-	limited.OnlyTeams = []string{acme}
-	srv := &Server{
-		BuildTime: -1, AliasTime: -1, PromoteTime: time.Hour, MaxProjects: 2,
-		Tokens: map[string]Account{
-			DefaultToken: DefaultAccount(), "viewer": readOnly, "limited": limited,
-			"stranger": {User: User{ID: "stranger", Username: "stranger"}, Teams: []Team{{ID: other, Slug: "other"}}},
-		},
-	}
-	play(t, srv, func(w *world) {
-		p := w.project("shop")
-		w.project("full")
-		live, _ := w.deploy("shop", obj{"target": "production"}, map[string]string{"index.html": "1"})
-		staged, _ := w.deploy("shop", obj{"target": "production", "autoAssignCustomDomains": false}, map[string]string{"index.html": "2"})
-		preview, _ := w.deploy("shop", nil, map[string]string{"index.html": "3"})
-		w.want(200, "POST", "/v10/projects/"+p+"/domains", obj{"name": "shop.example.com"})
-		env := obj{"key": "K", "value": "v", "type": "plain", "target": []string{"production"}}
-		w.want(201, "POST", "/v10/projects/"+p+"/env", env)
-		with := func(base obj, more ...any) obj {
-			out := obj{}
-			for k, v := range base {
-				out[k] = v
-			}
-			for i := 0; i < len(more); i += 2 {
-				out[more[i].(string)] = more[i+1]
-			}
-			return out
-		}
-		files := []obj{{"file": "a", "data": "b"}}
-		envs, dpls := "/v10/projects/"+p+"/env", "/v13/deployments"
-		for name, tc := range map[string]struct {
-			reason, token, team, method, path string
-			body                              any
-			status                            int
-			want                              obj
-		}{
-			"no token":        {"a request without a token says so", "-", acme, "GET", "/v2/user", nil, 401, obj{"code": "forbidden", "message": "The request is missing an authentication token", "missingToken": true}},
-			"wrong token":     {"a wrong token is 403 with invalidToken", "nope", acme, "GET", "/v2/user", nil, 403, obj{"code": "forbidden", "message": "Not authorized", "invalidToken": true}},
-			"unknown team":    {"a team that the user is not in is 403 and named", "", "team_none", "GET", "/v9/projects/x", nil, 403, obj{"code": "forbidden", "message": `Not authorized: Trying to access resource under scope "team_none". You must re-authenticate to this scope.`, "scope": "team_none"}},
-			"token of a team": {"a token limited to a team has no personal account", "limited", "", "GET", "/v9/projects/x", nil, 403, obj{"code": "forbidden", "message": "Not authorized"}},
-			"read only":       {"a token that may not change names action and resource", "viewer", acme, "POST", "/v11/projects", obj{"name": "x"}, 403, obj{"code": "forbidden", "message": "You don't have permission to create the project.", "action": "create", "resource": "project"}},
-			"foreign project": {"another team's project is 404, not 403", "stranger", other, "GET", "/v9/projects/" + p, nil, 404, obj{"code": "not_found", "message": "Project not found."}},
-			"foreign dpl":     {"another team's deployment is 404", "stranger", other, "GET", dpls + "/" + live, nil, 404, obj{"code": "not_found", "message": `The deployment "` + live + `" can't be found.`}},
-			"not modelled":    {"what is not modelled is 501 with the route", "", acme, "GET", "/v1/edge-config", nil, 501, obj{"code": "not_implemented", "message": "the emulator does not model GET /v1/edge-config"}},
-			"name taken":      {"a taken name is 409 conflict", "", acme, "POST", "/v11/projects", obj{"name": "shop"}, 409, obj{"code": "conflict", "message": `Project "shop" already exists.`}},
-			"too many":        {"over the plan's limit", "", acme, "POST", "/v11/projects", obj{"name": "third"}, 402, obj{"code": "too_many_projects", "message": "You have reached the maximum number of projects."}},
-			"unknown field":   {"a closed body refuses other fields", "", acme, "POST", "/v11/projects", obj{"name": "x", "nome": 1}, 400, obj{"code": "bad_request", "message": "Invalid request: should NOT have additional property `nome`."}},
-			"missing field":   {"a required field is named", "", acme, "POST", "/v11/projects", obj{}, 400, obj{"code": "bad_request", "message": "Invalid request: missing required property `name`."}},
-			"wrong type":      {"types are checked", "", acme, "POST", "/v11/projects", obj{"name": 1}, 400, obj{"code": "bad_request", "message": "Invalid request: `name` should be string."}},
-			"git in patch":    {"gitRepository is create-only", "", acme, "PATCH", "/v9/projects/" + p, obj{"gitRepository": obj{}}, 400, obj{"code": "bad_request", "message": "Invalid request: should NOT have additional property `gitRepository`."}},
-			"env exists":      {"the default conflict shape, with the branch that is not there", "", acme, "POST", envs, env, 400, obj{"code": "ENV_CONFLICT", "message": "A variable with the name `K` already exists for the target production on branch undefined", "key": "K", "envVarKey": "K", "target": []any{"production"}}},
-			"env no target":   {"target or customEnvironmentIds is required", "", acme, "POST", envs, obj{"key": "X", "value": "v", "type": "plain"}, 400, obj{"code": "bad_request", "message": "Invalid request: `target` or `customEnvironmentIds` is required."}},
-			"env sensitive":   {"sensitive is refused for development", "", acme, "POST", envs, with(env, "key", "X", "type", "sensitive", "target", []string{"development"}), 400, obj{"code": "bad_request", "message": "You cannot set a Sensitive Environment Variable's target to development."}},
-			"env comment":     {"a comment has at most 500 characters", "", acme, "POST", envs, with(env, "comment", strings.Repeat("x", 501)), 400, obj{"code": "bad_request", "message": "Invalid request: `comment` should NOT be longer than 500 characters."}},
-			"preview target":  {"target is never preview", "", acme, "POST", dpls, obj{"name": "shop", "target": "preview", "files": files}, 400, obj{"code": "bad_request", "message": "Invalid request: `target` should be equal to one of the allowed values \"production, staging\"."}},
-			"first dpl":       {"a project's first deployment needs projectSettings", "", acme, "POST", dpls, obj{"name": "full", "files": files}, 400, obj{"code": "missing_project_settings", "message": "The `projectSettings` object is required for new projects, but is missing in the deployment payload", "framework": obj{"slug": nil, "name": "Other"}}},
-			"path traversal":  {"a file name may not leave the tree", "", acme, "POST", dpls, obj{"name": "shop", "files": []obj{{"file": "../x", "data": ""}}}, 400, obj{"code": "bad_request", "message": "Invalid file name: `../x`."}},
-			"absolute path":   {"nor be absolute", "", acme, "POST", dpls, obj{"name": "shop", "files": []obj{{"file": "/etc/x", "data": ""}}}, 400, obj{"code": "bad_request", "message": "Invalid file name: `/etc/x`."}},
-			"promote preview": {"a preview cannot be promoted", "", acme, "POST", "/v10/projects/" + p + "/promote/" + preview, obj{}, 422, obj{"code": "unprocessable_entity", "message": "A preview deployment cannot be promoted: it has to be built for production."}},
-			"promote live":    {"what serves production cannot be promoted again", "", acme, "POST", "/v10/projects/" + p + "/promote/" + live, obj{}, 409, obj{"code": "conflict", "message": "The deployment is already the current production deployment."}},
-			"roll back":       {"what never served production is no rollback target", "", acme, "POST", "/v1/projects/" + p + "/rollback/" + staged, nil, 422, obj{"code": "unprocessable_entity", "message": "The deployment has never served production."}},
-			"cancel late":     {"a finished build cannot be canceled", "", acme, "PATCH", "/v12/deployments/" + live + "/cancel", nil, 400, obj{"code": "bad_request", "message": "The deployment cannot be canceled because it is READY."}},
-			"domain taken":    {"a domain belongs to one project", "", acme, "POST", "/v10/projects/full/domains", obj{"name": "shop.example.com"}, 409, obj{"code": "domain_already_in_use", "message": `Cannot add shop.example.com since it's already in use by your project "shop".`, "domain": obj{"name": "shop.example.com"}, "projectId": p}},
-			"limit":           {"a page has at most 100", "", acme, "GET", "/v10/projects?limit=101", nil, 400, obj{"code": "bad_request", "message": "Invalid request: `limit` should be a number from 1 to 100."}},
-			"bad JSON":        {"a body that is no JSON", "", acme, "POST", "/v11/projects", "{", 400, obj{"code": "invalid_json", "message": "Invalid JSON: unexpected end of JSON input"}},
-			"no body":         {"a body that is not there", "", acme, "POST", "/v11/projects", nil, 400, obj{"code": "bad_request", "message": "Invalid request: missing request body."}},
-			"too large":       {"a body over the limit", "", acme, "POST", "/v11/projects", strings.Repeat(" ", 10<<20+1), 413, obj{"code": "payload_too_large", "message": "The body is over 10485760 bytes."}},
-		} {
-			w.token, w.team = DefaultToken, tc.team
-			if tc.token != "" {
-				w.token = strings.TrimPrefix(tc.token, "-")
-			}
-			a := w.do(tc.method, tc.path, tc.body)
-			if a.status != tc.status {
-				t.Errorf("%s: %s: status %d, want %d", name, tc.reason, a.status, tc.status)
-			}
-			if diff := cmp.Diff(any(obj{"error": tc.want}), a.body); diff != "" {
-				t.Errorf("%s: %s (-want +got):\n%s", name, tc.reason, diff)
-			}
-		}
-		w.token, w.team = DefaultToken, acme
-		w.want(201, "POST", "/v10/projects/"+p+"/promote/"+staged, obj{})
-		if a := w.want(http.StatusConflict, "POST", "/v10/projects/"+p+"/promote/"+staged, obj{}); a.str("error", "code") != "conflict" {
-			t.Errorf("a second promotion meanwhile: %s", a.raw)
-		}
-	})
 }
 
 // A malformed or hostile upload is a clear 4xx.
