@@ -89,10 +89,12 @@ func (s *Server) authenticate(r *http.Request) (Account, *failure) {
 	token, _ := emukit.Bearer(r)
 	account, ok := s.APIKeys[token]
 	if !ok || !account.personal() && len(account.Orgs) != 1 {
-		return Account{}, fail(http.StatusUnauthorized, "supplied credentials do not pass authentication") // status and wording [? neon-wrong-key]
+		return Account{}, errNotAuthenticated
 	}
-	return account, nil
+	return s.withAccess(r, account)
 }
+
+var errNotAuthenticated = fail(http.StatusUnauthorized, "supplied credentials do not pass authentication") // status and wording [? neon-wrong-key]
 
 type authDetails struct {
 	AccountID  string `json:"account_id"`
@@ -173,7 +175,7 @@ func (s *Server) getCurrentUserOrganizations(q *request) (any, *failure) {
 
 func (s *Server) getOrganization(q *request) (any, *failure) {
 	o, ok := q.account.org(q.PathValue("org"))
-	if !ok {
+	if !ok || q.account.Project != "" { // to a project-scoped key it is 404: https://github.com/neondatabase/mcp-server-neon/pull/175
 		return nil, notFound("organization")
 	}
 	return o.wire(), nil

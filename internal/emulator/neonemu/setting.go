@@ -12,6 +12,7 @@ import (
 // the Server's fields.
 func Settings() map[string]string {
 	return map[string]string{
+		"access":              "any call: the key is revoked, read-only, or project: limited to its organisation's oldest project",
 		"op-time":             "a change: how long its operations take",
 		"op-fails":            "a change: its last operation fails with this message",
 		"max-projects":        "a project's create or recovery: how many its owner may have",

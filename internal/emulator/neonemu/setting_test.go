@@ -44,6 +44,10 @@ func TestSettings(t *testing.T) {
 			}
 			return codes
 		}, []int{201, 201, 429}},
+		"access": {"a key that only reads may not make a project", "read-only", "admin", func(w *world) any {
+			code, _ := w.do("POST", "/projects", `{"project":{}}`)
+			return code
+		}, 403},
 	} {
 		delete(untried, name)
 		t.Run(name, func(t *testing.T) {
