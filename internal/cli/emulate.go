@@ -37,12 +37,24 @@ func (a *app) emulateCommand() *cobra.Command {
 		"empty: control plane only")
 	f.StringVar(&files.faults, "faults-file", "", "a `file` of the same, a rule a line; a line that begins with # is a comment")
 	f.Uint64Var(&o.Seed, "seed", 0, "repeats credentials, ids and the chance in faults; 0: random ones")
-	f.BoolVar(&o.SandboxNetwork, "sandbox-network", false, "let sandboxes whose network policy is allow-all use this machine's network; else none has any")
+	f.BoolVar(&o.SandboxNetwork, "sandbox-network", false, "let functions, and sandboxes whose network policy is allow-all, use this machine's network; else functions\n"+
+		"reach the emulators' data planes alone, and sandboxes nothing")
+	f.StringToStringVar(&o.Settings, "set", nil, "settings of single emulators as `NAME=VALUE`, several separated by commas:\n"+aboutSettings())
+	f.Lookup("set").DefValue = "" // an empty map would print as []
 	f.StringVar(&o.Listen, "listen", emukit.Loopback, "the `address` to listen on; whoever reaches it and has the credentials may use the emulators")
 	f.StringVar(&files.state, "state", "", "load what was made from this `file` when it is there, and save it there at the end")
 	f.StringVar(&files.log, "request-log", "", "append each API call to this `file` as a line of JSON")
 	f.BoolVar(&printEnv, "print-env", false, "print the environment alone, as lines for a shell")
 	return c
+}
+
+// aboutSettings is a line for each setting that an emulator has of its own.
+func aboutSettings() string {
+	var b strings.Builder
+	for _, s := range emulator.Settings() {
+		fmt.Fprintf(&b, "  %s: %s\n", s.Name, s.Help)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // emulateFiles are what the emulators read and write; "" means none.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -117,5 +118,20 @@ func TestEmulateTellsItsCredentialsAsJSON(t *testing.T) {
 	cancel()
 	if code := <-exit; code != 0 {
 		t.Errorf("emulate exits %d\n%s", code, out)
+	}
+}
+
+func TestEmulateTakesSettingsByName(t *testing.T) {
+	emulating(t, []string{"--set", "vercel.max-projects=1,github.rate-limit=9", "--set", "neon.max-projects=1"}, func(env map[string]string) {
+		for i, want := range []int{200, 402} {
+			name := fmt.Sprintf("p%d", i)
+			if got := vercelStatus(t, env, "POST", "/v11/projects", `{"name":"`+name+`"}`); got != want {
+				t.Errorf("%s: %d, want %d", name, got, want)
+			}
+		}
+	})
+	out := newScreen()
+	if code := (desk{env: map[string]string{}}).app(nil, out).main(t.Context(), []string{"emulate", "--set", "vercel.max=1", "--pg-bin", ""}); code != 2 || !strings.Contains(out.String(), "vercel.max-projects") {
+		t.Errorf("a setting that is not there exits %d\n%s", code, out)
 	}
 }
