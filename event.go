@@ -18,6 +18,9 @@ const (
 	EventStepRetry     EventType = "step.retry"
 	EventStepWaiting   EventType = "step.waiting" // its resource is there and not yet usable
 	EventLog           EventType = "log"          // one line of a build
+	EventManualWaiting EventType = "manual.waiting" // a person's steps are all that can go on
+	EventManualTaken   EventType = "manual.taken"   // a person has taken a step, or given it back
+	EventManualChecked EventType = "manual.checked" // somebody looked at a step, or asserted it
 	EventNote          EventType = "note"
 )
 

@@ -367,20 +367,20 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 }
 
 func (p *planner) append(e Effect) {
-	e.Mode, e.Cause, e.Why = p.mode(e)
+	e.Mode, e.Cause, e.Why = EffectMode(p.Access, p.Kinds[e.Address.Kind()], e, p.Unresolved[e.Address])
 	p.plan.Effects = append(p.plan.Effects, e)
 	p.last[e.Address] = e.Key
 }
 
-// mode tells who makes e true, and why not Slipway. To adopt what is as declared sends nothing.
-func (p *planner) mode(e Effect) (Mode, Cause, string) {
-	mode, c := p.Access.Mode(p.Kinds[e.Address.Kind()], e.Op)
-	why, carried := p.Unresolved[e.Address]
+// EffectMode tells who makes e true, and what speaks against Slipway's doing it. carried is why a person carries its value, "" for no such
+// reason. To adopt what is as declared sends nothing.
+func EffectMode(access Access, kind KindInfo, e Effect, carried string) (Mode, Cause, string) {
+	mode, c := access.Mode(kind, e.Op)
 	switch {
 	case mode == ModeBlocked, mode == ModeManual && (e.Op != OpAdopt || len(e.Changes) > 0):
 		return mode, c.Cause, c.Reason
-	case carried && e.Op != OpDelete:
-		return ModeManual, CauseNone, why
+	case carried != "" && e.Op != OpDelete:
+		return ModeManual, CauseNone, carried
 	}
 	return ModeAutomated, CauseNone, ""
 }

@@ -17,6 +17,14 @@ type Service interface {
 	Cancel(ctx context.Context, run, reason string, by Principal) (Run, error)
 	// Decide approves or rejects at a gate.
 	Decide(ctx context.Context, d Decision) (Approval, error)
+	// Runbook returns the manual steps of a run's plan, and where each of its steps stands, by key.
+	Runbook(ctx context.Context, run string) (Runbook, map[string]Step, error)
+	// RunbookOf returns the manual steps of a plan that Plan has made for req.
+	RunbookOf(ctx context.Context, req ShipRequest, plan *Plan) (Runbook, error)
+	// TakeManual gives a manual step (its key or number) to somebody, so that no two people do it at once, or gives it back.
+	TakeManual(ctx context.Context, run, step string, release bool, by Principal) (Step, error)
+	// CheckManual looks at a manual step and records what it finds; where it is done, the run can go on.
+	CheckManual(ctx context.Context, c ManualCheck) (Step, error)
 	// Get returns a run with all that belongs to it.
 	Get(ctx context.Context, run string) (*RunDetail, error)
 	Runs(ctx context.Context, f RunFilter) ([]Run, error)

@@ -49,7 +49,7 @@ func (e *Engine) learn(ctx context.Context, w *wanted, err error) bool {
 	default:
 		return false
 	}
-	w.note(e.probe(ctx, w, at.kind.Provider())...)
+	w.note(e.ask(ctx, w, at.kind.Provider())...)
 	if w.visible(at.kind) {
 		return false
 	}
@@ -67,8 +67,8 @@ func withHint(err error, hint string) error {
 	return err
 }
 
-// probe asks an open provider what its credential is good for, and returns what speaks against it.
-func (e *Engine) probe(ctx context.Context, w *wanted, provider string) []slipway.Capability {
+// ask asks an open provider what its credential is good for, and returns what speaks against it.
+func (e *Engine) ask(ctx context.Context, w *wanted, provider string) []slipway.Capability {
 	p, ok := w.sessions[provider].(slipway.Prober)
 	if !ok {
 		return nil
@@ -79,7 +79,9 @@ func (e *Engine) probe(ctx context.Context, w *wanted, provider string) []slipwa
 // note adds findings that are not known yet.
 func (w *wanted) note(found ...slipway.Capability) {
 	for _, c := range found {
-		if !slices.ContainsFunc(w.access, func(o slipway.Capability) bool { return o.Provider == c.Provider && o.Kind == c.Kind && o.Op == c.Op && o.Cause == c.Cause }) {
+		if !slices.ContainsFunc(w.access, func(o slipway.Capability) bool {
+			return o.Provider == c.Provider && o.Kind == c.Kind && o.Op == c.Op && o.Cause == c.Cause
+		}) {
 			w.access = append(w.access, c)
 		}
 	}
@@ -135,4 +137,99 @@ func (e *Engine) handed(resource string, names []string) map[string]slipway.Secr
 		}
 	}
 	return out
+}
+
+// refused notes that a provider has refused an effect to this credential: a person who may do it can. It reports whether u was.
+func (w *worker) refused(u *unit) bool {
+	e, kind := (*slipway.Error)(nil), u.effect.Address.Kind()
+	if !errors.As(u.err, &e) || e.Code != slipway.CodeForbidden || u.sent || !u.tried {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wanted.note(slipway.Capability{
+		Provider: kind.Provider(), Name: string(u.effect.Op) + " " + string(kind), Kind: kind, Op: u.effect.Op,
+		State: slipway.CapabilityInsufficient, Cause: slipway.CauseForbidden, Reason: w.Redact("the credential may not: " + e.Message),
+		Evidence: string(e.Code), Hint: e.Hint, Credential: w.credential(kind.Provider()),
+	})
+	return true
+}
+
+// credential is a keyed fingerprint of a provider's secret settings.
+func (e *Engine) credential(provider string) string {
+	for _, p := range e.Providers {
+		if p.Info().Name != provider {
+			continue
+		}
+		for _, s := range p.Info().Settings {
+			if v, ok := e.Settings(s.Env); ok && s.Secret {
+				return e.Fingerprints.ID() + ":" + e.Fingerprints.Fingerprint("credential:"+s.Env, v)
+			}
+		}
+	}
+	return ""
+}
+
+// otherModes reports whether the run is to be planned anew before anything else: it has no plan, or what its credentials are good for has
+// changed the mode of an effect that is still to be done.
+func (w *worker) otherModes(ctx context.Context) (bool, error) {
+	if w.run.Revision == 0 {
+		return true, nil
+	}
+	if err := w.loadPlan(ctx); err != nil {
+		return false, err
+	}
+	w.recall(ctx)
+	for _, e := range w.plan.Effects {
+		spec, _ := w.wanted.spec(e.Address)
+		mode, _, _ := slipway.EffectMode(w.wanted.access, w.kinds[e.Address.Kind()], e, w.unresolved(w.wanted, spec.Inputs["value"]))
+		if w.step(e.Key).State != slipway.StepDone && mode != e.Mode {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// recall finds out again what the plan's findings were about. A refusal that nothing but the refused request tells is kept for as long as
+// the credential is the same and a person has begun with the plan's manual steps; before that, the request is worth another try.
+func (w *worker) recall(ctx context.Context) {
+	begun := false
+	for _, s := range w.snapshot() {
+		begun = begun || s.Taken != nil || s.Evidence != nil
+	}
+	asked := map[string]bool{}
+	for _, c := range w.plan.Access {
+		switch {
+		case w.wanted.sessions[c.Provider] == nil:
+		case c.Cause == slipway.CauseForbidden && c.Credential != "":
+			if begun && c.Credential == w.credential(c.Provider) {
+				w.wanted.note(c)
+			}
+		case !asked[c.Provider]:
+			asked[c.Provider] = true
+			w.wanted.note(w.ask(ctx, w.wanted, c.Provider)...)
+		}
+	}
+}
+
+// blocked is why a run cannot go on before something is mended.
+func (w *worker) blocked() error {
+	if w.wanted.stopped != nil {
+		return w.wanted.stopped
+	}
+	for _, e := range w.plan.Effects {
+		if e.Mode != slipway.ModeBlocked || w.step(e.Key).State == slipway.StepDone {
+			continue
+		}
+		c, _ := w.wanted.access.Find(e.Address.Kind(), e.Op)
+		return slipway.Errorf(blockedCodes[c.Cause], "%s: %s", e.Key, c.Reason).WithHint("%s; then: slipway resume %s", c.Hint, w.id)
+	}
+	return slipway.Errorf(slipway.CodeInternal, "nothing can go on, and nothing says why")
+}
+
+// blockedCodes is the error code of each cause that blocks.
+var blockedCodes = map[slipway.Cause]slipway.Code{
+	slipway.CauseInvalid: slipway.CodeUnauthorized, slipway.CauseExpired: slipway.CodeUnauthorized,
+	slipway.CauseWrongTeam: slipway.CodeForbidden, slipway.CauseOrganisation: slipway.CodeRefused,
+	slipway.CauseRateLimited: slipway.CodeRateLimited, slipway.CauseUnreachable: slipway.CodeUnavailable,
 }

@@ -142,7 +142,10 @@ func (w *worker) drive(ctx context.Context) error {
 	if err := w.settleOld(ctx); err != nil {
 		return err
 	}
-	replan := run.Revision == 0
+	replan, err := w.otherModes(ctx)
+	if err != nil {
+		return err
+	}
 	for turn := 0; ; turn++ {
 		if turn > maxRevisions {
 			return slipway.Errorf(slipway.CodeVoided, "what is outside changed %d times while the run planned", turn).
@@ -167,6 +170,13 @@ func (w *worker) drive(ctx context.Context) error {
 				return err
 			}
 			replan = false
+		case verdictManual:
+			if parked, err := w.parkManual(ctx); err != nil || parked {
+				return err
+			}
+			replan = false
+		case verdictBlocked:
+			return w.blocked()
 		case verdictFailed:
 			return w.failSteps(ctx)
 		case verdictVoid:
@@ -289,6 +299,8 @@ type verdict int
 const (
 	verdictDone verdict = iota
 	verdictGate
+	verdictManual
+	verdictBlocked
 	verdictFailed
 	verdictVoid
 )
@@ -352,6 +364,10 @@ func verdictOf(ctx context.Context, next slipway.Next, stop error) (verdict, err
 		return verdictFailed, nil
 	case len(next.Gates) > 0:
 		return verdictGate, nil
+	case len(next.Manual) > 0:
+		return verdictManual, nil
+	case len(next.Blocked) > 0:
+		return verdictBlocked, nil
 	case next.Done:
 		return verdictDone, nil
 	}

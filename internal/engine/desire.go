@@ -19,8 +19,8 @@ const minSecret = 8
 type wanted struct {
 	manifest    *slipway.Manifest
 	environment string
-	files       slipway.FileSet // nil for a destroy
-	specs       []slipway.Spec  // in order of need
+	files       slipway.FileSet            // nil for a destroy
+	specs       []slipway.Spec             // in order of need
 	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache
 	access      slipway.Access // what speaks against the credentials

@@ -51,6 +51,7 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 	if err != nil {
 		return err
 	}
+	refused := false
 	for _, u := range units {
 		if u.err == nil {
 			if err := w.settleDown(ctx, u); err != nil {
@@ -61,7 +62,11 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 			if err := w.failStep(ctx, u); err != nil {
 				return err
 			}
+			refused = w.refused(u) || refused
 		}
+	}
+	if refused {
+		return slipway.Errorf(slipway.CodeVoided, "what was planned is not allowed to this credential")
 	}
 	return nil
 }

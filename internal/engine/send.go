@@ -88,6 +88,9 @@ func (w *worker) intend(ctx context.Context, units []*unit) error {
 
 // send makes the call: one for a batch, one for a single effect. The reply, or the error, is in the units.
 func (w *worker) send(ctx context.Context, units []*unit) {
+	for _, u := range units {
+		u.tried = true
+	}
 	batcher, ok := units[0].handler.(slipway.Batcher)
 	if !ok || units[0].effect.Op == slipway.OpDelete {
 		u := units[0]

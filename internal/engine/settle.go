@@ -69,6 +69,10 @@ func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
 	if spec.Name == "" {
 		spec.Name = e.Name
 	}
+	if c, bad := w.wanted.access.Find(e.Address.Kind(), ""); bad && !w.wanted.visible(e.Address.Kind()) {
+		return slipway.Errorf(slipway.CodeCredential, "what became of %s is not known, and nothing here can look: %s", e.Key, c.Reason).
+			WithHint("%s", c.Hint)
+	}
 	u := &unit{effect: *e, spec: spec, step: step, search: true}
 	sessions := w.wanted.pass()
 	if err := w.lookFor(ctx, &sessions, u); err != nil {

@@ -20,6 +20,7 @@ type unit struct {
 	replied bool                           // this process has the reply to its request
 	late    error                          // why it is sent again
 	waiting bool                           // it was told that it is waited for
+	tried   bool                           // this process has sent a request for it
 	streams map[string]func(string) string // clean the lines of its log, by stream
 	err     error
 }
