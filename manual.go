@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -79,6 +80,14 @@ type Placeholder struct {
 
 // String is how the placeholder stands in the ways of a step.
 func (p Placeholder) String() string { return "<" + p.Name + ">" }
+
+// Ask notes a value that the step needs, once, and returns how it stands in the step's ways.
+func (s *ManualStep) Ask(p Placeholder) string {
+	if !slices.ContainsFunc(s.Placeholders, func(q Placeholder) bool { return q.Name == p.Name }) {
+		s.Placeholders = append(s.Placeholders, p)
+	}
+	return p.String()
+}
 
 // Runbook is the manual steps of a plan, in an order in which each can be done.
 type Runbook struct {
