@@ -7,12 +7,15 @@ import (
 	"github.com/slipway-dev/slipway/internal/cli"
 )
 
-// roleVariable makes the test binary play Slipway's command line.
+// roleVariable makes the test binary play Slipway's command line: "slipway" as it is released, "mortal" as one that crashVariables kill.
 const roleVariable = "SLIPWAY_SELFTEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(roleVariable) == "" {
-		os.Exit(m.Run())
+	switch os.Getenv(roleVariable) {
+	case "slipway":
+		os.Exit(cli.Main(os.Args[1:]))
+	case "mortal":
+		os.Exit(mortal(os.Args[1:]))
 	}
-	os.Exit(cli.Main(os.Args[1:]))
+	os.Exit(m.Run())
 }

@@ -2,6 +2,7 @@ package selftest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -11,47 +12,32 @@ type Operation struct {
 	Name string
 	// Setup brings a new world to where the operation begins, and is not killed. nil: a world in which nothing was done yet.
 	Setup func(context.Context, *World) error
-	// Args are what the operation is asked for with, and asked for again when it was killed. They approve.
+	// Args are what the operation is asked for with, and asked for again when it was killed.
 	Args []string
-	// Ask are Args without the approval: the run waits at its gates for Approve.
-	Ask []string
-	// Approve are the arguments by which another process approves.
-	Approve []string
-	// Resume are the arguments that go on with the operation's run.
-	Resume []string
+	// Confirm is what its gates want to know beside a yes.
+	Confirm []string
 }
+
+// Yes are arguments by which a command of this operation also approves: its own, or resume.
+func (o Operation) Yes(args ...string) []string {
+	return append(append(args[:len(args):len(args)], "--yes"), o.Confirm...)
+}
+
+// Approve are the arguments by which another process approves.
+func (o Operation) Approve() []string { return append([]string{"approve"}, o.Confirm...) }
 
 // Operations are all that the harness kills.
 func Operations() []Operation {
-	ship := Operation{
-		Args: []string{"ship", "--yes"}, Ask: []string{"ship"}, Approve: []string{"approve"}, Resume: []string{"resume", "--yes"},
-	}
-	named := func(name string, setup func(context.Context, *World) error) Operation {
-		o := ship
-		o.Name, o.Setup = name, setup
-		return o
-	}
+	ship := []string{"ship"}
 	return []Operation{
-		named("first-ship", nil),
-		named("change", func(ctx context.Context, w *World) error {
-			if err := w.ship(ctx); err != nil {
-				return err
-			}
-			return w.WriteManifest(changedManifest)
-		}),
-		named("promote", func(ctx context.Context, w *World) error {
-			if err := w.ship(ctx); err != nil {
-				return err
-			}
-			return w.WritePage(changedPage)
-		}),
-		{
-			Name: "destroy", Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) },
-			Args:    []string{"destroy", "--all", "--yes", "--confirm", "shop"},
-			Ask:     []string{"destroy", "--all"},
-			Approve: []string{"approve", "--confirm", "shop"},
-			Resume:  []string{"resume", "--yes", "--confirm", "shop"},
-		},
+		{Name: "first-ship", Args: ship},
+		{Name: "change", Args: ship, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.ship(ctx), w.WriteManifest(changedManifest))
+		}},
+		{Name: "promote", Args: ship, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.ship(ctx), w.WritePage(changedPage))
+		}},
+		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
 }
 

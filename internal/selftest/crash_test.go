@@ -1,0 +1,229 @@
+package selftest_test
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/slipway-dev/slipway/internal/selftest"
+)
+
+// plan says which part of the matrix is tried: a sample, or with SLIPWAY_LONG=1 shard i of n of the whole (SLIPWAY_SHARD=i/n, default 1/1).
+// SLIPWAY_SEED draws another sample, and other second points.
+type plan struct {
+	long         bool
+	seed         uint64
+	shard, parts int
+}
+
+func readPlan(t *testing.T) plan {
+	p := plan{long: os.Getenv("SLIPWAY_LONG") != "", seed: 1, shard: 1, parts: 1}
+	var err error
+	if s := os.Getenv("SLIPWAY_SEED"); s != "" {
+		if p.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("SLIPWAY_SEED: %v", err)
+		}
+	}
+	if s := os.Getenv("SLIPWAY_SHARD"); s != "" && p.long {
+		if n, err := fmt.Sscanf(s, "%d/%d", &p.shard, &p.parts); n != 2 || err != nil || p.shard < 1 || p.shard > p.parts {
+			t.Fatalf("SLIPWAY_SHARD=%q: not i/n with i from 1 to n", s)
+		}
+	}
+	return p
+}
+
+// trial is one way to interrupt an operation.
+type trial struct {
+	where  string
+	resume bool // else the operation is asked for again
+	kill   interruption
+}
+
+// interruption begins the operation, kills it, goes on with it, and kills it again, as often as it likes.
+type interruption func(ctx context.Context, h *selftest.Harness, resume bool) (kills int, err error)
+
+// trials are those of the whole matrix for these points: each once, twice, and with three others after it. What a trial is hangs on its
+// point and the seed alone, so that the shards of several processes make the whole.
+func (p plan) trials(points []string, kill func(points ...string) interruption) []trial {
+	var out []trial
+	for _, first := range points {
+		random := p.random(first)
+		add := func(points ...string) {
+			out = append(out, trial{strings.Join(points, ", then "), random.IntN(2) == 0, kill(points...)})
+		}
+		add(first)
+		add(first, first)
+		for range 3 {
+			add(first, points[random.IntN(len(points))])
+		}
+	}
+	return out
+}
+
+// random returns what the seed gives for a purpose.
+func (p plan) random(purpose string) *rand.Rand { return rand.New(rand.NewPCG(p.seed, sum(purpose))) }
+
+func sum(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, s)
+	return h.Sum64()
+}
+
+// mutating reports whether a point is about a request that changes something.
+func mutating(where string) bool {
+	return strings.Contains(where, " POST ") || strings.Contains(where, " PATCH ") || strings.Contains(where, " DELETE ")
+}
+
+// part returns what of the matrix this process tries: its shard, or n trials, half of them about requests that change something.
+func (p plan) part(all []trial, n int) []trial {
+	if p.long {
+		return slices.DeleteFunc(all, func(t trial) bool { return sum(t.where)%uint64(p.parts) != uint64(p.shard-1) })
+	}
+	p.random("sample").Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var out []trial
+	for _, about := range []bool{true, false} {
+		for _, t := range all {
+			if len(out) < n/2 || !about && len(out) < n && !mutating(t.where) {
+				if mutating(t.where) == about {
+					out = append(out, t)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// TestCrash kills each operation at its points, as one process and as an owner whose gates another process opens.
+func TestCrash(t *testing.T) {
+	p := readPlan(t)
+	var mu sync.Mutex
+	total, tried := selftest.Report{}, 0
+	t.Run("operation", func(t *testing.T) {
+		for _, op := range selftest.Operations() {
+			for _, mode := range []struct {
+				name   string
+				sample int
+				trials func(*testing.T, plan, *selftest.Harness) []trial
+			}{
+				{"alone", 14, alone},
+				{"owned", 8, owned},
+			} {
+				t.Run(op.Name+"/"+mode.name, func(t *testing.T) {
+					t.Parallel()
+					h := mortalHarness(t, op)
+					all := mode.trials(t, p, h)
+					if len(all) < 500 {
+						t.Errorf("%d trials: the points are not seen", len(all))
+					}
+					part := p.part(all, mode.sample)
+					r, missed := try(t, h, part)
+					t.Logf("%d of %d trials, %d without a kill: %s", len(part), len(all), missed, summary(r))
+					if missed > len(part)/2 {
+						t.Error("the points of one run are not those of another: most were not met")
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					total.Add(r)
+					tried += len(part)
+				})
+			}
+		}
+	})
+	fmt.Printf("crash: seed %d, shard %d/%d, %d trials: %s\n", p.seed, p.shard, p.parts, tried, summary(total))
+}
+
+func summary(r selftest.Report) string {
+	return fmt.Sprintf("points %d, duplicates %d, orphans %d, differences %d, repeated %d", r.Points, r.Duplicates, r.Orphans, r.Differences, r.Repeated)
+}
+
+func mortalHarness(t *testing.T, op selftest.Operation) *selftest.Harness {
+	t.Helper()
+	w, err := selftest.New(t.Context(), selftest.Options{Dir: filepath.Join(t.TempDir(), "world"), Env: map[string]string{roleVariable: "mortal"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	h, err := selftest.NewHarness(t.Context(), w, op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// try returns what was found, and how many trials ended without a kill.
+func try(t *testing.T, h *selftest.Harness, part []trial) (total selftest.Report, missed int) {
+	for _, tr := range part {
+		if err := h.Restore(); err != nil {
+			t.Fatal(err)
+		}
+		kills, err := tr.kill(t.Context(), h, tr.resume)
+		if err != nil {
+			t.Fatalf("%s: %v", tr.where, err)
+		}
+		r, err := h.Finish(t.Context(), tr.where, tr.resume)
+		if err != nil {
+			t.Fatalf("%s: %v", tr.where, err)
+		}
+		if r.Points = kills; kills == 0 {
+			missed++
+		}
+		for _, f := range r.Findings {
+			t.Errorf("resume %v: %s", tr.resume, f)
+		}
+		total.Add(r)
+	}
+	return total, missed
+}
+
+// alone are the trials of an operation that approves for itself.
+func alone(t *testing.T, p plan, h *selftest.Harness) []trial {
+	t.Helper()
+	if err := h.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "points")
+	cmd := h.World.Command(t.Context(), h.Operation.Yes(h.Operation.Args...)...)
+	cmd.Env = append(cmd.Env, recordVariable+"="+name)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return p.trials(readPoints(t, name), killAlone)
+}
+
+func killAlone(points ...string) interruption {
+	return func(ctx context.Context, h *selftest.Harness, resume bool) (kills int, err error) {
+		args := h.Operation.Args
+		for _, point := range points {
+			cmd := h.World.Command(ctx, h.Operation.Yes(args...)...)
+			cmd.Env = append(cmd.Env, dieVariable+"="+point)
+			killed, err := runs(cmd)
+			if err != nil {
+				return kills, err
+			}
+			if killed {
+				kills++
+			}
+			args = h.Again(resume)
+		}
+		return kills, nil
+	}
+}
+
+// runs runs cmd to its end and reports whether it was killed.
+func runs(cmd *exec.Cmd) (killed bool, err error) {
+	err = cmd.Run()
+	if cmd.ProcessState == nil {
+		return false, err
+	}
+	return !cmd.ProcessState.Exited(), nil
+}

@@ -1,0 +1,158 @@
+package selftest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// Strike runs a command and kills it somewhere. struck is false when the command ended before.
+type Strike func(ctx context.Context, cmd *exec.Cmd) (struck bool, err error)
+
+// Harness kills one operation in one world, again and again, and compares with what it leaves when nothing kills it.
+type Harness struct {
+	World     *World
+	Operation Operation
+
+	begin *Snapshot
+	want  State
+}
+
+// NewHarness brings the world to where op begins, and does op once without interruption: that is what the others are compared with.
+func NewHarness(ctx context.Context, w *World, op Operation) (*Harness, error) {
+	h := &Harness{World: w, Operation: op}
+	if op.Setup != nil {
+		if err := op.Setup(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if h.begin, err = w.Snapshot(); err != nil {
+		return nil, err
+	}
+	if err := h.Restore(); err != nil {
+		return nil, err
+	}
+	for range 2 { // the second time it is done already, as it is after each interruption
+		if a, err := w.ask(ctx, op.Yes(op.Args...)); err != nil || a.exit != 0 {
+			return nil, fmt.Errorf("selftest: an uninterrupted %s: %v: %w", op.Name, a, err)
+		}
+	}
+	h.want, err = w.Observe()
+	return h, err
+}
+
+// Restore brings the world back to where the operation begins.
+func (h *Harness) Restore() error { return h.World.Restore(h.begin) }
+
+// Again are the arguments that go on with the operation after an interruption: it is asked for again, or its run is resumed.
+func (h *Harness) Again(resume bool) []string {
+	if resume {
+		return []string{"resume"}
+	}
+	return h.Operation.Args
+}
+
+// Kill begins the operation, interrupts it as often as there are strikes, lets it finish, and judges what is left. where names the point
+// in findings. resume says by which of its commands the operation is gone on with. The error is for what keeps from judging.
+func (h *Harness) Kill(ctx context.Context, where string, resume bool, strikes ...Strike) (Report, error) {
+	if err := h.Restore(); err != nil {
+		return Report{}, err
+	}
+	kills, args := 0, h.Operation.Args
+	for _, strike := range strikes {
+		struck, err := strike(ctx, h.World.Command(ctx, h.Operation.Yes(args...)...))
+		if err != nil {
+			return Report{}, err
+		}
+		if struck {
+			kills++
+		}
+		args = h.Again(resume)
+	}
+	r, err := h.Finish(ctx, where, resume)
+	r.Points += kills
+	return r, err
+}
+
+// Finish goes on with an operation that was interrupted, asks for it once more, and judges what is left.
+func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report, error) {
+	var r Report
+	if resume {
+		a, err := h.World.ask(ctx, h.Operation.Yes(h.Again(true)...))
+		if err != nil {
+			return r, err
+		}
+		if a.exit != 0 && a.code() != "not_found" { // nothing is unfinished: it died before its beginning or after its end
+			r.Differences++
+			r.find("the resumed run did not succeed: %s", a)
+		}
+	}
+	for range 2 {
+		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
+		if err != nil {
+			return r, err
+		}
+		if a.exit != 0 {
+			r.Differences++
+			r.find("the run did not succeed: %s", a)
+			break
+		}
+	}
+	got, err := h.World.Observe()
+	if err != nil {
+		return r, err
+	}
+	r.Add(Compare(h.want, got))
+	for i, f := range r.Findings {
+		r.Findings[i] = where + ": " + f
+	}
+	return r, ctx.Err()
+}
+
+// answer is how a command ended.
+type answer struct {
+	exit   int
+	result struct {
+		Status string
+		Error  *struct{ Code, Message string }
+	}
+	stderr string
+}
+
+func (a answer) code() string {
+	if a.result.Error == nil {
+		return ""
+	}
+	return a.result.Error.Code
+}
+
+func (a answer) String() string {
+	if e := a.result.Error; e != nil {
+		return fmt.Sprintf("exit status %d, %s: %s", a.exit, e.Code, e.Message)
+	}
+	return fmt.Sprintf("exit status %d, %s%s", a.exit, a.result.Status, a.stderr)
+}
+
+// ask runs a command to its end. An error is one to run it, not that it failed.
+func (w *World) ask(ctx context.Context, args []string) (a answer, err error) {
+	cmd := w.Command(ctx, append(args[:len(args):len(args)], "--json")...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		a.exit, err = exit.ExitCode(), nil
+	}
+	if err != nil || ctx.Err() != nil {
+		return a, errors.Join(err, ctx.Err())
+	}
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	if json.Unmarshal(lines[len(lines)-1], &a.result) != nil {
+		a.stderr = ": " + strings.TrimSpace(stderr.String())
+	}
+	return a, nil
+}
