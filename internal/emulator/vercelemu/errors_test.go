@@ -3,8 +3,6 @@ package vercelemu
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +12,11 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/emukit/speccheck"
 )
 
-// Where the shape of an error is from, else the URL of a record, or "[? id]" for what is marked so in the code.
+// Sources of errors, see speccheck.Cited.
 const (
-	document   = "document"                                // the published document lists the status for the operation
+	document   = speccheck.Document
 	errorsPage = "https://vercel.com/docs/rest-api/errors" // envelope and code, the same for all operations; the words are free
-	ours       = "ours"                                    // 501, which no vendor answers
+	ours       = speccheck.Ours
 )
 
 // refused is a call that is answered with an error, and the whole of its body's `error`.
@@ -38,42 +36,6 @@ func refuse(reason, source, call string, body any, status int, want obj) refused
 func wrong(message string) obj  { return obj{"code": "bad_request", "message": message} }
 func absent(message string) obj { return obj{"code": "not_found", "message": message} }
 func taken(message string) obj  { return obj{"code": "conflict", "message": message} }
-
-// cited reports whether a source is what it says.
-func cited(t *testing.T, check *speccheck.Checker, tc refused) bool {
-	t.Helper()
-	path, _, _ := strings.Cut(tc.path, "?")
-	switch {
-	case tc.source == ours:
-		return tc.status == http.StatusNotImplemented
-	case tc.source == document:
-		return check.Lists(tc.method, path, tc.status)
-	case strings.HasPrefix(tc.source, "[? "):
-		return strings.Contains(code(t), tc.source)
-	}
-	return strings.HasPrefix(tc.source, "https://")
-}
-
-// code is the package's own, without its tests.
-func code(t *testing.T) string {
-	t.Helper()
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b strings.Builder
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		src, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(src)
-	}
-	return b.String()
-}
 
 // Error bodies have no schema in the document: this table is their judge. Every route is in it.
 func TestErrorEnvelopes(t *testing.T) {
@@ -291,7 +253,7 @@ func TestErrorEnvelopes(t *testing.T) {
 			if diff := cmp.Diff(any(obj{"error": tc.want}), a.body); diff != "" {
 				t.Errorf("%s: %s (-want +got):\n%s", name, tc.reason, diff)
 			}
-			if !cited(t, w.check, tc) {
+			if !w.check.Cited(t, tc.source, tc.method, tc.path, tc.status) {
 				t.Errorf("%s: %s is no source of a %d of %s %s", name, tc.source, tc.status, tc.method, tc.path)
 			}
 			mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(tc.method, tc.path, nil))

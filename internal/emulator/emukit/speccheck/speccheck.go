@@ -197,11 +197,11 @@ func (c *Checker) Response(r *http.Request, status int, header http.Header, body
 // lineStreams are one JSON value a line, each judged by the schema.
 var lineStreams = []string{"application/x-ndjson", "application/stream+json"}
 
-// Lists reports whether the document names the status for the operation that answers at a path. Most documents say of an
-// error no more than that.
+// Lists reports whether the document names the status for the operation that answers at a path, or a default for all.
+// Most documents say of an error no more than that.
 func (c *Checker) Lists(method, path string, status int) bool {
 	in := c.input(&http.Request{Method: method, URL: &url.URL{Path: path}})
-	return in != nil && in.Route.Operation.Responses.Status(status) != nil
+	return in != nil && (in.Route.Operation.Responses.Status(status) != nil || in.Route.Operation.Responses.Default() != nil)
 }
 
 // Request judges one request, whose body it reads and puts back. It is an error to ask for an operation that the

@@ -90,6 +90,30 @@ func TestLists(t *testing.T) {
 	}
 }
 
+func TestCited(t *testing.T) {
+	vercel := Load(t, "vercel")
+	for name, tc := range map[string]struct {
+		reason, source string
+		check          *Checker
+		status         int
+		want           bool
+	}{
+		"listed":      {"the document has the status", Document, vercel, 403, true},
+		"not listed":  {"or it has not", Document, vercel, 418, false},
+		"no document": {"without one there is nothing to cite", Document, nil, 403, false},
+		"ours":        {"501 needs no other source", Ours, vercel, 501, true},
+		"not ours":    {"any other status does", Ours, vercel, 403, false},
+		"URL":         {"a page", "https://example.com/errors", nil, 403, true},
+		"marked":      {"what the code marks so", "[? id]", nil, 403, true},
+		"not marked":  {"an id that is not in the code", "[? none]", nil, 403, false},
+		"nothing":     {"a source is named", "", vercel, 403, false},
+	} {
+		if got := tc.check.Cited(t, tc.source, "GET", "/v4/aliases/a.vercel.app?teamId=t", tc.status); got != tc.want {
+			t.Errorf("%s: %s: %v", name, tc.reason, got)
+		}
+	}
+}
+
 func TestExceptTakesAReplyOutOfTheJudgement(t *testing.T) {
 	c := Load(t, "vercel")
 	judge := func() error {
