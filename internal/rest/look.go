@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -76,11 +78,17 @@ func (s Seen) String() string {
 	return s.Call + " " + what
 }
 
-// Evidence joins looks.
-func Evidence(seen ...Seen) string {
+// Finding returns c as it stands when cause holds, in the provider's words, with the looks as evidence and the wait that the last of them
+// asks for as its hint.
+func Finding(info slipway.ProviderInfo, c slipway.Capability, cause slipway.Cause, seen ...Seen) slipway.Capability {
 	var parts []string
 	for _, s := range seen {
 		parts = append(parts, s.String())
+		e := (*slipway.Error)(nil)
+		if errors.As(s.Err, &e) && cause == slipway.CauseRateLimited && e.RetryAfter > 0 {
+			c.Hint = "wait " + e.RetryAfter.Round(time.Second).String() + ", then try again"
+		}
 	}
-	return strings.Join(parts, "; ")
+	c.Evidence = strings.Join(parts, "; ")
+	return info.Against(c, cause)
 }

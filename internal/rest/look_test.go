@@ -40,7 +40,7 @@ func TestLook(t *testing.T) {
 			var out struct{ A int }
 			for range 2 {
 				seen := c.Look(t.Context(), Request{Op: "probe", Method: http.MethodGet, Path: "/x"}, &out)
-				if diff := cmp.Diff([]string{string(test.cause), test.evidence}, []string{string(seen.Cause()), Evidence(seen)}); diff != "" {
+				if diff := cmp.Diff([]string{string(test.cause), test.evidence}, []string{string(seen.Cause()), Finding(slipway.ProviderInfo{}, slipway.Capability{}, seen.Cause(), seen).Evidence}); diff != "" {
 					t.Errorf("%s:\n%s", test.reason, diff)
 				}
 			}
@@ -48,5 +48,18 @@ func TestLook(t *testing.T) {
 				t.Errorf("%d calls for two looks: each is sent once, whatever a pass has kept", calls.Load())
 			}
 		})
+	}
+}
+
+func TestFindingTellsTheWait(t *testing.T) {
+	base, _ := script(t, reply{status: 429, body: `{}`, header: "Retry-After: 90"})
+	seen := New(Config{}, API{Base: base}).Look(t.Context(), Request{Method: http.MethodGet, Path: "/x"}, nil)
+	f := Finding(slipway.ProviderInfo{Name: "x", Title: "X"}, slipway.Capability{}, seen.Cause(), Seen{Call: "GET /w", Status: 200}, seen)
+	want := slipway.Capability{
+		Provider: "x", State: slipway.CapabilityUnreachable, Cause: slipway.CauseRateLimited, Reason: "X says that there were too many calls",
+		Evidence: "GET /w 200; GET /x 429", Hint: "wait 1m30s, then try again",
+	}
+	if diff := cmp.Diff(want, f); diff != "" {
+		t.Error(diff)
 	}
 }
