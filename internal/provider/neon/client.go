@@ -32,6 +32,7 @@ func (c client) do(ctx context.Context, method, path string, query url.Values, b
 // explain refines the mapping of a status by Neon's envelope {request_id, code, message}: https://api-docs.neon.tech/reference/errors
 func explain(status int, _ http.Header, body []byte) *slipway.Error {
 	e, said := rest.Default(status, body), rest.Envelope(body)
+	e.Refusal = refusal(status, said.Message)
 	switch {
 	case status == http.StatusUnauthorized:
 		return e.WithHint("NEON_API_KEY is not accepted: make a new key in Neon's console, under API keys")

@@ -5,7 +5,6 @@ package neon
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -47,7 +46,7 @@ var _ slipway.Provider = provider{}
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "neon", Title: "Neon", Docs: "https://neon.com/docs/reference/api-reference",
+		Name: "neon", Title: "Neon", Docs: "https://neon.com/docs/reference/api-reference", Causes: causes,
 		Settings: []slipway.Setting{
 			{Env: "NEON_API_KEY", Help: "API key, personal or of an organisation: https://neon.com/docs/manage/api-keys", Secret: true, Required: true},
 			{Env: "NEON_ORG_ID", Help: "organisation that owns the projects; a personal key needs it"},
@@ -74,7 +73,7 @@ func (provider) Info() slipway.ProviderInfo {
 		Kinds: []slipway.KindInfo{
 			{
 				Kind: kindProject, Poll: 100 * time.Millisecond, Docs: "https://api-docs.neon.tech/reference/createproject", Immutable: []string{"region", "version"},
-				Stateful: true, Ledgered: true,
+				Stateful: true, Ledgered: true, Root: true,
 				Consequence: map[slipway.Op]string{
 					slipway.OpCreate:  "a Neon project with a branch, a compute, a role and an empty database is created and counts towards your plan",
 					slipway.OpUpdate:  "the project is renamed, or a missing role or database is added to its default branch",
@@ -311,27 +310,4 @@ func (s session) Handler(kind slipway.Kind) slipway.Handler {
 func (s session) Pass() slipway.Session {
 	s.client.rest = s.client.rest.Pass()
 	return s
-}
-
-// Probe lists one project: that needs a key that is accepted, and the organisation where the key is a person's.
-func (s session) Probe(ctx context.Context) []slipway.Capability {
-	c := slipway.Capability{Provider: "neon", Name: "projects", State: slipway.CapabilityReady, Account: s.client.org}
-	_, err := s.client.as("neon probe").projectPage(ctx, "", "", 1)
-	c.Evidence = "GET /projects 200"
-	if err == nil {
-		return []slipway.Capability{c}
-	}
-	c.Evidence, c.Reason = "GET /projects "+string(slipway.ErrorCode(err)), err.Error()
-	if e := (*slipway.Error)(nil); errors.As(err, &e) {
-		c.Reason, c.Hint = e.Message, e.Hint
-	}
-	switch slipway.ErrorCode(err) {
-	case slipway.CodeUnauthorized:
-		c.State = slipway.CapabilityInvalid
-	case slipway.CodeForbidden, slipway.CodeRefused, slipway.CodeNotFound, slipway.CodeLimit:
-		c.State = slipway.CapabilityInsufficient
-	default:
-		c.State = slipway.CapabilityUnreachable
-	}
-	return []slipway.Capability{c}
 }

@@ -327,29 +327,6 @@ func TestNamesOfSeveral(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
-	org := map[string]string{"NEON_API_KEY": neonemu.DefaultOrgKey}
-	for name, c := range map[string]struct {
-		reason   string
-		h        http.Handler
-		settings map[string]string
-		state    slipway.CapabilityState
-	}{
-		"ready":        {"the key lists projects", &neonemu.Server{}, org, slipway.CapabilityReady},
-		"invalid":      {"401", &neonemu.Server{}, map[string]string{"NEON_API_KEY": "napi_wrong_0123456789"}, slipway.CapabilityInvalid},
-		"insufficient": {"a personal key without an organisation", &neonemu.Server{}, map[string]string{"NEON_API_KEY": neonemu.DefaultPersonalKey}, slipway.CapabilityInsufficient},
-		"unreachable":  {"no API behind the URL", reply(502, `{}`), org, slipway.CapabilityUnreachable},
-	} {
-		t.Run(name, func(t *testing.T) {
-			session, _ := at(t, c.h, c.settings)
-			got := session.(slipway.Prober).Probe(t.Context())
-			if len(got) != 1 || got[0].State != c.state || got[0].Evidence == "" {
-				t.Errorf("%s: %+v, want %s", c.reason, got, c.state)
-			}
-		})
-	}
-}
-
 func TestOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason   string
