@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -17,6 +18,10 @@ func upstashQuestions() []Question {
 			FindOut: "make a database in Vercel's marketplace, and list databases with that account's email and key",
 		},
 		{
+			ID: "upstash-readonly-key", NotAsked: "it takes an API key that was made read-only",
+			FindOut: "make such a key in Upstash's console, delete the Redis database no-such-id with it, and read the status",
+		},
+		{
 			ID: "upstash-limit", NotAsked: "it takes as many databases and indexes as the plan allows",
 			FindOut: "create databases, and indexes, until one is refused, on the free plan",
 		},
@@ -24,12 +29,12 @@ func upstashQuestions() []Question {
 			return each(s.upstashGet("/v2/redis/database/none"), s.upstashGet("/v2/vector/index/none"), s.upstashGet("/v2/teams/none"))
 		}},
 		{ID: "upstash-team-errors", Asks: "create a team without copy_cc; read one that does not exist", Here: `400 as {message} "copy_cc is required"; 404 as {message} "Team not found"`, ask: askTeams},
-		{ID: "upstash-redis-creating", Asks: "create a database: the state in the reply", Here: "200, state passive, modifying_state creating", ask: func(s *Session) (string, error) {
+		{ID: "upstash-redis-creating", Asks: "create a database: the state in the reply", Here: `200, state "passive", modifying_state "creating"`, ask: func(s *Session) (string, error) {
 			r, err := s.createsRedis(s.App+"-state", nil)
 			if err != nil || !r.ok() {
 				return r.quoted(), err
 			}
-			return "200, state " + s.clean(r.field("state")) + ", modifying_state " + s.clean(r.field("modifying_state")), nil
+			return fmt.Sprintf("200, state %q, modifying_state %q", s.clean(r.field("state")), s.clean(r.field("modifying_state"))), nil
 		}},
 		{ID: "upstash-duplicate-name", Asks: "create a second database, and a second index, of the same name", Here: "200; 200", ask: func(s *Session) (string, error) {
 			twice := func(create func() (reply, error)) func() (string, error) {

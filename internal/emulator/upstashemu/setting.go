@@ -13,6 +13,7 @@ import (
 // meaning. They go before the Server's fields.
 func Settings() map[string]string {
 	return map[string]string{
+		"access":       "any call: read-only, and the key may change nothing",
 		"refuse":       "any call: the status that an account made through Vercel or Fly is refused with",
 		"max":          "a create: how many databases, or indexes, an account may have",
 		"unique-names": "a create: 1, and a name that is taken is 409",

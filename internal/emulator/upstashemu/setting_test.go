@@ -22,6 +22,7 @@ func TestSettings(t *testing.T) {
 		got                func(w *world, path, body string) []int
 		want               []int
 	}{
+		"access":       {"a key that only reads may make nothing", "read-only", "admin", twice, []int{403, 403}},
 		"refuse":       {"the account is refused", "451", "200", twice, []int{451, 451}},
 		"max":          {"one more than that is refused", "1", "0", twice, []int{200, 400}},
 		"unique-names": {"a taken name is a conflict", "1", "no", twice, []int{200, 409}},

@@ -69,6 +69,8 @@ type store interface {
 // Account is a native Upstash account. Its email is its customer id.
 type Account struct {
 	APIKey string
+	// ReadOnly refuses every change: the key was made to read.
+	ReadOnly bool
 	// Teams are those that the account is in from the start.
 	Teams []Team
 }

@@ -58,6 +58,9 @@ func (s *Server) mount(mux *http.ServeMux, rt route) {
 
 func (s *Server) call(rt route, r *http.Request) (any, *failure) {
 	email, f := s.authenticate(r)
+	if f == nil {
+		f = s.mayChange(rt, r, email)
+	}
 	if f != nil {
 		return nil, f
 	}
