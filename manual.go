@@ -39,6 +39,16 @@ type Way struct {
 	Then   []Way             `json:"then,omitempty"` // the rest of the same way, in order
 }
 
+// And returns w followed by next, as one way.
+func (w Way) And(next ...Way) Way {
+	for _, n := range next {
+		then := n.Then
+		n.Then = nil
+		w.Then = append(append(slices.Clip(w.Then), n), then...)
+	}
+	return w
+}
+
 // HTTPForm is one request of a provider's documented API.
 type HTTPForm struct {
 	Method  string            `json:"method"`
@@ -97,18 +107,27 @@ type Runbook struct {
 	Steps       []ManualStep `json:"steps"`
 }
 
-// MakeRunbook returns the manual steps of plan in the plan's order, which is one in which mistakes are hard: what is needed comes first.
-// guide is asked for each; it is pure when guide is.
+// MakeRunbook returns the manual steps of plan in an order in which mistakes are hard: the plan's, but what is needed comes first. guide is
+// asked for each; it is pure when guide is. A guide may name effects in Needs that the plan does not know of.
 func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 	book := Runbook{App: plan.App, Environment: plan.Environment, Plan: plan.Digest(), Steps: []ManualStep{}}
+	var open []ManualStep
 	for _, e := range plan.Effects {
 		if e.Mode != ModeManual {
 			continue
 		}
 		s := guide(e)
-		s.Key, s.Number, s.Why = e.Key, len(book.Steps)+1, e.Why
-		s.Needs = append(append([]string{}, e.DependsOn...), e.After...)
-		book.Steps = append(book.Steps, s)
+		s.Key, s.Why = e.Key, e.Why
+		asked := slices.DeleteFunc(s.Needs, func(key string) bool { return plan.Effect(key) == nil })
+		s.Needs = uniq(slices.Concat(e.DependsOn, e.After, asked))
+		open = append(open, s)
+	}
+	for len(open) > 0 {
+		i := max(0, slices.IndexFunc(open, func(s ManualStep) bool {
+			return !slices.ContainsFunc(open, func(o ManualStep) bool { return slices.Contains(s.Needs, o.Key) })
+		}))
+		open[i].Number = len(book.Steps) + 1
+		book.Steps, open = append(book.Steps, open[i]), slices.Delete(open, i, i+1)
 	}
 	return book
 }
