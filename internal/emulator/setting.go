@@ -96,7 +96,7 @@ func duration(to *time.Duration) func(string) error {
 	}
 }
 
-func flag(to *bool) func(string) error {
+func truth(to *bool) func(string) error {
 	return func(text string) error {
 		b, err := strconv.ParseBool(text)
 		if err != nil {
@@ -116,7 +116,7 @@ func vercelSettings(s *vercelemu.Server) []setting {
 			s.RateLimits = vercelemu.Plan(text)
 			return nil
 		}},
-		{"retry-after-date", "Retry-After of a rate limit is an HTTP date", flag(&s.RetryAfterDate)},
+		{"retry-after-date", "Retry-After of a rate limit is an HTTP date", truth(&s.RetryAfterDate)},
 		{"max-projects", "projects of an account, then 402", number(&s.MaxProjects)},
 		{"max-links", "projects that a repository may be linked to, then 400", number(&s.MaxLinks)},
 		{"max-custom-environments", "custom environments of a project, then 402; 0: 12", number(&s.MaxCustomEnvironments)},
@@ -124,8 +124,8 @@ func vercelSettings(s *vercelemu.Server) []setting {
 		{"alias-time", "from READY to aliasAssigned", duration(&s.AliasTime)},
 		{"promote-time", "what promote and rollback take for each alias", duration(&s.PromoteTime)},
 		{"promote-deadline", "after which aliases that have not moved are failed", duration(&s.PromoteDeadline)},
-		{"unprotected", "new projects are without deployment protection", flag(&s.Unprotected)},
-		{"verified-domains", "new project domains are verified at once", flag(&s.VerifiedDomains)},
+		{"unprotected", "new projects are without deployment protection", truth(&s.Unprotected)},
+		{"verified-domains", "new project domains are verified at once", truth(&s.VerifiedDomains)},
 	}
 }
 
@@ -142,7 +142,7 @@ func neonSettings(s *neonemu.Server) []setting {
 		{"burst", "so many of them at once; 0: 40", number(&s.Burst)},
 		{"max-projects", "projects of an owner, then 422", number(&s.MaxProjects)},
 		{"max-branches", "branches of a project, then 422", number(&s.MaxBranches)},
-		{"list-deleted", "deleted projects stay in lists", flag(&s.ListDeleted)},
+		{"list-deleted", "deleted projects stay in lists", truth(&s.ListDeleted)},
 	}
 }
 
@@ -150,9 +150,9 @@ func upstashSettings(s *upstashemu.Server) []setting {
 	return []setting{
 		{"max-databases", "Redis databases of an account, then 400", number(&s.MaxDatabases)},
 		{"max-indexes", "Vector indexes of an account, then 400", number(&s.MaxIndexes)},
-		{"unique-names", "a name that is taken is 409", flag(&s.UniqueNames)},
+		{"unique-names", "a name that is taken is 409", truth(&s.UniqueNames)},
 		{"create-time", "how long a database or index is being made", duration(&s.CreateTime)},
-		{"refuse-developer-api", "the account was made through Vercel: the Developer API refuses it", flag(&s.RefuseDeveloperAPI)},
+		{"refuse-developer-api", "the account was made through Vercel: the Developer API refuses it", truth(&s.RefuseDeveloperAPI)},
 	}
 }
 
