@@ -29,6 +29,7 @@ func BenchmarkAnswer(b *testing.B) {
 		"vercel-project":  {"", "SLIPWAY_VERCEL_URL", "GET", "/v9/projects/p500", ""},
 		"vercel-env":      {"", "SLIPWAY_VERCEL_URL", "GET", "/v10/projects/p500/env", ""},
 		"vercel-projects": {"", "SLIPWAY_VERCEL_URL", "GET", "/v10/projects?limit=20", ""},
+		"vercel-page":     {"", "SLIPWAY_VERCEL_URL", "GET", "/v10/projects?limit=100", ""},
 		"neon-projects":   {"", "SLIPWAY_NEON_URL", "GET", "/regions", ""},
 		"upstash-list":    {"", "SLIPWAY_UPSTASH_URL", "GET", "/v2/redis/databases", ""},
 		"github-user":     {"", "SLIPWAY_GITHUB_URL", "GET", "/rate_limit", ""},

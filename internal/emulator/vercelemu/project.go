@@ -26,6 +26,7 @@ type project struct {
 	rollback         *aliasJob
 	hosts            []string // that are aliases of its deployments, sorted
 	primary          string   // the alias project.<suffix>, or with the team's slug when that was taken
+	listed           listedProject
 }
 
 // frameworks are the published values of `framework`.
@@ -232,11 +233,7 @@ func (s *Server) listProjects(c *call) (any, *failure) {
 		}
 	}
 	page, next := emukit.PageBefore(found, func(p *project) int64 { return p.created }, from, limit)
-	views := make([]obj, 0, len(page))
-	for _, p := range page {
-		views = append(views, s.projectView(p))
-	}
-	return obj{"projects": views, "pagination": pagination(len(views), next)}, nil
+	return s.encodeProjects(page, pagination(len(page), next))
 }
 
 func (s *Server) getProject(c *call) (any, *failure) {

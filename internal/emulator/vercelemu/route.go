@@ -189,6 +189,12 @@ func (s *Server) answer(rt route, c *call) *failure {
 		c.w.WriteHeader(status)
 		return nil
 	}
+	if whole, ok := reply.(encoded); ok {
+		c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		c.w.WriteHeader(status)
+		_, _ = c.w.Write(whole)
+		return nil
+	}
 	emukit.WriteJSON(c.w, status, reply)
 	return nil
 }
@@ -201,6 +207,9 @@ func (s *Server) locked(rt route, c *call) (any, *failure) {
 	s.advance(c.now)
 	if f := s.meter(rt, c); f != nil {
 		return nil, f
+	}
+	if rt.method != http.MethodGet {
+		s.edition++
 	}
 	return rt.do(s, c)
 }

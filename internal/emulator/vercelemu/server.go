@@ -143,6 +143,7 @@ type Server struct {
 	dns         map[string]string
 	due         events
 	planned     int
+	edition     int // of the state: another one after each change but by time alone
 	lastStamp   int64
 	counts      map[string]*window // by account, limit and window
 	awake       bool               // there has been a webhook
@@ -280,6 +281,7 @@ func (s *Server) at(t time.Time, do func(at time.Time)) {
 func (s *Server) advance(now time.Time) {
 	for len(s.due) > 0 && !s.due[0].at.After(now) {
 		e := heap.Pop(&s.due).(event)
+		s.edition++
 		e.do(e.at)
 	}
 }

@@ -12,7 +12,7 @@ var _ emukit.State = (*Server)(nil)
 // graph is the state. What is due is found again from what is unfinished; functions are laid out again when called.
 func (s *Server) graph() emukit.Graph {
 	return emukit.Graph{Name: "vercel", Root: s, Kit: &s.Kit, Base: "." + s.suffix(), Skip: []string{
-		"Server.handler", "Server.due", "Server.planned",
+		"Server.handler", "Server.due", "Server.planned", "Server.edition", "project.listed",
 		"Server.life", "Server.direct", "Server.closed", "Server.workDir", "deployment.dir",
 	}}
 }
