@@ -132,7 +132,9 @@ const sweepTime = 5 * time.Minute
 func (s *Session) sweep() ([]thing, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), sweepTime)
 	defer cancel()
+	interrupted := s.ctx
 	s.ctx = ctx
+	defer func() { s.ctx = interrupted }()
 	s.stopSandboxes()
 	found, _ := s.things(s.App)
 	for _, t := range found {

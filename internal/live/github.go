@@ -39,7 +39,7 @@ func githubQuestions() []Question {
 			got, err := s.tooLarge(r)
 			return got.short(), err
 		})},
-		{ID: "github-body-too-large", Asks: "the same: the words of the refusal", Here: `413 "The request body is too large."`, ask: inRepo(func(s *Session, r repository) (string, error) {
+		{ID: "github-body-too-large", Asks: "the same: the words of the refusal", Here: `413 "The body is over 26214400 bytes."`, ask: inRepo(func(s *Session, r repository) (string, error) {
 			got, err := s.tooLarge(r)
 			return got.quoted(), err
 		})},
