@@ -3,10 +3,6 @@ package emulator
 import (
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,7 +18,6 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
 	"github.com/slipway-dev/slipway/internal/emulator/upstashemu"
 	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
-	"github.com/slipway-dev/slipway/internal/live"
 )
 
 //go:generate go test -run TestEmulatorsPage . -update
@@ -180,99 +175,5 @@ func (c chapter) callers(op emukit.Operation, clients map[string][]string) []str
 		}
 	}
 	slices.Sort(out)
-	return out
-}
-
-func writeUnconfirmed(t *testing.T, b *strings.Builder) {
-	t.Helper()
-	b.WriteString("\n## Unconfirmed\n\nNo document and no record says how the real API behaves here. Clients must stand either answer.\n\n" +
-		"### What `make live` asks\n\nIt ships an app to real accounts, asks, prints each answer beside this one, and destroys the app.\n\n| question | asked | the emulators answer |\n|---|---|---|\n")
-	for _, q := range live.Questions() {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", q.ID, q.Asks, q.Here)
-	}
-	for _, c := range chapters() {
-		if c.folder == "" {
-			continue
-		}
-		fmt.Fprintf(b, "\n### %s: what its code marks [?]\n\n", c.title)
-		for _, line := range unconfirmed(t, c.folder) {
-			b.WriteString("- " + line + "\n")
-		}
-	}
-}
-
-// unconfirmed returns the sentences of a package's comments that have [?] in them, and the code beside those that are
-// short.
-func unconfirmed(t *testing.T, folder string) []string {
-	t.Helper()
-	var out []string
-	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		src, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, path, src, parser.ParseComments)
-		if err != nil {
-			return err
-		}
-		lines := strings.Split(string(src), "\n")
-		for _, group := range file.Comments {
-			if group == file.Doc {
-				continue // says what [?] means
-			}
-			out = append(out, marked(group, lines[set.Position(group.Pos()).Line-1], path, enclosing(file, group))...)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// enclosing names the function or type that a comment is of or in, "" for none.
-func enclosing(file *ast.File, group *ast.CommentGroup) string {
-	for _, d := range file.Decls {
-		f, ok := d.(*ast.FuncDecl)
-		switch {
-		case group.Pos() > d.End():
-		case ok && (f.Doc == group || d.Pos() <= group.Pos()):
-			return " " + f.Name.Name
-		case !ok && d.Pos() <= group.Pos():
-			if t, ok := d.(*ast.GenDecl).Specs[0].(*ast.TypeSpec); ok {
-				return " " + t.Name.Name
-			}
-		}
-	}
-	return ""
-}
-
-func marked(group *ast.CommentGroup, line, path, in string) []string {
-	text := strings.Join(strings.Fields(group.Text()), " ")
-	if !strings.Contains(text, "[?]") {
-		return nil
-	}
-	code, _, _ := strings.Cut(strings.TrimSpace(line), "//")
-	var out []string
-	for sentence := range strings.SplitSeq(text, ". ") {
-		if !strings.Contains(sentence, "[?]") {
-			continue
-		}
-		said := strings.Join(strings.Fields(strings.NewReplacer(" [?]", "", "[?]", "").Replace(sentence)), " ")
-		said = strings.Trim(said, ". :")
-		at := "`" + strings.TrimSuffix(filepath.ToSlash(path), ".go") + "`" + in
-		switch {
-		case code != "" && said == "":
-			out = append(out, at+": `` "+strings.TrimSpace(code)+" ``")
-		case code != "":
-			out = append(out, at+": "+said+": `` "+strings.TrimSpace(code)+" ``")
-		default:
-			out = append(out, at+": "+said)
-		}
-	}
 	return out
 }
