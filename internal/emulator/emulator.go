@@ -39,7 +39,7 @@ type Options struct {
 	Faults string
 	// RequestLog receives each API call as a line of JSON, from all emulators, one Write a line.
 	RequestLog io.Writer
-	// Hook sees each call at each emulator, as emukit.Kit's Hook does. May be nil.
+	// Hook sees each call at each emulator with its body, as emukit.Kit's Hook does. May be nil.
 	Hook func(*emukit.Call) emukit.Action
 	// Seed makes ids, credentials and the chance in Faults repeatable. 0 means random ones.
 	Seed uint64
@@ -235,7 +235,8 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 	if err := set(e.Name, i.Settings, o.Settings); err != nil {
 		return 0, err
 	}
-	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed, i.Kit.Hook = o.Latency, o.RequestLog, derive(o.Seed, e.Name), o.Hook
+	i.Kit.Latency, i.Kit.RequestLog, i.Kit.Seed = o.Latency, o.RequestLog, derive(o.Seed, e.Name)
+	i.Kit.Hook, i.Kit.Bodies = o.Hook, o.Hook != nil
 	i.Kit.SetSchedule(faults)
 	taken := 1
 	if i.Data != nil {

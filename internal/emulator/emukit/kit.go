@@ -4,6 +4,7 @@
 package emukit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type Kit struct {
 	// Hook sees each call of a modelled route twice, before the handler and after it, and may interfere. It runs on
 	// the call's goroutine and may be called by many at once. nil means no interference.
 	Hook func(*Call) Action
+	// Bodies gives a Hook the requests' bodies.
+	Bodies bool
 	// Settle delays how soon a created thing shows in lists. Zero means at once.
 	Settle Settle
 	// RequestLog receives one JSON object a line for each call. It must be safe for concurrent use when several
@@ -100,6 +103,8 @@ type Call struct {
 	Header http.Header
 	// Status is the handler's status. Zero before.
 	Status int
+	// Body is what the handler has read of the request's body, where Kit.Bodies asks for it. nil before.
+	Body []byte
 
 	planned map[*Schedule][]fault
 }
@@ -227,8 +232,15 @@ func (k *Kit) serve(api API, rec *reply, r *http.Request, c *Call, pattern strin
 		return
 	}
 	r.Body = http.MaxBytesReader(rec, r.Body, limit)
+	var body bytes.Buffer
+	if k.Bodies {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, &body), r.Body}
+	}
 	a.handle(api, rec, r)
-	c.Phase, c.Status = After, rec.code()
+	c.Phase, c.Status, c.Body = After, rec.code(), body.Bytes()
 	if !k.interfere(ctx, api, rec, c, k.ask(c)) {
 		rec.send()
 	}

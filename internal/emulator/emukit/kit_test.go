@@ -117,6 +117,28 @@ func TestParseFaultsRefuses(t *testing.T) {
 	}
 }
 
+func TestBodies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		asked  bool
+		want   string
+	}{
+		"asked":     {"a hook sees what the handler has read", true, `{"name":"x"}`},
+		"not asked": {"else it is not kept", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := make(chan string, 2)
+			w := newWorld(t, &Kit{Bodies: tc.asked, Hook: func(c *Call) Action { seen <- string(c.Body); return Action{} }})
+			if status, _, _ := w.do(t, "POST", "/things", `{"name":"x"}`); status != 201 {
+				t.Fatalf("status %d", status)
+			}
+			if before, after := <-seen, <-seen; before != "" || after != tc.want {
+				t.Errorf("%s: %q before and %q after, want %q", tc.reason, before, after, tc.want)
+			}
+		})
+	}
+}
+
 func TestHoldEndsWithItsChannelOrItsCaller(t *testing.T) {
 	held := make(chan struct{})
 	entered := make(chan struct{}, 2)
