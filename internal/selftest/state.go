@@ -1,6 +1,7 @@
 package selftest
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
 // State is all that the providers hold, and what was asked of them since the world's last Restore. What differs from one run to the next
@@ -108,9 +111,7 @@ func (w *World) Observe() (State, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.effects {
-		if e.mutating() {
-			s.Effects[e.text(w.known)]++
-		}
+		s.Effects[e.text(w.known)]++
 	}
 	return s, nil
 }
@@ -289,11 +290,36 @@ func (w *World) replacer() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// effect is a request that was answered well.
-type effect struct{ api, method, path, route string }
+// effect is a change that a request made.
+type effect struct {
+	api, method, path, route string
+	of                       string // which of several that one request can make
+}
 
-func (e effect) mutating() bool {
-	return e.method != http.MethodGet && e.method != http.MethodHead
+// effectsOf are the changes that an answered call made. How variables are put together in requests hangs on which are ready at the same
+// time, so that each is an effect of its own.
+func effectsOf(c *emukit.Call) []effect {
+	if c.Status >= 300 || c.Method == http.MethodGet || c.Method == http.MethodHead {
+		return nil
+	}
+	e := effect{api: c.API, method: c.Method, path: c.Path, route: c.Route}
+	if c.Method != http.MethodPost || !strings.HasSuffix(c.Route, "/env") {
+		return []effect{e}
+	}
+	body := c.Body
+	if one := bytes.TrimSpace(body); len(one) > 0 && one[0] == '{' {
+		body = append(append([]byte("["), one...), ']')
+	}
+	var variables []struct{ Key string }
+	if json.Unmarshal(body, &variables) != nil {
+		return []effect{e}
+	}
+	var out []effect
+	for _, v := range variables {
+		e.of = " " + v.Key
+		out = append(out, e)
+	}
+	return out
 }
 
 // text is the request with what its route leaves open named: by what it stands for, or by the route where that is not known.
@@ -305,5 +331,5 @@ func (e effect) text(known map[string]string) string {
 			parts[i] = cmp.Or(known[part], open[i])
 		}
 	}
-	return e.api + " " + e.method + " " + strings.Join(parts, "/")
+	return e.api + " " + e.method + " " + strings.Join(parts, "/") + e.of
 }

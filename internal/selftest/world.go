@@ -123,7 +123,7 @@ func (w *World) Watch(f func(*emukit.Call) emukit.Action) {
 func (w *World) hook(c *emukit.Call) emukit.Action {
 	w.mu.Lock()
 	if c.Phase == emukit.After && c.Status < 300 {
-		w.effects = append(w.effects, effect{c.API, c.Method, c.Path, c.Route})
+		w.effects = append(w.effects, effectsOf(c)...)
 	}
 	watch := w.watch
 	w.mu.Unlock()
