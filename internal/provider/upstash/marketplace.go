@@ -1,0 +1,189 @@
+package upstash
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// checkedMarketplace is the day on which https://upstash.com/docs/redis/howto/vercelintegration and https://vercel.com/docs/integrations
+// were read. Nobody has looked at the pages themselves from here.
+const checkedMarketplace = "2026-11-22"
+
+const vercelBase = "https://api.vercel.com"
+
+// product is one of Upstash's in Vercel's Marketplace. The slug of Redis is that of https://vercel.com/marketplace/upstash/upstash-kv; that of
+// Vector, the keys of metadata and the names of the variables are not documented [?]: the reply to the products request tells the slugs and
+// the metadataSchema of each.
+type product struct {
+	slug, title string
+	metadata    func(params map[string]any) map[string]any
+	variables   []string          // that the project gets
+	outputs     map[string]string // the variable that holds an output
+}
+
+var products = map[slipway.Kind]product{
+	kindRedis: {
+		slug: "upstash-kv", title: "Upstash for Redis",
+		metadata: func(p map[string]any) map[string]any {
+			m := map[string]any{"primaryRegion": p["region"]}
+			if regions := stringsOf(p["read_regions"]); len(regions) > 0 {
+				m["readRegions"] = regions
+			}
+			if v, declared := p["eviction"]; declared {
+				m["eviction"] = v
+			}
+			return m
+		},
+		variables: []string{"KV_REST_API_READ_ONLY_TOKEN", "KV_REST_API_TOKEN", "KV_REST_API_URL", "KV_URL", "REDIS_URL"},
+		outputs: map[string]string{
+			"rest_url": "KV_REST_API_URL", "rest_token": "KV_REST_API_TOKEN", "read_only_rest_token": "KV_REST_API_READ_ONLY_TOKEN", "url": "KV_URL",
+		},
+	},
+	kindVector: {
+		slug: "upstash-vector", title: "Upstash for Vector",
+		metadata: func(p map[string]any) map[string]any {
+			metric, _ := p["metric"].(string)
+			return map[string]any{"region": p["region"], "dimensionCount": p["dimensions"], "similarityFunction": metrics[metric]}
+		},
+		variables: []string{"UPSTASH_VECTOR_REST_READONLY_TOKEN", "UPSTASH_VECTOR_REST_TOKEN", "UPSTASH_VECTOR_REST_URL"},
+		outputs: map[string]string{
+			"rest_url": "UPSTASH_VECTOR_REST_URL", "rest_token": "UPSTASH_VECTOR_REST_TOKEN", "read_only_rest_token": "UPSTASH_VECTOR_REST_READONLY_TOKEN",
+		},
+	},
+}
+
+// vercel is a request of Vercel's REST API in the team that has the Upstash integration.
+func (g *guide) vercel(method string, status int, path string, body any) slipway.Way {
+	token := g.step.Ask(slipway.Placeholder{
+		Name: "VERCEL_TOKEN", From: "https://vercel.com/account/settings/tokens: Create Token", To: "the header Authorization", Secret: true,
+	})
+	team := g.step.Ask(slipway.Placeholder{
+		Name: "VERCEL_TEAM_ID", From: "Vercel's dashboard: the team's Settings, General, Team ID, team_…", To: "the account that has the integration",
+	})
+	f := &slipway.HTTPForm{
+		Method: method, URL: vercelBase + path + "teamId=" + team, Headers: map[string]string{"Authorization": "Bearer " + token}, Body: body, Status: status,
+	}
+	if body != nil {
+		f.Headers["Content-Type"] = "application/json"
+	}
+	return slipway.Way{HTTP: f}
+}
+
+// vercelCLI is a command of Vercel's CLI, which is logged in: https://vercel.com/docs/cli/integration
+func (g *guide) vercelCLI(args ...string) slipway.Way {
+	return slipway.Way{Command: append(append([]string{"vercel"}, args...), "--scope", "<VERCEL_TEAM_ID>")}
+}
+
+// marketplace leads through Vercel's Marketplace: Upstash's own API refuses accounts that were made there.
+func (g *guide) marketplace() {
+	p := products[g.effect.Address.Kind()]
+	g.step.Before = []string{
+		"Upstash's integration, installed in the Vercel team by somebody who may accept its terms: https://vercel.com/marketplace/upstash, Install",
+		"the app's Vercel project: its step comes first",
+	}
+	g.step.Needs = []string{string(slipway.NewAddress("vercel.project", g.spec.App, "")) + "#" + string(slipway.OpCreate)}
+	if g.effect.Op == slipway.OpDelete {
+		g.removeStore(p)
+		return
+	}
+	if !g.making() {
+		g.changeStore(p)
+		return
+	}
+	g.step.Title = fmt.Sprintf("Create the store %q of %s in Vercel's Marketplace, and connect it to the project", g.name, p.title)
+	g.step.Ways = g.createStore(p)
+	if g.replacing() {
+		g.step.Title = fmt.Sprintf("Delete the store %q in Vercel's Marketplace with all data in it, and create it anew", g.name)
+		for i, remove := range g.deleteStore() {
+			g.step.Ways[i] = remove.And(g.step.Ways[i])
+		}
+	}
+	g.step.Undo = []slipway.Way{g.vercelCLI("integration-resource", "remove", g.name, "--disconnect-all", "--yes")}
+	g.step.See = fmt.Sprintf("the store %q is Available under the project's Storage, and the project has the variables %v", g.name, p.variables)
+	g.step.Check = "the project's variables have these names, and the REST URL answers with the token (PING for Redis, /info for Vector)"
+	for _, output := range []string{"rest_url", "rest_token", "read_only_rest_token", "url"} {
+		if variable, ok := p.outputs[output]; ok {
+			g.step.Placeholders = append(g.step.Placeholders, slipway.Placeholder{
+				Name: g.output(output), From: "the store's page in Vercel: Storage, " + g.name + ", .env.local, Show secret, " + variable,
+				To: "the steps that need " + g.key + "." + output, Secret: output != "rest_url",
+			})
+		}
+	}
+}
+
+// createStore: https://vercel.com/docs/rest-api/reference/endpoints/integrations/create-integration-store-free-and-paid-plans. The connection
+// is what Vercel's own CLI sends, and is not in the published document.
+func (g *guide) createStore(p product) []slipway.Way {
+	project := g.step.Ask(slipway.Placeholder{
+		Name: "VERCEL_PROJECT_ID", From: "Vercel's reply when the project was made, or the project's Settings, General, Project ID", To: "the project that gets the variables",
+	})
+	configuration := g.step.Ask(slipway.Placeholder{Name: "UPSTASH_CONFIGURATION_ID", From: "the reply to the first request: id, icfg_…", To: "the requests that follow"})
+	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: "the reply to the create: store.id", To: "the connection"})
+	find := g.vercel("GET", 200, "/v1/integrations/configurations?view=account&installationType=marketplace&integrationIdOrSlug=upstash&", nil)
+	find.HTTP.Take = map[string]string{"UPSTASH_CONFIGURATION_ID": "0.id"}
+	list := g.vercel("GET", 200, "/v1/integrations/configuration/"+configuration+"/products?", nil)
+	metadata := p.metadata(g.spec.Params)
+	create := g.vercel("POST", 200, "/v1/storage/stores/integration/direct?", map[string]any{
+		"name": g.name, "integrationConfigurationId": configuration, "integrationProductIdOrSlug": p.slug, "metadata": metadata,
+	})
+	create.HTTP.Take = map[string]string{g.output("store_id"): "store.id"}
+	targets := g.targets()
+	connect := g.vercel("POST", 200, "/v1/storage/stores/"+store+"/connections?", map[string]any{
+		"envVarEnvironments": targets, "projectId": project, "type": "integration",
+	})
+	args := []string{"integration", "add", "upstash/" + p.slug, "--name", g.name, "--no-env-pull"}
+	for _, t := range targets {
+		args = append(args, "--environment", t)
+	}
+	var fields []slipway.Field
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		args = append(args, "--metadata", fmt.Sprintf("%s=%v", key, metadata[key]))
+		fields = append(fields, entry(key, metadata[key]))
+	}
+	return []slipway.Way{
+		find.And(list, create, connect),
+		g.vercelCLI("link", "--yes", "--project", project).And(g.vercelCLI(args...)),
+		page("https://vercel.com/marketplace/upstash", checkedMarketplace, []string{"Install", p.title, "Create"}, append(fields, entry("Resource name", g.name))...).And(
+			page("https://vercel.com/d?to=%2F%5Bteam%5D%2F%5Bproject%5D%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Connect Project"})),
+	}
+}
+
+// targets are the environments that the store serves: all that a deployment has, where the store is shared.
+func (g *guide) targets() []string {
+	if env := g.effect.Address.Environment(); env != "" {
+		return []string{env}
+	}
+	return []string{slipway.Production, slipway.Preview}
+}
+
+// deleteStore: the requests are those of Vercel's own CLI, which the published document does not have.
+func (g *guide) deleteStore() []slipway.Way {
+	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: "the store's page in Vercel: Storage, " + g.name + ", Settings, store_…", To: "the requests of this step"})
+	return []slipway.Way{
+		g.vercel("DELETE", 200, "/v1/storage/stores/"+store+"/connections?", nil).And(g.vercel("DELETE", 200, "/v1/storage/stores/integration/"+store+"?", nil)),
+		g.vercelCLI("integration-resource", "remove", g.name, "--disconnect-all", "--yes"),
+		page("https://vercel.com/d?to=%2F%5Bteam%5D%2F~%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Settings", "Delete"}),
+	}
+}
+
+func (g *guide) removeStore(p product) {
+	g.step.Title = fmt.Sprintf("Delete the store %q of %s in Vercel's Marketplace with all data in it", g.name, p.title)
+	g.step.Ways = g.deleteStore()
+	g.step.See = "the store is no longer under the team's Storage, and its variables are gone from the project"
+	g.step.Check = "its REST URL no longer answers"
+}
+
+// changeStore: what Upstash lets one change of such a store is on its own page, which Vercel opens.
+func (g *guide) changeStore(p product) {
+	var fields []slipway.Field
+	for _, c := range g.effect.Changes {
+		fields = append(fields, entry(c.Field, c.To))
+	}
+	g.step.Title = fmt.Sprintf("Change the store %q of %s in Vercel's Marketplace", g.name, p.title)
+	g.step.Ways = []slipway.Way{page("https://vercel.com/d?to=%2F%5Bteam%5D%2F~%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Open in Upstash", "Details", "Configuration"}, fields...)}
+	g.step.See = fmt.Sprintf("the store %q as declared", g.name)
+	g.step.Check = "its REST URL answers with the token (PING for Redis, /info for Vector)"
+}
