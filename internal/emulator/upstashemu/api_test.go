@@ -94,63 +94,6 @@ func anonymous(routes []string) []string {
 	return out
 }
 
-// TestErrorShapes: an error is a JSON string, {error} or {message}.
-func TestErrorShapes(t *testing.T) {
-	w := newWorld(t, &Server{})
-	d, x := str(w.redis(), "database_id"), str(w.vector("COSINE"), "id")
-	redisWith := func(old, new string) string { return strings.Replace(redisBody, old, new, 1) }
-	vectorWith := func(old, new string) string { return strings.Replace(vectorJSON, old, new, 1) }
-	for name, tc := range map[string]struct {
-		reason, key, method, path, body string
-		status                          int
-		reply                           any
-	}{
-		"redis wrong key":   {"401 as a string", "no", "GET", "/redis/databases", "", 401, "Unauthorized"},
-		"vector wrong key":  {"401 as {error}", "no", "GET", "/vector/index", "", 401, object{"error": "Unauthorized"}},
-		"teams wrong key":   {"401 as {message}", "no", "GET", "/teams", "", 401, object{"message": "Unauthorized"}},
-		"redis absent":      {"404 as a string", aliceKey, "GET", "/redis/database/none", "", 404, "Database not found"},
-		"redis delete":      {"deleting nothing is 404", aliceKey, "DELETE", "/redis/database/none", "", 404, "Database not found"},
-		"redis change":      {"changing nothing is 404", aliceKey, "POST", "/redis/enable-eviction/none", "", 404, "Database not found"},
-		"vector absent":     {"404 as {error}", aliceKey, "GET", "/vector/index/none", "", 404, object{"error": "Index not found"}},
-		"no body":           {"the body is required", aliceKey, "POST", "/redis/database", "", 400, "request body is required"},
-		"bad json":          {"malformed JSON", aliceKey, "POST", "/vector/index", "{", 400, object{"error": "invalid request body: unexpected EOF"}},
-		"unknown field":     {"a misspelt field is no wish", aliceKey, "POST", "/redis/database", redisWith("platform", "plattform"), 400, `invalid request body: unknown field "plattform"`},
-		"no name":           {"a name is required", aliceKey, "POST", "/redis/database", redisWith("cache", ""), 400, "invalid name: from 1 to 128 bytes"},
-		"platform":          {"aws or gcp", aliceKey, "POST", "/redis/database", redisWith(`"aws"`, `"azure"`), 400, "invalid platform: aws or gcp"},
-		"region":            {"a region of its platform", aliceKey, "POST", "/redis/database", redisWith("us-east-1", "us-central1"), 400, `invalid primary_region: "us-central1" is no region of aws`},
-		"read region":       {"the primary is no read region", aliceKey, "POST", "/redis/database", redisWith("}", `,"read_regions":["us-east-1"]}`), 400, `invalid read region: "us-east-1"`},
-		"regional":          {"regional databases are no more", aliceKey, "POST", "/redis/database", redisWith("}", `,"region":"us-east-1"}`), 400, "regional databases are deprecated: use platform and primary_region"},
-		"plan":              {"plans are a list", aliceKey, "POST", "/redis/" + d + "/change-plan", `{"plan_name":"gold"}`, 400, `invalid plan: "gold"`},
-		"dimension":         {"at least one dimension", aliceKey, "POST", "/vector/index", vectorWith(":2", ":0"), 400, object{"error": "invalid dimension_count: from 1 to 5000"}},
-		"similarity":        {"three functions", aliceKey, "POST", "/vector/index", vectorWith("COSINE", "cosine"), 400, object{"error": `invalid similarity_function: "cosine"`}},
-		"vector region":     {"three regions", aliceKey, "POST", "/vector/index", vectorWith("us-east-1", "us-west-1"), 400, object{"error": `invalid region: "us-west-1"`}},
-		"model dimension":   {"a model has one dimension", aliceKey, "POST", "/vector/index", vectorWith("}", `,"embedding_model":"BGE_M3"}`), 400, object{"error": "invalid dimension_count: BGE_M3 has 1024"}},
-		"index type":        {"three kinds", aliceKey, "POST", "/vector/index", vectorWith("}", `,"index_type":"FLAT"}`), 400, object{"error": `invalid index_type: "FLAT"`}},
-		"rename index":      {"to a name", aliceKey, "POST", "/vector/index/" + x + "/rename", `{"name":""}`, 400, object{"error": "invalid name: from 1 to 128 bytes"}},
-		"team absent":       {"404 as {message}", aliceKey, "GET", "/teams/none", "", 404, object{"message": "Team not found"}},
-		"team role":         {"a role is one of three", aliceKey, "POST", "/teams/member", `{"team_id":"t1","member_email":"c@example.com","member_role":"king"}`, 400, object{"message": `invalid member_role: "king"`}},
-		"team twice":        {"a member is in it once", aliceKey, "POST", "/teams/member", `{"team_id":"t1","member_email":"alice@example.com","member_role":"dev"}`, 409, object{"message": "Member already exists"}},
-		"team owner":        {"its owner stays", aliceKey, "DELETE", "/teams/member", `{"team_id":"t1","member_email":"alice@example.com"}`, 400, object{"message": "The owner cannot be removed"}},
-		"team stranger":     {"nobody else can be removed", aliceKey, "DELETE", "/teams/member", `{"team_id":"t1","member_email":"x@example.com"}`, 404, object{"message": "Member not found"}},
-		"team card":         {"copy_cc is required", aliceKey, "POST", "/team", `{"team_name":"x"}`, 400, object{"message": "copy_cc is required"}},
-		"index plan":        {"three plans", aliceKey, "POST", "/vector/index/" + x + "/setplan", `{"target_plan":"gold"}`, 400, object{"error": `invalid target_plan: "gold"`}},
-		"not modelled":      {"501 with the route's name", aliceKey, "GET", "/qstash/users", "", 501, object{"error": "the emulator does not model GET /v2/qstash/users"}},
-		"verb not modelled": {"also beside modelled ones", aliceKey, "POST", "/redis/restore-backup/" + d, "", 501, "the emulator does not model POST /v2/redis/restore-backup/" + d},
-		"stats":             {"stats is no id", aliceKey, "GET", "/vector/index/stats", "", 501, object{"error": "the emulator does not model GET /v2/vector/index/stats"}},
-		"too large":         {"a body over 1 MiB is refused", aliceKey, "POST", "/redis/database", strings.Repeat(" ", 2<<20), 413, object{"error": "The body is over 1048576 bytes."}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			code, out := w.as(alice, tc.key, tc.method, tc.path, tc.body)
-			if diff := cmp.Diff([]any{tc.status, tc.reply}, []any{code, out}); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
-			}
-		})
-	}
-	if n := len(w.must("GET", "/redis/databases", "").([]any)) + len(w.must("GET", "/vector/index", "").([]any)); n != 2 {
-		t.Errorf("refused calls left %d things, want 2", n)
-	}
-}
-
 // The tests below are named after the behaviours that a client has to live with.
 
 func TestNativeAccountsOnly(t *testing.T) {
