@@ -125,8 +125,11 @@ func (s *Session) githubThings(string) (out []thing, err error) {
 	}
 }
 
-// sweepTime is how long a sweep may take.
-const sweepTime = 5 * time.Minute
+// sweepTime is how long a sweep may take, and sweepRounds how often it looks: lists lag behind what was done.
+const (
+	sweepTime   = 5 * time.Minute
+	sweepRounds = 5
+)
 
 // sweep deletes what this run has made, by its name, and returns what is left. It is not cut short by an interrupt.
 func (s *Session) sweep() ([]thing, error) {
@@ -136,11 +139,19 @@ func (s *Session) sweep() ([]thing, error) {
 	s.ctx = ctx
 	defer func() { s.ctx = interrupted }()
 	s.stopSandboxes()
-	found, _ := s.things(s.App)
-	for _, t := range found {
-		_, _ = s.patient(t.api, "DELETE", t.path, nil)
+	for n := range sweepRounds {
+		left, err := s.things(s.App)
+		if err == nil && len(left) == 0 || n == sweepRounds-1 {
+			return left, err
+		}
+		for _, t := range left {
+			_, _ = s.patient(t.api, "DELETE", t.path, nil)
+		}
+		if err := s.pause(250 * time.Millisecond << n); err != nil {
+			return left, err
+		}
 	}
-	return s.things(s.App)
+	return nil, nil
 }
 
 // stopSandboxes deletes the sandboxes of the app's project. They would end by themselves after five minutes.

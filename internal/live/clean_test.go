@@ -63,11 +63,6 @@ func (w world) makes(s *Session, name string) {
 	}
 }
 
-func (w world) session(app string) *Session {
-	env := w.Env()
-	return newSession(w.t.Context(), app, func(name string) string { return env[name] })
-}
-
 func kinds(name string) []string {
 	return []string{"GitHub repository " + name, "Neon project " + name, "Upstash database " + name, "Upstash index " + name, "Upstash team " + name, "Vercel project " + name}
 }
@@ -98,6 +93,7 @@ func TestSweep(t *testing.T) {
 
 // Whenever a run ends, it leaves nothing of its own, and says what an earlier one has left.
 func TestCleaning(t *testing.T) {
+	program := build(t)
 	for name, c := range map[string]struct {
 		reason string
 		faults string
@@ -125,7 +121,7 @@ func TestCleaning(t *testing.T) {
 			if c.call != "" {
 				calls.arm(cancel)
 			}
-			answers, err := Run(ctx, config(t, w.Env(), out))
+			answers, err := Run(ctx, config(t, program, w.Env(), out))
 			report := out.all.String()
 			if err == nil {
 				t.Error("the run has succeeded")

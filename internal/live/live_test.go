@@ -32,7 +32,15 @@ func TestLive(t *testing.T) {
 			}
 		}
 	}
-	c := config(t, env, os.Stdout)
+	for _, name := range []string{"VERCEL_TOKEN", "NEON_API_KEY", "UPSTASH_EMAIL", "UPSTASH_API_KEY"} {
+		if env[name] == "" {
+			t.Errorf("set %s", name)
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	c := config(t, build(t), env, os.Stdout)
 	if name := os.Getenv("SLIPWAY_LIVE_JSON"); name != "" {
 		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
@@ -50,15 +58,19 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// config is a run with a program of this tree.
-func config(t *testing.T, env map[string]string, out io.Writer) Config {
+// build makes the program of this tree.
+func build(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "slipway")
+	program := filepath.Join(t.TempDir(), "slipway")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/slipway-dev/slipway/cmd/slipway").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return Config{Program: program, Dir: dir, Env: env, Path: os.Getenv("PATH"), Out: out}
+	return program
+}
+
+func config(t *testing.T, program string, env map[string]string, out io.Writer) Config {
+	t.Helper()
+	return Config{Program: program, Dir: t.TempDir(), Env: env, Path: os.Getenv("PATH"), Out: out}
 }
 
 // provoke is what has to happen at the emulators for a question to be one: a build that takes long, an operation that does, an update
@@ -98,13 +110,25 @@ func (w world) schedule(faults string) {
 	}
 }
 
-// left is what a session finds under names of ours.
+func (w world) session(app string) *Session {
+	env := w.Env()
+	return newSession(w.t.Context(), app, func(name string) string { return env[name] })
+}
+
+// left is what there is under names of ours, sandboxes too.
 func (w world) left() []thing {
 	w.t.Helper()
-	env := w.Env()
-	found, err := newSession(w.t.Context(), Prefix, func(name string) string { return env[name] }).things(Prefix)
+	s := w.session(Prefix)
+	found, err := s.things(Prefix)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	var list struct{ Sandboxes []struct{ Name string } }
+	if err := s.need(&list, "sandbox", "GET", "/v2/sandboxes?sortBy=name&namePrefix="+Prefix, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, b := range list.Sandboxes {
+		found = append(found, thing{"sandbox", "sandbox", b.Name, ""})
 	}
 	return found
 }
@@ -118,7 +142,7 @@ var notHere = map[string]string{
 func TestLiveAgainstEmulators(t *testing.T) {
 	w := newWorld(t)
 	var out, lines bytes.Buffer
-	c := config(t, w.Env(), &out)
+	c := config(t, build(t), w.Env(), &out)
 	c.JSON, c.Shipped = &lines, func() { w.schedule(provoke) }
 	answers, err := Run(t.Context(), c)
 	t.Logf("\n%s", out.String())

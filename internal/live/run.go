@@ -179,7 +179,8 @@ func (r *run) slipway(ctx context.Context, want string, args ...string) error {
 	_ = json.Unmarshal([]byte(lines[len(lines)-1]), &last)
 	r.say("slipway %s: %s", args[0], last.Status)
 	if last.Status != want {
-		return fmt.Errorf("slipway %s: %s, want %s: %v\n%s", args[0], last.Status, want, last.Error, r.session.redactor.String(stderr.String()))
+		text := r.session.redactor.String(fmt.Sprintf("%v\n%s", last.Error, stderr.String()))
+		return fmt.Errorf("slipway %s: %s, want %s: %s", args[0], last.Status, want, text)
 	}
 	return nil
 }

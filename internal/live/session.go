@@ -19,8 +19,11 @@ import (
 
 type obj = map[string]any
 
-// maxCalls is how many calls one run may make.
-const maxCalls = 2000
+// maxCalls is how many calls one run may make, and callTime how long each may take.
+const (
+	maxCalls = 2000
+	callTime = 3 * time.Minute
+)
 
 // Session asks questions about one app.
 type Session struct {
@@ -183,7 +186,7 @@ func (s *Session) send(api string, req *http.Request) (reply, error) {
 	if s.calls.Add(1) > maxCalls {
 		return reply{}, fmt.Errorf("this run has made %d calls and makes no more", maxCalls)
 	}
-	ctx, cancel := context.WithTimeout(req.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(req.Context(), callTime)
 	defer cancel()
 	res, err := http.DefaultClient.Do(req.WithContext(ctx))
 	if err != nil {
