@@ -30,6 +30,7 @@ var policy = map[string]rule{
 	"internal/cli":      {code: []string{anything}},
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
 	"internal/manifest": {code: []string{root}},
+	"internal/manual":   {code: []string{root}},
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
 	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: []string{"internal/cli"}},

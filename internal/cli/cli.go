@@ -177,7 +177,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.demoCommand(), a.initCommand(), a.doctorCommand(),
 		a.planCommand(), a.shipCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(),
-		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.destroyCommand(),
+		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.manualCommand(), a.destroyCommand(),
 		a.envCommand(), a.emulateCommand(), a.schemaCommand(), a.versionCommand(),
 	}
 }

@@ -41,7 +41,11 @@ func (w *workspace) drive(ctx context.Context, id string, by approver) (result, 
 		if err != nil {
 			return result{Run: id, Calls: w.calls()}, err
 		}
-		if run.Status != slipway.RunWaitingApproval {
+		switch run.Status {
+		case slipway.RunWaitingApproval:
+		case slipway.RunWaitingManual:
+			return w.waitingManual(ctx, run)
+		default:
 			return w.outcome(ctx, run)
 		}
 		v.pause()
@@ -193,6 +197,17 @@ func (w *workspace) waiting(ctx context.Context, run slipway.Run, why error) (re
 		}
 		r.Hint += ", then: slipway resume " + run.ID
 	}
+	return r, nil
+}
+
+// waitingManual is the result of a run that only a person's steps can bring on.
+func (w *workspace) waitingManual(ctx context.Context, run slipway.Run) (result, error) {
+	r := result{Status: statusWaitingManual, Run: run.ID, Calls: w.calls(), Hint: "slipway manual " + run.ID + " tells what to do"}
+	d, err := w.engine.Get(ctx, run.ID)
+	if err != nil {
+		return r, err
+	}
+	r.PlanDigest, r.Effects = d.Digest, d.Plan.Counts()
 	return r, nil
 }
 

@@ -83,6 +83,9 @@ func effectText(b *strings.Builder, e slipway.Effect) {
 	if e.Gate != slipway.GateApply {
 		fmt.Fprintf(b, "  [gate %s]", e.Gate)
 	}
+	if e.Mode != slipway.ModeAutomated {
+		fmt.Fprintf(b, "  [%s]", e.Mode)
+	}
 	b.WriteString("\n")
 	if params := paramsText(e); params != "" {
 		fmt.Fprintf(b, "      %s\n", params)
@@ -96,6 +99,12 @@ func effectText(b *strings.Builder, e slipway.Effect) {
 	}
 	if why != "" {
 		fmt.Fprintf(b, "      %s\n", why)
+	}
+	switch e.Mode {
+	case slipway.ModeManual:
+		fmt.Fprintf(b, "      by hand: %s\n", oneLine(e.Why))
+	case slipway.ModeBlocked:
+		fmt.Fprintf(b, "      blocked: %s\n", oneLine(e.Why))
 	}
 	if !e.Reversible && e.Op != slipway.OpPromote {
 		b.WriteString("      this cannot be undone\n")
@@ -222,6 +231,12 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	}
 	for _, a := range p.Kept {
 		fmt.Fprintf(b, "kept: %s was not made by Slipway\n", a)
+	}
+	for _, a := range p.Unverified {
+		fmt.Fprintf(b, "not looked at: %s is taken as it is recorded\n", a)
+	}
+	for _, c := range p.Access {
+		fmt.Fprintf(b, "%s: %s\n", c.Provider, oneLine(c.Reason))
 	}
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)

@@ -19,6 +19,7 @@ const (
 	statusNoChanges       = "no_changes"
 	statusChanges         = "changes"
 	statusWaitingApproval = "waiting_approval"
+	statusWaitingManual   = "waiting_manual"
 	statusFailed          = "failed"
 	statusRejected        = "rejected"
 	statusCanceled        = "canceled"
@@ -53,6 +54,7 @@ type resultError struct {
 // exits is the one table from a status that is no error to the exit status.
 var exits = map[string]int{
 	statusWaitingApproval: slipway.ExitWaitingApproval,
+	statusWaitingManual:   slipway.ExitWaitingManual,
 	statusFailed:          slipway.ExitFailed,
 	statusRejected:        slipway.ExitRejected,
 	statusCanceled:        slipway.ExitRejected,

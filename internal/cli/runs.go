@@ -106,6 +106,9 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 			state = slipway.StepPending
 		}
 		fmt.Fprintf(b, "  %-8s %s\n", state, key)
+		if line := stepText(steps[key]); line != "" {
+			fmt.Fprintf(b, "  %-8s by hand, %s\n", "", line)
+		}
 	}
 }
 
@@ -140,6 +143,8 @@ func (a *app) watchCommand() *cobra.Command {
 				return result{Run: run.ID}, err
 			case run.Status == slipway.RunWaitingApproval:
 				return w.waiting(ctx, run, nil)
+			case run.Status == slipway.RunWaitingManual:
+				return w.waitingManual(ctx, run)
 			}
 			r, err := w.outcome(ctx, run)
 			w.answer(ctx, r)

@@ -75,6 +75,10 @@ func (w *workspace) answer(ctx context.Context, r result) {
 	switch {
 	case r.Status == statusWaitingApproval:
 		w.say("%s", planText(d.Plan))
+	case r.Status == statusWaitingManual:
+		if book, steps, err := w.engine.Runbook(ctx, r.Run); err == nil {
+			w.showRunbook(book, steps, false)
+		}
 	case r.Status == statusSucceeded && d.Run.Operation == slipway.OperationDestroy:
 		for _, e := range d.Plan.Effects {
 			if e.Op == slipway.OpDelete {

@@ -87,6 +87,15 @@ func eventText(e slipway.Event) string {
 		return fmt.Sprintf("  again  %s: %s", e.Step, data("error"))
 	case slipway.EventStepWaiting:
 		return "  wait   " + e.Step
+	case slipway.EventManualWaiting:
+		return "manual: waits for a person's steps"
+	case slipway.EventManualTaken:
+		if release, _ := e.Data["release"].(bool); release {
+			return fmt.Sprintf("manual %s: given back by %s", e.Step, data("by"))
+		}
+		return fmt.Sprintf("manual %s: taken by %s", e.Step, data("by"))
+	case slipway.EventManualChecked:
+		return fmt.Sprintf("manual %s: %s (%s)", e.Step, data("finding"), data("how"))
 	case slipway.EventLog:
 		return "    | " + data("text")
 	case slipway.EventRunStatus:

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/manual"
+)
+
+// manualFlags are what slipway manual does instead of showing the runbook: at most one of check, assert, take and release.
+type manualFlags struct {
+	check, assert, take, release string
+	id, url, note                string
+	markdown                     bool
+}
+
+func (a *app) manualCommand() *cobra.Command {
+	var f manualFlags
+	c := a.command("manual [RUN]", "Show what a person has to do, and check it",
+		"Show the steps that Slipway cannot do with the credentials it has, in order: what to run or click, with exact values, and what to see\n"+
+			"afterwards. STEP is a step's number or key. A step counts as done when it was looked at and found as declared; only what nothing here can\n"+
+			"look at is taken on a person's word, with --assert. RUN may be left out when one run is unfinished.\n"+
+			"Exit 0 when the step is done, 4 when it is not.", cobra.MaximumNArgs(1),
+		func(ctx context.Context, args []string) (result, error) {
+			w, err := a.open(ctx, need{keys: true})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			run, err := w.run(ctx, args, false)
+			if err != nil {
+				return result{}, err
+			}
+			r, err := w.manual(ctx, run.ID, f)
+			r.Run, r.Calls = run.ID, a.calls()
+			return r, err
+		})
+	c.Flags().StringVar(&f.check, "check", "", "look whether this `STEP` is done")
+	c.Flags().StringVar(&f.assert, "assert", "", "state that this `STEP` is done, where nothing here can look at it; needs --note")
+	c.Flags().StringVar(&f.take, "take", "", "tell others that you do this `STEP`")
+	c.Flags().StringVar(&f.release, "release", "", "give this `STEP` back to others")
+	c.Flags().StringVar(&f.id, "id", "", "with --check or --assert: the `ID` that the provider shows for what was made")
+	c.Flags().StringVar(&f.url, "url", "", "with --check or --assert: the `URL` at which a deployment answers")
+	c.Flags().StringVar(&f.note, "note", "", "with --assert: what was done and seen, for the record")
+	c.Flags().BoolVar(&f.markdown, "markdown", false, "show the steps as Markdown")
+	c.MarkFlagsMutuallyExclusive("check", "assert", "take", "release")
+	return c
+}
+
+func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (result, error) {
+	switch {
+	case f.take != "" || f.release != "":
+		s, err := w.engine.TakeManual(ctx, run, f.take+f.release, f.release != "", osUser())
+		if err != nil {
+			return result{}, err
+		}
+		w.object("step", s)
+		w.say("%s %s\n", map[bool]string{true: "taken", false: "given back"}[s.Taken != nil], s.Key)
+		return result{}, nil
+	case f.check != "" || f.assert != "":
+		s, err := w.engine.CheckManual(ctx, slipway.ManualCheck{
+			Run: run, Step: f.check + f.assert, Assert: f.assert != "", ID: f.id, URL: f.url, Note: f.note, By: osUser(),
+		})
+		if err != nil {
+			return result{}, err
+		}
+		return w.checked(run, s), nil
+	}
+	book, steps, err := w.engine.Runbook(ctx, run)
+	if err != nil {
+		return result{}, err
+	}
+	w.showRunbook(book, steps, f.markdown)
+	return result{}, nil
+}
+
+// showRunbook shows the steps; those that are done, taken or were looked at say so.
+func (w *workspace) showRunbook(book slipway.Runbook, steps map[string]slipway.Step, markdown bool) {
+	w.object("runbook", book)
+	if markdown {
+		w.say("%s", manual.Markdown(book))
+		return
+	}
+	w.say("%s", manual.Text(book))
+	for _, s := range book.Steps {
+		if line := stepText(steps[s.Key]); line != "" {
+			w.say("%d. %s\n", s.Number, line)
+		}
+	}
+}
+
+// stepText says where a manual step stands, "" where nobody has begun with it.
+func stepText(s slipway.Step) string {
+	switch {
+	case s.State == slipway.StepDone && s.Evidence != nil && s.Evidence.By != nil:
+		return fmt.Sprintf("done: %s (%s), by %s", s.Evidence.Finding, s.Evidence.How, s.Evidence.By.Name)
+	case s.Evidence != nil:
+		return "not done: " + evidenceText(*s.Evidence)
+	case s.Taken != nil:
+		return "taken by " + s.Taken.Name
+	}
+	return ""
+}
+
+func evidenceText(e slipway.Evidence) string {
+	line := string(e.Finding)
+	if e.How != "" {
+		line += ", " + e.How
+	}
+	if len(e.Differs) > 0 {
+		line += ": " + strings.Join(e.Differs, ", ")
+	}
+	return line
+}
+
+// checked is the result of a check.
+func (w *workspace) checked(run string, s slipway.Step) result {
+	w.object("step", s)
+	w.say("%s %s\n", evidenceText(*s.Evidence), s.Key)
+	if s.State == slipway.StepDone {
+		r := result{}
+		if !w.owned() {
+			r.Hint = "go on with: slipway resume " + run
+		}
+		return r
+	}
+	return result{Status: statusWaitingManual, Hint: findingHints[s.Evidence.Finding]}
+}
+
+// findingHints tell the next thing to try for each finding of a step that is not done.
+var findingHints = map[slipway.Finding]string{
+	slipway.FindingAbsent:    "do the step, and check it again; --id names it where it has another name",
+	slipway.FindingPartial:   "wait until it is ready, or finish it, and check it again",
+	slipway.FindingWrong:     "mend what differs, and check it again",
+	slipway.FindingDuplicate: "name the one that is meant with --id",
+	slipway.FindingUnseen:    "set a credential that can look, or the variables named above; else --assert STEP --note '…'",
+}
