@@ -62,6 +62,9 @@ func (c Cause) State() CapabilityState {
 	}
 }
 
+// Blocks reports whether c is something to be mended, and not a reason to do the work by hand.
+func (c Cause) Blocks() bool { return outcomes[c].inner == ModeBlocked }
+
 // Capability is one finding about a credential.
 type Capability struct {
 	Provider string          `json:"provider"`
@@ -121,7 +124,7 @@ func (a Access) Readable(kind Kind) bool {
 // Blocks reports whether what speaks against looking at a kind is something to be mended, and not a reason to do it by hand.
 func (a Access) Blocks(kind Kind) bool {
 	c, bad := a.Find(kind, "")
-	return bad && outcomes[c.Cause].inner == ModeBlocked
+	return bad && c.Cause.Blocks()
 }
 
 // Mode returns who makes an effect true, and what speaks against Slipway's doing it.

@@ -496,25 +496,49 @@ func ledgerOp(obs Observation) Op {
 	return OpCreate
 }
 
-// joinBatches makes the effects of one batch ready at the same time, so that they go out in one call.
+// joinBatches makes the effects of one batch ready at the same time, so that they go out in one call. Those that wait for a person, or for
+// something to be mended, are a batch of their own.
 func (p *planner) joinBatches() {
-	join := map[Kind][]string{}
+	type batch struct {
+		kind Kind
+		held bool
+	}
+	held := p.held()
+	join := map[batch][]string{}
+	of := func(e *Effect) batch { return batch{e.Address.Kind(), held[e.Key]} }
 	inBatch := func(e *Effect) bool {
 		return p.Kinds[e.Address.Kind()].Batch && e.Mode == ModeAutomated && e.Op != OpDelete && !strings.HasSuffix(e.Key, "#intend")
 	}
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; inBatch(e) {
-			join[e.Address.Kind()] = append(join[e.Address.Kind()], e.DependsOn...)
+			join[of(e)] = append(join[of(e)], e.DependsOn...)
 		}
 	}
-	for kind, keys := range join {
-		join[kind] = slices.Clip(uniq(keys))
+	for b, keys := range join {
+		join[b] = slices.Clip(uniq(keys))
 	}
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; inBatch(e) {
-			e.DependsOn = join[e.Address.Kind()]
+			e.DependsOn = join[of(e)]
 		}
 	}
+}
+
+// held are the effects that cannot begin before one that Slipway does not do itself.
+func (p *planner) held() map[string]bool {
+	held := map[string]bool{}
+	for again := true; again; {
+		again = false
+		for _, e := range p.plan.Effects {
+			waits := slices.ContainsFunc(slices.Concat(e.DependsOn, e.After), func(key string) bool {
+				return held[key] || p.plan.Effect(key) != nil && p.plan.Effect(key).Mode != ModeAutomated
+			})
+			if waits && !held[e.Key] {
+				held[e.Key], again = true, true
+			}
+		}
+	}
+	return held
 }
 
 // promoteLast makes production move only when all else that is applied has been.

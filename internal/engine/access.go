@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -69,11 +70,52 @@ func withHint(err error, hint string) error {
 
 // ask asks an open provider what its credential is good for, and returns what speaks against it.
 func (e *Engine) ask(ctx context.Context, w *wanted, provider string) []slipway.Capability {
+	w.asked.Store(provider, true)
 	p, ok := w.sessions[provider].(slipway.Prober)
 	if !ok {
 		return nil
 	}
 	return slices.DeleteFunc(p.Probe(ctx), func(c slipway.Capability) bool { return c.Cause == slipway.CauseNone })
+}
+
+// askAhead asks the providers named what their credentials are good for, before anything is changed. It reports whether there is news.
+func (e *Engine) askAhead(ctx context.Context, w *wanted, providers []string) bool {
+	before := len(w.access)
+	w.noteAhead(e.askAll(ctx, w, providers))
+	return len(w.access) > before
+}
+
+// noteAhead notes what findings leave to a person. What would only block is left to the calls themselves: they may come when it is over.
+func (w *wanted) noteAhead(found []slipway.Capability) {
+	for _, c := range found {
+		if !c.Cause.Blocks() {
+			w.note(c)
+		}
+	}
+}
+
+// askAll asks those of the providers named that were not asked yet, at once.
+func (e *Engine) askAll(ctx context.Context, w *wanted, providers []string) []slipway.Capability {
+	found := make([][]slipway.Capability, len(providers))
+	var group sync.WaitGroup
+	for i, name := range providers {
+		if _, asked := w.asked.Load(name); !asked {
+			group.Go(func() { found[i] = e.ask(ctx, w, name) })
+		}
+	}
+	group.Wait()
+	return slices.Concat(found...)
+}
+
+// changing are the providers at which Slipway itself is to change something.
+func changing(p *slipway.Plan) []string {
+	var out []string
+	for _, e := range p.Effects {
+		if name := e.Address.Kind().Provider(); e.Mode == slipway.ModeAutomated && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // note adds findings that are not known yet.
@@ -139,14 +181,20 @@ func (e *Engine) handed(resource string, names []string) map[string]slipway.Secr
 	return out
 }
 
-// refused notes that a provider has refused an effect to this credential: a person who may do it can. It reports whether u was.
-func (w *worker) refused(u *unit) bool {
+// refused notes that a provider has refused an effect to this credential: a person who may do it can. It reports whether u was. Where the
+// provider can tell why, that counts; else the refusal itself does.
+func (w *worker) refused(ctx context.Context, u *unit) bool {
 	e, kind := (*slipway.Error)(nil), u.effect.Address.Kind()
 	if !errors.As(u.err, &e) || e.Code != slipway.CodeForbidden || u.sent || !u.tried {
 		return false
 	}
+	why := w.ask(ctx, w.wanted, kind.Provider())
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.wanted.note(why...)
+	if mode, _ := w.wanted.access.Mode(w.kinds[kind], u.effect.Op); mode != slipway.ModeAutomated {
+		return true
+	}
 	w.wanted.note(slipway.Capability{
 		Provider: kind.Provider(), Name: string(u.effect.Op) + " " + string(kind), Kind: kind, Op: u.effect.Op,
 		State: slipway.CapabilityInsufficient, Cause: slipway.CauseForbidden, Reason: w.Redact("the credential may not: " + e.Message),
@@ -179,7 +227,9 @@ func (w *worker) otherModes(ctx context.Context) (bool, error) {
 	if err := w.loadPlan(ctx); err != nil {
 		return false, err
 	}
-	w.recall(ctx)
+	if err := w.recall(ctx); err != nil {
+		return false, err
+	}
 	for _, e := range w.plan.Effects {
 		spec, _ := w.wanted.spec(e.Address)
 		mode, _, _ := slipway.EffectMode(w.wanted.access, w.kinds[e.Address.Kind()], e, w.unresolved(w.wanted, spec.Inputs["value"]))
@@ -191,11 +241,11 @@ func (w *worker) otherModes(ctx context.Context) (bool, error) {
 }
 
 // recall finds out again what the plan's findings were about. A refusal that nothing but the refused request tells is kept for as long as
-// the credential is the same and a person has begun with the plan's manual steps; before that, the request is worth another try.
-func (w *worker) recall(ctx context.Context) {
-	begun := false
-	for _, s := range w.snapshot() {
-		begun = begun || s.Taken != nil || s.Evidence != nil
+// the credential is the same and a person has begun with the run's manual steps; before that, the request is worth another try.
+func (w *worker) recall(ctx context.Context) error {
+	begun, err := w.begun(ctx)
+	if err != nil {
+		return err
 	}
 	asked := map[string]bool{}
 	for _, c := range w.plan.Access {
@@ -210,6 +260,22 @@ func (w *worker) recall(ctx context.Context) {
 			w.wanted.note(w.ask(ctx, w.wanted, c.Provider)...)
 		}
 	}
+	return ctx.Err()
+}
+
+// begun reports whether somebody has taken or looked at a manual step of the run.
+func (w *worker) begun(ctx context.Context) (begun bool, err error) {
+	err = w.Store.Read(ctx, func(tx slipway.Tx) error {
+		for revision := 1; revision <= w.run.Revision && !begun; revision++ {
+			steps, err := tx.Steps(w.id, revision)
+			if err != nil {
+				return err
+			}
+			begun = slices.ContainsFunc(steps, func(s slipway.Step) bool { return s.Taken != nil || s.Evidence != nil })
+		}
+		return nil
+	})
+	return begun, err
 }
 
 // blocked is why a run cannot go on before something is mended.

@@ -82,8 +82,29 @@ func (w *worker) found(u *unit) bool {
 		}
 	case slipway.OpPromote: // a move that is under way already is refused a second time
 		return u.obs.Exists && u.obs.Pending || w.satisfied(u)
+	case slipway.OpUpdate:
+		return w.satisfied(u) || w.arrived(u)
 	}
 	return w.satisfied(u)
+}
+
+// arrived reports whether all that an update was to change is as declared, though something else is not: the write itself, whose reply was
+// lost, made another version than the one that is recorded. u then goes on by what is there.
+func (w *worker) arrived(u *unit) bool {
+	basis := u.effect.Basis
+	if b := w.ownOutcome(u.effect); b != nil {
+		basis = b
+	}
+	fields, _ := basis["fields"].(map[string]any)
+	changing := differing(u.spec, slipway.Observation{Fields: fields})
+	left := differing(u.spec, u.obs)
+	if !u.obs.Exists || u.spec.Known == nil || len(changing) == 0 || slices.ContainsFunc(changing, func(f string) bool { return slices.Contains(left, f) }) {
+		return false
+	}
+	seen := u.obs.Receipt
+	seen.Origin = u.spec.Known.Origin
+	u.spec.Known = &seen
+	return true
 }
 
 // satisfied reports whether every param is as declared.

@@ -28,6 +28,8 @@ type cloud struct {
 	hidden    map[string]int                // how many more looks by name do not show a db
 	point     func(where string) error      // called before and after each mutating call
 	beforeObs func(kind slipway.Kind) error // called before each observation
+	findings  slipway.Access                // what speaks against the credential: calls that it rules out are refused
+	probes    int                           // how often that was asked for
 }
 
 func newCloud() *cloud {
@@ -38,11 +40,14 @@ func (c *cloud) id(prefix string) string { c.next++; return fmt.Sprintf("%s-%d",
 
 func (c *cloud) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name:  "cloud",
-		Types: []slipway.ResourceType{{Name: "cloud.db", Outputs: []slipway.OutputInfo{{Name: "url", Secret: true}}}},
+		Name: "cloud",
+		Types: []slipway.ResourceType{{
+			Name: "cloud.db", Outputs: []slipway.OutputInfo{{Name: "url", Secret: true, Where: "Databases > Connect"}}, Connects: slipway.ConnectPostgres,
+		}},
+		Settings: []slipway.Setting{{Env: "CLOUD_TOKEN", Secret: true}},
 		Kinds: []slipway.KindInfo{
-			{Kind: "cloud.project", Ledgered: true, Stateful: true},
-			{Kind: "cloud.db", Ledgered: true, Stateful: true, Immutable: []string{"region"}},
+			{Kind: "cloud.project", Ledgered: true, Stateful: true, Root: true},
+			{Kind: "cloud.db", Ledgered: true, Stateful: true, Immutable: []string{"region"}, Root: true},
 			{Kind: "cloud.var", Batch: true, Contained: true},
 			{Kind: "cloud.deploy", Versioned: true, CreateOp: slipway.OpDeploy, Contained: true},
 			{Kind: "cloud.live", UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Initial: map[string]any{"deployment": ""}},
@@ -93,8 +98,35 @@ func (c *cloud) Expand(m *slipway.Manifest, env string) []slipway.Spec {
 	})
 }
 
-func (c *cloud) Open(context.Context, slipway.Settings) (slipway.Session, error) { return c, nil }
-func (c *cloud) Pass() slipway.Session                                           { return c }
+func (c *cloud) Open(_ context.Context, get slipway.Settings) (slipway.Session, error) {
+	if _, ok := get("CLOUD_TOKEN"); !ok {
+		return nil, slipway.Errorf(slipway.CodeCredential, "there is no credential for cloud").WithHint("set CLOUD_TOKEN")
+	}
+	return c, nil
+}
+
+func (c *cloud) Probe(context.Context) []slipway.Capability {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.probes++
+	return slices.Clone(c.findings)
+}
+
+func (c *cloud) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
+	return slipway.ManualStep{Title: string(e.Op) + " " + s.Name, Ways: []slipway.Way{{Page: &slipway.Page{URL: "https://cloud.example"}}}}
+}
+
+// refusal is the answer to a credential that the findings rule out.
+func (c *cloud) refusal(kind slipway.Kind, op slipway.Op) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f, bad := c.findings.Find(kind, op); bad && (op != "" || !c.findings.Readable(kind)) {
+		return slipway.Errorf(slipway.CodeForbidden, "refused: %s", f.Cause)
+	}
+	return nil
+}
+
+func (c *cloud) Pass() slipway.Session { return c }
 
 func (c *cloud) Handler(k slipway.Kind) slipway.Handler {
 	switch k {
@@ -132,6 +164,9 @@ type cloudKind struct {
 }
 
 func (k *cloudKind) Observe(ctx context.Context, want slipway.Spec) (o slipway.Observation, err error) {
+	if err := k.refusal(k.kind, ""); err != nil {
+		return o, err
+	}
 	if k.beforeObs != nil {
 		if err := k.beforeObs(k.kind); err != nil {
 			return o, err
@@ -215,6 +250,9 @@ func (k *cloudKind) Delete(ctx context.Context, ref slipway.Receipt) error {
 type cloudDB struct{ cloudKind }
 
 func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Observation, err error) {
+	if err := k.refusal(k.kind, ""); err != nil {
+		return o, err
+	}
 	if k.beforeObs != nil {
 		if err := k.beforeObs(k.kind); err != nil {
 			return o, err
@@ -252,6 +290,9 @@ func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Obs
 }
 
 func (k *cloudDB) Create(ctx context.Context, want slipway.Spec) (r slipway.Receipt, err error) {
+	if err := k.refusal(k.kind, slipway.OpCreate); err != nil {
+		return r, err
+	}
 	err = k.at("cloud.db create", func() error {
 		k.made["cloud.db"]++
 		r = slipway.Receipt{ID: k.id("db"), Name: want.Name, Account: "acct"}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -24,6 +25,7 @@ type wanted struct {
 	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache
 	access      slipway.Access // what speaks against the credentials
+	asked       sync.Map       // the providers that were asked what their credential is good for
 	stopped     error          // the first answer that told so, where it is something to be mended
 }
 

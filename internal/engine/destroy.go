@@ -38,7 +38,13 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 	}
 	in := e.planInput(w, s)
 	in.Operation = slipway.OperationDestroy
-	return s, slipway.MakeDestroy(in, slipway.DestroyScope{All: opts.All, Only: opts.Only}), nil
+	scope := slipway.DestroyScope{All: opts.All, Only: opts.Only}
+	plan := slipway.MakeDestroy(in, scope)
+	if e.askAhead(ctx, w, changing(plan)) {
+		in.Access = w.access
+		plan = slipway.MakeDestroy(in, scope)
+	}
+	return s, plan, nil
 }
 
 // lookAtUndeclared observes what is recorded and not expanded from the manifest: other environments, or what it no longer names.

@@ -25,6 +25,8 @@ type bench struct {
 	cloud *cloud
 	dir   string
 	store *mortal
+	given map[string]string // SLIPWAY_OUTPUT_… that a person hands over
+	bare  bool              // no credential is set
 	*engine.Engine
 }
 
@@ -76,8 +78,18 @@ func (b *bench) open() {
 	b.store = &mortal{Store: s}
 	b.Engine = engine.New(engine.Config{
 		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: key, Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
-		Settings: func(string) (slipway.Secret, bool) { return slipway.Secret{}, false },
-		Secrets:  func(n string) (slipway.Secret, bool) { return slipway.NewSecret("the value of " + n), n != "UNSET" },
+		Settings: func(n string) (slipway.Secret, bool) {
+			return slipway.NewSecret("a token"), n == "CLOUD_TOKEN" && !b.bare
+		},
+		Secrets: func(n string) (slipway.Secret, bool) {
+			if strings.HasPrefix(n, "SLIPWAY_OUTPUT_") {
+				v, ok := b.given[n]
+				return slipway.NewSecret(v), ok
+			}
+			return slipway.NewSecret("the value of " + n), n != "UNSET"
+		},
+		Connect: map[slipway.Connection]slipway.Connector{slipway.ConnectPostgres: b.connect},
+		Redact:  func(s string) string { return strings.ReplaceAll(s, "npg_", "redacted") },
 		Parse: func(raw []byte) (*slipway.Manifest, error) {
 			m := &slipway.Manifest{}
 			err := json.Unmarshal(raw, m)

@@ -62,7 +62,7 @@ func (w *worker) ensure(ctx context.Context, keys []string) error {
 			if err := w.failStep(ctx, u); err != nil {
 				return err
 			}
-			refused = w.refused(u) || refused
+			refused = w.refused(ctx, u) || refused
 		}
 	}
 	if refused {

@@ -81,22 +81,12 @@ func (w *worker) runbook(ctx context.Context) (slipway.Runbook, error) {
 	if err != nil {
 		return slipway.Runbook{}, err
 	}
-	var missing []string
-	book := slipway.MakeRunbook(w.plan, func(e slipway.Effect) slipway.ManualStep {
-		for _, p := range w.Providers {
-			if g, ok := p.(slipway.Guide); ok && p.Info().Name == e.Address.Kind().Provider() {
-				s := w.specFor(e.Address, receipts)
-				s.Params = e.Params
-				return g.Guide(e, s)
-			}
-		}
-		missing = append(missing, e.Key)
-		return slipway.ManualStep{}
+	guide := slipway.GuideBy(w.Providers, w.wanted.manifest, func(e slipway.Effect) slipway.Spec {
+		s := w.specFor(e.Address, receipts)
+		s.Params = e.Params
+		return s
 	})
-	if len(missing) > 0 {
-		return book, slipway.Errorf(slipway.CodeUnsupported, "nothing says how %s is done by hand", strings.Join(missing, ", "))
-	}
-	return book, nil
+	return slipway.MakeRunbook(w.plan, guide), nil
 }
 
 // manualStep finds a manual step by key or number, and refuses one that is not to be done now.
@@ -223,7 +213,9 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 	if err != nil {
 		return slipway.Step{}, err
 	}
-	w.recall(ctx)
+	if err := w.recall(ctx); err != nil {
+		return slipway.Step{}, err
+	}
 	u, err := w.unit(ctx, effect.Key)
 	if err != nil {
 		return slipway.Step{}, err
@@ -331,7 +323,9 @@ func (w *worker) examine(ctx context.Context, u *unit, c slipway.ManualCheck) (s
 			return slipway.Evidence{}, slipway.Errorf(slipway.CodeConflict, "%s is about %v, not %s", u.effect.Key, u.effect.Basis["id"], c.ID)
 		}
 	}
-	u.spec = w.plain(u.spec)
+	if err := w.declare(ctx, u); err != nil {
+		return slipway.Evidence{}, err
+	}
 	if w.wanted.visible(u.effect.Address.Kind()) {
 		return w.examineByAPI(ctx, u)
 	}
@@ -343,12 +337,23 @@ func (w *worker) examine(ctx context.Context, u *unit, c slipway.ManualCheck) (s
 	return w.examineByValues(ctx, u)
 }
 
-// plain drops the fingerprint of a value that cannot be read here, as the planner did.
-func (w *worker) plain(s slipway.Spec) slipway.Spec {
-	if w.unresolved(w.wanted, s.Inputs["value"]) != "" {
-		return carried(s)
+// declare gives u what its plan declares, completed by what is known now.
+func (w *worker) declare(ctx context.Context, u *unit) error {
+	if u.effect.Op == slipway.OpDelete {
+		return nil
 	}
-	return s
+	for name, v := range u.effect.Params {
+		if v != nil {
+			u.spec.Params[name] = v
+		}
+	}
+	if w.unresolved(w.wanted, u.spec.Inputs["value"]) != "" {
+		u.spec = carried(u.spec)
+	}
+	if w.kinds[u.effect.Address.Kind()].Versioned {
+		return w.sealUnit(ctx, nil, u)
+	}
+	return nil
 }
 
 func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, error) {

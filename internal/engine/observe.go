@@ -37,6 +37,11 @@ type observer struct {
 // look observes every Spec of w and reads the ledger. receipts is what this home has recorded. Where a provider refuses to be looked at, it
 // asks why, and looks again without.
 func (e *Engine) look(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt) (*sight, error) {
+	if len(receipts) == 0 { // much is to be made: what the credentials are good for is asked at the same time
+		found := make(chan []slipway.Capability, 1)
+		go func() { found <- e.askAll(ctx, w, slices.Collect(maps.Keys(w.sessions))) }()
+		defer func() { w.noteAhead(<-found) }()
+	}
 	for {
 		s, err := e.lookOnce(ctx, w, receipts)
 		if err == nil || !e.learn(ctx, w, err) {
@@ -394,6 +399,10 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), w.manifest.Verify.Health
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto"
 	plan, err := slipway.MakePlan(in)
+	if err == nil && e.askAhead(ctx, w, changing(plan)) {
+		in.Access = w.access
+		plan, err = slipway.MakePlan(in)
+	}
 	if err == nil && w.stopped != nil && idle(plan) {
 		return nil, nil, w.stopped
 	}
