@@ -98,7 +98,10 @@ func (w *worker) arrived(u *unit) bool {
 	fields, _ := basis["fields"].(map[string]any)
 	changing := differing(u.spec, slipway.Observation{Fields: fields})
 	left := differing(u.spec, u.obs)
-	if !u.obs.Exists || u.spec.Known == nil || len(changing) == 0 || slices.ContainsFunc(changing, func(f string) bool { return slices.Contains(left, f) }) {
+	if !u.obs.Exists || u.spec.Known == nil || u.spec.Known.Version == u.obs.Receipt.Version || len(changing) == 0 {
+		return false
+	}
+	if slices.ContainsFunc(changing, func(f string) bool { return slices.Contains(left, f) }) {
 		return false
 	}
 	seen := u.obs.Receipt

@@ -11,21 +11,26 @@ func TestALostUpdateIsFound(t *testing.T) {
 	before := map[string]any{"fingerprint": "old", "written": true, "size": float64(1)}
 	for name, tc := range map[string]struct {
 		reason        string
+		version       string // that is seen; 1 is recorded
 		before, after map[string]any
 		want          bool
 	}{
-		"as declared": {"nothing is left to do", before, map[string]any{"fingerprint": "new", "written": true, "size": 1}, true},
-		"untouched":   {"the request never arrived", before, before, false},
+		"as declared": {"nothing is left to do", "2", before, map[string]any{"fingerprint": "new", "written": true, "size": 1}, true},
+		"untouched":   {"the request never arrived", "1", before, before, false},
 		"arrived": {
-			"the write made another version than the recorded one, which is why it was not written last by what is recorded", before,
+			"the write made another version than the recorded one, which is why it was not written last by what is recorded", "2", before,
 			map[string]any{"fingerprint": "new", "written": false, "size": 1}, true,
 		},
+		"same version": {
+			"what differs is not explained by a write: it is to be sent again", "1", before,
+			map[string]any{"fingerprint": "new", "written": true, "size": 7}, false,
+		},
 		"half": {
-			"what was to change has not all changed", map[string]any{"fingerprint": "old", "written": true, "size": float64(2)},
+			"what was to change has not all changed", "2", map[string]any{"fingerprint": "old", "written": true, "size": float64(2)},
 			map[string]any{"fingerprint": "new", "written": false, "size": 2}, false,
 		},
 		"their write": {
-			"it was to undo what somebody else wrote, and nothing says that it did", map[string]any{"fingerprint": "new", "written": false, "size": 1},
+			"it was to undo what somebody else wrote, and nothing says that it did", "2", map[string]any{"fingerprint": "new", "written": false, "size": 1},
 			map[string]any{"fingerprint": "new", "written": false, "size": 1}, false,
 		},
 	} {
@@ -34,7 +39,7 @@ func TestALostUpdateIsFound(t *testing.T) {
 			spec := slipway.Spec{
 				Address: "cloud.var/LEVEL", Known: &known, Params: map[string]any{"fingerprint": "new", "written": true, "size": 1},
 			}
-			seen := slipway.Receipt{ID: "var-1", Version: "2"}
+			seen := slipway.Receipt{ID: "var-1", Version: tc.version}
 			u := &unit{
 				effect: slipway.Effect{
 					Key: "cloud.var/LEVEL#update", Address: spec.Address, Op: slipway.OpUpdate,
