@@ -16,6 +16,7 @@ func vercelQuestions() []Question {
 		{ID: "vercel-wrong-token", Asks: "GET /v2/user with a token that does not exist", Here: "403 forbidden", ask: func(s *Session) (string, error) {
 			return s.short("vercel", "GET", "/v2/user", nil, wrongCredential)
 		}},
+		{ID: "vercel-project-token", NotAsked: "it takes a token that is limited to a project", FindOut: "make one, and get /v2/user, /v2/teams/{id} and /v10/projects with it"},
 		{ID: "vercel-unpaid", NotAsked: "it takes an account that has not paid", FindOut: "create a project in a team whose payment has failed"},
 		{ID: "vercel-name-taken", Asks: "create a project whose name is taken", Here: "409 conflict", ask: func(s *Session) (string, error) {
 			return s.createsProject(obj{"name": s.App})

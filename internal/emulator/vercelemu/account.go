@@ -1,6 +1,10 @@
 package vercelemu
 
-import "github.com/slipway-dev/slipway/internal/emulator/emukit"
+import (
+	"cmp"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+)
 
 type obj = map[string]any
 
@@ -14,6 +18,11 @@ func accountRoutes() []route {
 
 func (s *Server) getUser(c *call) (any, *failure) {
 	u := c.who.User
+	if len(c.who.OnlyTeams) > 0 { // a token that may not read all of it
+		return obj{"user": obj{
+			"limited": true, "id": u.ID, "email": u.Email, "name": u.Name, "username": u.Username, "avatar": nil, "defaultTeamId": nil, "version": nil,
+		}}, nil
+	}
 	return obj{"user": obj{
 		"id": u.ID, "email": u.Email, "name": u.Name, "username": u.Username, "avatar": nil, "defaultTeamId": nil, "version": nil,
 		"createdAt": accountsBegan, "softBlock": nil, "billing": nil, "resourceConfig": obj{}, "stagingPrefix": u.Username,
@@ -60,15 +69,18 @@ func teamView(who Account, t Team, created int64) obj {
 	return obj{
 		"id": t.ID, "slug": t.Slug, "name": t.Name, "creatorId": who.User.ID, "avatar": nil, "description": nil,
 		"stagingPrefix": t.Slug, "createdAt": created, "updatedAt": created,
-		"membership": obj{"confirmed": true, "role": role(who), "createdAt": created, "created": created, "uid": who.User.ID},
+		"membership": obj{
+			"confirmed": true, "role": role(who), "teamRoles": []string{role(who)}, "teamPermissions": append([]string{}, who.Permissions...),
+			"createdAt": created, "created": created, "uid": who.User.ID,
+		},
 	}
 }
 
 func role(who Account) string {
-	if who.ReadOnly {
+	if who.Role == "" && who.ReadOnly {
 		return "VIEWER"
 	}
-	return "OWNER"
+	return cmp.Or(who.Role, "OWNER")
 }
 
 // pagination is the block of every list: next is null on the last page.

@@ -131,6 +131,8 @@ func TestErrorEnvelopes(t *testing.T) {
 			"no body":         {"a body that is not there", document, "", acme, "POST", "/v11/projects", nil, 400, obj{"code": "bad_request", "message": "Invalid request: missing request body."}},
 			"too large":       {"a body over the limit", "[? vercel-body-limit]", "", acme, "POST", "/v11/projects", strings.Repeat(" ", 10<<20+1), 413, obj{"code": "payload_too_large", "message": "The body is over 10485760 bytes."}},
 
+			"token":             refuse("a token that is not there", "https://vercel.com/docs/rest-api/reference/endpoints/authentication/get-auth-token-metadata", "GET /v5/user/tokens/none", nil, 404, absent("Token not found")),
+			"namespaces":        {"a wrong token, asking for Git namespaces", "[? vercel-wrong-token]", "nope", acme, "GET", "/v1/integrations/git-namespaces", nil, 403, obj{"code": "forbidden", "message": "Not authorized", "invalidToken": true}},
 			"team":              refuse("a team that is not there", document, "GET /v2/teams/none", nil, 404, absent("Team not found")),
 			"projects' limit":   refuse("at most 100 a page", document, "GET /v10/projects?limit=101", nil, 400, wrong("Invalid request: `limit` should be a number from 1 to 100.")),
 			"no project":        refuse("a project that is not there", errorsPage, "GET /v9/projects/none", nil, 404, noProject),

@@ -41,6 +41,16 @@ type Account struct {
 	SoftBlocked bool
 	// OnlyTeams, when not empty, are the team ids that the token is limited to; the personal account is then 403.
 	OnlyTeams []string
+	// Role is the user's in the teams: "" is OWNER, or VIEWER when ReadOnly. DEVELOPER and CONTRIBUTOR may not do all.
+	Role string
+	// Permissions are the user's extended permissions in the teams, such as CreateProject.
+	Permissions []string
+	// ProjectOnly limits the token to projects: what is the user's or a team's is 403.
+	ProjectOnly bool
+	// NoGitHub means that Vercel's GitHub app is installed nowhere.
+	NoGitHub bool
+	// Expires is when the token ends. Zero: never.
+	Expires time.Time
 }
 
 // DefaultAccount returns the account behind DefaultToken: user "emulator" with the team "acme".

@@ -11,6 +11,8 @@ import (
 // the Server's fields.
 func Settings() map[string]string {
 	return map[string]string{
+		"access": "any call: the token is expired, other-team, or limited to a team or a project; its user a viewer, contributor or developer; or no-github, " +
+			"and Vercel's GitHub app is installed nowhere",
 		"build-time":       "a deployment's create: how long its build takes",
 		"build-fails":      "a deployment's create: its build fails with this message",
 		"alias-fails":      "a deployment's create, promote, rollback: hosts that are not moved; * stands for any characters",

@@ -75,6 +75,9 @@ func TestAFaultScheduleSetsSingleCalls(t *testing.T) {
 		"link-fails": {try("link-fails", "POST", "*/link", "install-app"), func(w *world) any {
 			return w.want(400, "POST", "/v9/projects/"+w.project("shop")+"/link", obj{"type": "github", "repo": "acme/shop"}).str("error", "action")
 		}, "Install GitHub App"},
+		"access": {try("access", "POST", "*/projects", "viewer"), func(w *world) any {
+			return w.want(403, "POST", "/v11/projects", obj{"name": "shop"}).str("error", "message")
+		}, "You don't have permission to create the project."},
 		"no such value": {try("link-fails", "POST", "*/link", "rain"), func(w *world) any {
 			return w.want(400, "POST", "/v9/projects/"+w.project("shop")+"/link", obj{"type": "github", "repo": "acme/shop"}).str("error", "message")
 		}, `the emulator's fault schedule sets link-fails to "rain", which is no such value`},
