@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -74,9 +75,9 @@ type Instance struct {
 	Kit *emukit.Kit
 	// Env returns the credentials that the API accepts, by environment variable. It is called when Kit is set up.
 	Env func() map[string]string
-	// Data serves what was made: deployed apps, data planes. May be nil. OnData is told its port before API is served.
+	// Data serves what was made: deployed apps, data planes. May be nil. OnData is told where before API is served.
 	Data   http.Handler
-	OnData func(port int)
+	OnData func(at *emukit.Server)
 	// Settings sets its settings, by name.
 	Settings []setting
 	// State saves and loads what was made. May be nil.
@@ -104,7 +105,7 @@ func newVercel(o Options, _ func(int) string) Instance {
 	}
 	return Instance{
 		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close, Settings: vercelSettings(s),
-		OnData: func(port int) { s.DomainSuffix = fmt.Sprintf("localhost:%d", port) },
+		OnData: func(at *emukit.Server) { s.DomainSuffix = fmt.Sprintf("localhost:%d", at.Port) },
 		Env:    credentials("VERCEL_TOKEN", token, "VERCEL_TEAM_ID", account.Teams[0].ID),
 	}
 }
@@ -134,7 +135,7 @@ func newUpstash(_ Options, secret func(int) string) Instance {
 	s := &upstashemu.Server{Accounts: map[string]upstashemu.Account{email: {APIKey: key}}}
 	return Instance{
 		API: s, Kit: &s.Kit, Data: s.Data(), State: s, Close: s.Close, Settings: upstashSettings(s),
-		OnData: func(port int) { s.DataURL = fmt.Sprintf("http://127.0.0.1:%d", port) },
+		OnData: func(at *emukit.Server) { s.DataURL = at.URL },
 		Env:    credentials("UPSTASH_EMAIL", email, "UPSTASH_API_KEY", key),
 	}
 }
@@ -245,15 +246,13 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 			second++
 			taken++
 		}
-		data, err := emukit.Listen(ctx, o.Listen, second, i.Data)
+		data, err := r.startData(ctx, i, o, second)
 		if err != nil {
 			return 0, err
 		}
-		r.closers = append(r.closers, data.Close)
-		i.OnData(data.Port)
 		o.world.listens(e.Name, data.Port)
 	}
-	api, err := emukit.Listen(ctx, o.Listen, port, emukit.Control{Name: e.Name, Kit: i.Kit, State: i.State}.Wrap(i.API))
+	api, err := emukit.Listen(ctx, o.Listen, port, controlled(e, emukit.Control{Name: e.Name, Kit: i.Kit, State: i.State}.Wrap(i.API)))
 	if err != nil {
 		return 0, err
 	}
@@ -270,6 +269,36 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 		return 0, nil
 	}
 	return port + taken, nil
+}
+
+// startData serves what was made where the emulators listen, and on loopback too: names below localhost lead there.
+func (r *Running) startData(ctx context.Context, i Instance, o Options, port int) (*emukit.Server, error) {
+	data, err := emukit.Listen(ctx, o.Listen, port, i.Data)
+	if err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, data.Close)
+	if at, err := netip.ParseAddr(o.Listen); err == nil && !at.IsUnspecified() && o.Listen != emukit.Loopback {
+		second, err := emukit.Start(ctx, data.Port, i.Data)
+		if err != nil {
+			return nil, err
+		}
+		r.closers = append(r.closers, second.Close)
+	}
+	i.OnData(data)
+	return data, nil
+}
+
+// controlled has the control routes below the path of the base URL as well, where a program that has the URL looks.
+func controlled(e Emulator, h http.Handler) http.Handler {
+	control := http.StripPrefix(e.Path, h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.Path != "" && strings.HasPrefix(r.URL.Path, e.Path+emukit.ControlPath) {
+			control.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // derive makes a seed for one purpose of the whole's, so that no id has the same random characters as a credential. 0

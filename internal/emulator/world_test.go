@@ -206,22 +206,7 @@ func TestDeployedFunctionsReachTheDataPlanes(t *testing.T) {
 	}
 	defer r.Close()
 	env := r.Env()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", env["SLIPWAY_UPSTASH_URL"]+"/v2/redis/database",
-		strings.NewReader(`{"database_name":"cache","platform":"aws","primary_region":"us-east-1"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.SetBasicAuth(env["UPSTASH_EMAIL"], env["UPSTASH_API_KEY"])
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, _ := io.ReadAll(res.Body)
-	res.Body.Close()
-	endpoint, token := jsonText(t, string(raw), "endpoint"), jsonText(t, string(raw), "rest_token")
-	if !strings.HasPrefix(endpoint, "http://127.0.0.1:") {
-		t.Fatalf("%d %s", res.StatusCode, raw)
-	}
+	endpoint, token := redis(t, env)
 	app := `module.exports = async (req, res) => {
   const ping = await fetch(process.env.REDIS, {method: 'POST', headers: {authorization: 'Bearer ' + process.env.TOKEN}, body: '["PING"]'});
   let control = 'open'; try { await fetch(process.env.API + '/_emulator/'); } catch { control = 'shut'; }
@@ -248,4 +233,112 @@ func TestDeployedFunctionsReachTheDataPlanes(t *testing.T) {
 	if got != want {
 		t.Errorf("the function says %q, want %q: it reaches its store, and isolated no emulator's control", got, want)
 	}
+}
+
+func TestControlIsAlsoBelowTheBaseURL(t *testing.T) {
+	r, err := Start(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	env := r.Env()
+	for _, e := range All() {
+		base := strings.TrimSuffix(env[e.URLVar], e.Path)
+		for _, at := range []string{base, env[e.URLVar]} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", at+"/_emulator/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if res.StatusCode != 200 || jsonText(t, string(raw), "emulator") != e.Name {
+				t.Errorf("%s/_emulator/: %d %s", at, res.StatusCode, raw)
+			}
+		}
+	}
+	if calls := r.Kit("neon").Calls(); len(calls) != 0 {
+		t.Errorf("the calls of control are in the log: %v", calls)
+	}
+}
+
+// What is given out answers wherever the emulators listen, and on this machine apps do at their names below localhost.
+func TestDataPlanesAnswerWhereTheEmulatorsListen(t *testing.T) {
+	addresses := map[string]string{"loopback": "127.0.0.1", "all": "0.0.0.0", "one address": outerAddress(t), "name": "localhost"}
+	if l, err := net.Listen("tcp6", "[::1]:0"); err == nil { // not every machine has it
+		l.Close()
+		addresses["IPv6"] = "::1"
+	}
+	for name, listen := range addresses {
+		t.Run(name, func(t *testing.T) {
+			r, err := Start(t.Context(), Options{Listen: listen, BuildTime: time.Millisecond, Settings: map[string]string{"upstash.create-time": "-1s"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			env := r.Env()
+			endpoint, token := redis(t, env)
+			req, err := http.NewRequestWithContext(t.Context(), "POST", endpoint, strings.NewReader(`["PING"]`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatalf("the store at %s: %v", endpoint, err)
+			}
+			raw, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if string(raw) != `{"result":"PONG"}` {
+				t.Errorf("the store answers %s", raw)
+			}
+			status, reply := tell(t, env, "VERCEL", "VERCEL_TOKEN", "POST", "/v13/deployments", `{"name":"shop","target":"production","projectSettings":{},"files":[{"file":"index.html","data":"hello"}]}`)
+			if status != 200 {
+				t.Fatalf("%d %s", status, reply)
+			}
+			_, port, _ := net.SplitHostPort(jsonText(t, reply, "url"))
+			if got := visit(t, "http://shop.localhost:"+port+"/"); got != "hello" {
+				t.Errorf("the app says %q", got)
+			}
+		})
+	}
+}
+
+// outerAddress is an address of this machine that is not a loopback one, or one that is when there is no other.
+func outerAddress(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return n.IP.String()
+		}
+	}
+	return "127.0.0.2"
+}
+
+// redis makes a database and returns its endpoint and token.
+func redis(t *testing.T, env map[string]string) (endpoint, token string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", env["SLIPWAY_UPSTASH_URL"]+"/v2/redis/database",
+		strings.NewReader(`{"database_name":"cache","platform":"aws","primary_region":"us-east-1"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(env["UPSTASH_EMAIL"], env["UPSTASH_API_KEY"])
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("%d %s %v", res.StatusCode, raw, err)
+	}
+	return jsonText(t, string(raw), "endpoint"), jsonText(t, string(raw), "rest_token")
 }
