@@ -84,6 +84,9 @@ func (a *app) emulate(ctx context.Context, o emulator.Options, files emulateFile
 	if err := loadEmulators(running, files.state); err != nil {
 		return r, err
 	}
+	if err := mayBeSaved(files.state); err != nil {
+		return r, err
+	}
 	if !emukit.IsLoopback(o.Listen) {
 		_, _ = fmt.Fprintf(a.err, "warning: the emulators listen on %s: whoever reaches it and has the credentials may use them\n", o.Listen)
 	}
@@ -105,6 +108,21 @@ func loadEmulators(running *emulator.Running, file string) error {
 	}
 	if err != nil {
 		return slipway.Errorf(slipway.CodeInvalid, "the state cannot be loaded: %v", err).WithHint("without the file %s they begin anew", file)
+	}
+	return nil
+}
+
+// mayBeSaved tells before anything is made that it could not be kept.
+func mayBeSaved(file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file+".new", os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(file+".new"))
+	}
+	if err != nil {
+		return slipway.Errorf(slipway.CodeInvalid, "the state could not be saved at the end: %v", err).WithHint("name a --state file in a folder that can be written to")
 	}
 	return nil
 }
