@@ -74,10 +74,7 @@ func (p ProviderInfo) generally(cause Cause) CauseInfo {
 	case CauseInvalid:
 		return CauseInfo{Reason: p.Title + " does not accept " + credential, Hint: "set " + credential + " to one that is valid"}
 	case CauseExpired:
-		return CauseInfo{
-			Sign:   "any call: refused as invalid, after the day on which an earlier probe was told that it ends",
-			Reason: credential + " has expired", Hint: "make a new one and set " + credential,
-		}
+		return CauseInfo{Reason: credential + " has expired", Hint: "make a new one and set " + credential}
 	case CauseForbidden:
 		return CauseInfo{
 			Sign: "the operation itself: 403, and nothing says why", Reason: p.Title + " refuses it to " + credential, Hint: "use a credential that may do it",
