@@ -32,6 +32,7 @@ func (c client) do(ctx context.Context, method, path string, body, out any) erro
 var (
 	limitReached = regexp.MustCompile(`(?i)\b(limit|quota|exceed(s|ed)?)\b`)
 	notNative    = regexp.MustCompile(`(?i)\bnative\b`)
+	readsOnly    = regexp.MustCompile(`(?i)\bread-?only api key\b`)
 	notThere     = regexp.MustCompile(`(?i)\b(not found|does not exist|no such)\b`)
 )
 
@@ -40,10 +41,14 @@ var (
 func explain(status int, _ http.Header, body []byte) *slipway.Error {
 	e, said := rest.Default(status, body), rest.Envelope(body).Message
 	refused := status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
+	e.Refusal = refusal(said)
 	switch {
+	case e.Refusal == slipway.CauseReadOnly:
+		e.Code = slipway.CodeForbidden
+		return e.WithHint("UPSTASH_API_KEY was made to read: make one that may write at https://console.upstash.com/account/api")
 	case status == http.StatusUnauthorized:
 		return e.WithHint("UPSTASH_EMAIL and UPSTASH_API_KEY do not fit: make a management API key at https://console.upstash.com/account/api")
-	case notNative.MatchString(said), status == http.StatusForbidden:
+	case e.Refusal == slipway.CauseAccountRefused, status == http.StatusForbidden:
 		e.Code = slipway.CodeForbidden
 		return e.WithHint("the API is for native Upstash accounts: one that was made through Vercel or Fly needs its own account, or its values passed as secret: under env")
 	case status == http.StatusPaymentRequired, refused && limitReached.MatchString(said):

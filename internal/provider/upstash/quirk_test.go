@@ -183,33 +183,6 @@ func TestOutputsWithoutCredentialsAreMalformed(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
-	for name, c := range map[string]struct {
-		reason string
-		h      http.Handler
-		state  slipway.CapabilityState
-	}{
-		"ready":          {"both lists answer", serve(&upstashemu.Server{}).Handler, slipway.CapabilityReady},
-		"not native":     {"the API refuses the account", serve(&upstashemu.Server{RefuseDeveloperAPI: true}).Handler, slipway.CapabilityInsufficient},
-		"invalid":        {"401", reply(401, `"Unauthorized"`), slipway.CapabilityInvalid},
-		"unreachable":    {"no API behind the URL", reply(502, `{}`), slipway.CapabilityUnreachable},
-		"something else": {"an answer that is no list", reply(200, `{}`), slipway.CapabilityUnreachable},
-	} {
-		t.Run(name, func(t *testing.T) {
-			session, _ := at(t, c.h)
-			got := session.(slipway.Prober).Probe(t.Context())
-			if len(got) != 2 {
-				t.Fatalf("capabilities %+v, want redis and vector", got)
-			}
-			for _, one := range got {
-				if one.State != c.state || one.Evidence == "" {
-					t.Errorf("%s: %+v, want %s", c.reason, one, c.state)
-				}
-			}
-		})
-	}
-}
-
 func TestOpen(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason   string

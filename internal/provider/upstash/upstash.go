@@ -4,7 +4,6 @@ package upstash
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -44,7 +43,7 @@ var _ slipway.Provider = provider{}
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "upstash", Title: "Upstash", Docs: "https://upstash.com/docs/devops/developer-api",
+		Name: "upstash", Title: "Upstash", Docs: "https://upstash.com/docs/devops/developer-api", Causes: causes,
 		Settings: []slipway.Setting{
 			{Env: "UPSTASH_EMAIL", Help: "e-mail of the Upstash account; accounts made through Vercel or Fly cannot use the API", Required: true},
 			{Env: "UPSTASH_API_KEY", Help: "management API key: https://console.upstash.com/account/api", Secret: true, Required: true},
@@ -54,7 +53,7 @@ func (provider) Info() slipway.ProviderInfo {
 		Kinds: []slipway.KindInfo{
 			{
 				Kind: kindRedis, Docs: "https://upstash.com/docs/devops/developer-api/redis/create_database_global", Immutable: []string{"region"},
-				Stateful: true, Ledgered: true,
+				Stateful: true, Ledgered: true, Root: true,
 				Consequence: map[slipway.Op]string{
 					slipway.OpCreate:  "a Redis database is created and counts towards your plan",
 					slipway.OpUpdate:  "the database's name or settings change; its data stays",
@@ -252,35 +251,4 @@ func (s session) Handler(kind slipway.Kind) slipway.Handler {
 func (s session) Pass() slipway.Session {
 	s.client.rest = s.client.rest.Pass()
 	return s
-}
-
-// Probe lists databases and indexes: accounts that the API refuses are told by nothing else.
-func (s session) Probe(ctx context.Context) []slipway.Capability {
-	c := s.client.as("upstash probe")
-	_, redisErr := c.databases(ctx)
-	_, vectorErr := c.indexes(ctx)
-	return []slipway.Capability{
-		c.capability("redis", "GET /v2/redis/databases", redisErr),
-		c.capability("vector", "GET /v2/vector/index", vectorErr),
-	}
-}
-
-func (c client) capability(name, call string, err error) slipway.Capability {
-	out := slipway.Capability{Provider: "upstash", Name: name, State: slipway.CapabilityReady, Account: c.email, Evidence: call + " 200"}
-	if err == nil {
-		return out
-	}
-	out.Evidence, out.Reason = call+" "+string(slipway.ErrorCode(err)), err.Error()
-	if e := (*slipway.Error)(nil); errors.As(err, &e) {
-		out.Reason, out.Hint = e.Message, e.Hint
-	}
-	switch slipway.ErrorCode(err) {
-	case slipway.CodeUnauthorized:
-		out.State = slipway.CapabilityInvalid
-	case slipway.CodeForbidden, slipway.CodeRefused, slipway.CodeNotFound, slipway.CodeLimit:
-		out.State = slipway.CapabilityInsufficient
-	default:
-		out.State = slipway.CapabilityUnreachable
-	}
-	return out
 }
