@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -70,6 +69,7 @@ func mapError(status int, h http.Header, body []byte) *slipway.Error {
 		Error struct {
 			Code, Message string
 			InvalidToken  bool
+			Scope         string
 			Missing       []string
 			Limit         struct{ Reset float64 }
 		}
@@ -77,6 +77,7 @@ func mapError(status int, h http.Header, body []byte) *slipway.Error {
 	_ = json.Unmarshal(body, &envelope) // what does not fit is mapped by the status alone
 	got := envelope.Error
 	e := rest.Default(status, body)
+	e.Refusal = refusal(status, got.Scope, got.Message)
 	if code := envCode(got.Code); code != "" {
 		e.Code = code
 	}
@@ -126,25 +127,6 @@ func untilReset(reset float64, h http.Header) time.Duration {
 		now = time.Now()
 	}
 	return max(0, time.Unix(int64(reset), 0).Sub(now))
-}
-
-// refused turns a failed probe into what it says about the credential.
-func (c *client) refused(p slipway.Capability, call string, err error) slipway.Capability {
-	code := slipway.ErrorCode(err)
-	p.Evidence = call + " " + string(code)
-	var e *slipway.Error
-	if errors.As(err, &e) {
-		p.Reason, p.Hint = e.Message, e.Hint
-	}
-	switch code {
-	case slipway.CodeUnauthorized:
-		p.State = slipway.CapabilityInvalid
-	case slipway.CodeForbidden, slipway.CodeNotFound, slipway.CodeLimit:
-		p.State = slipway.CapabilityInsufficient
-	default:
-		p.State = slipway.CapabilityUnreachable
-	}
-	return p
 }
 
 type user struct {
@@ -274,11 +256,6 @@ func (c *client) getProject(ctx context.Context, op, idOrName string) (*project,
 	out := &project{}
 	err := c.call(ctx, op, http.MethodGet, rest.Path("/v9/projects/%s", idOrName), nil, nil, out)
 	return out, err
-}
-
-// listProjects: https://vercel.com/docs/rest-api/reference/endpoints/projects/retrieve-a-list-of-projects
-func (c *client) listProjects(ctx context.Context, op string) error {
-	return c.call(ctx, op, http.MethodGet, "/v10/projects", url.Values{"limit": {"1"}}, nil, nil)
 }
 
 // createProject: https://vercel.com/docs/rest-api/reference/endpoints/projects/create-a-new-project

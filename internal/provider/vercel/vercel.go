@@ -37,14 +37,14 @@ type provider struct{ config rest.Config }
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "vercel", Title: "Vercel", Docs: "https://vercel.com/docs/rest-api",
+		Name: "vercel", Title: "Vercel", Docs: "https://vercel.com/docs/rest-api", Causes: causes,
 		Settings: []slipway.Setting{
 			{Env: settingToken, Help: "token from https://vercel.com/account/settings/tokens", Secret: true, Required: true},
 			{Env: settingTeam, Help: "team id (team_…) or slug; default: the token's own account; vercel.team in the manifest wins"},
 			{Env: settingURL, Help: "base URL of the API", Default: defaultURL},
 		},
 		Kinds: []slipway.KindInfo{
-			{Kind: kindProject, Docs: docs("projects"), Ledgered: true, Stateful: true, Consequence: map[slipway.Op]string{
+			{Kind: kindProject, Docs: docs("projects"), Ledgered: true, Stateful: true, Root: true, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "creates a Vercel project, with the ledger among its variables",
 				slipway.OpUpdate: "changes the project's settings; they apply to the next deployment",
 				slipway.OpAdopt:  "takes over a Vercel project that Slipway did not make; it will never be deleted",
@@ -286,18 +286,3 @@ func (s *session) Handler(kind slipway.Kind) slipway.Handler {
 }
 
 func (s *session) Pass() slipway.Session { return &session{s.client.pass()} }
-
-// Probe asks who the token is and whether it may list the account's projects. There is no call that tells what it may write.
-func (s *session) Probe(ctx context.Context) []slipway.Capability {
-	who := slipway.Capability{Provider: "vercel", Name: "credential", State: slipway.CapabilityReady, Evidence: "GET /v2/user 200"}
-	u, err := s.client.user(ctx, "vercel probe")
-	if err != nil {
-		return []slipway.Capability{s.client.refused(who, "GET /v2/user", err)}
-	}
-	who.Account = u.ID
-	list := slipway.Capability{Provider: "vercel", Name: "projects", State: slipway.CapabilityReady, Account: cmp.Or(s.client.team, u.ID), Evidence: "GET /v10/projects 200"}
-	if err := s.client.listProjects(ctx, "vercel probe"); err != nil {
-		list = s.client.refused(list, "GET /v10/projects", err)
-	}
-	return []slipway.Capability{who, list}
-}
