@@ -3,12 +3,84 @@ package vercelemu
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit/speccheck"
 )
 
+// judge says what is wrong with one line of a stream. The document has it as text: a command is judged as the document has it in the reply
+// of cmd without wait, the others after what the vendor's client reads, {stream,data}.
+func judge(check *speccheck.Checker, line []byte) error {
+	var v struct {
+		Command, Data json.RawMessage
+		Stream        string
+	}
+	var text string
+	var failure struct{ Code, Message string }
+	if err := strict(line, &v); err != nil {
+		return err
+	}
+	switch {
+	case v.Command != nil && v.Data == nil && v.Stream == "":
+		run := httptest.NewRequest("POST", "/v2/sandboxes/sessions/s/cmd", nil)
+		return check.Response(run, 200, http.Header{"Content-Type": {"application/json"}}, line)
+	case v.Command == nil && v.Stream == "error":
+		if err := strict(v.Data, &failure); err != nil || failure.Code != "" && failure.Message != "" {
+			return err
+		}
+		return errors.New("an error has a code and a message")
+	case v.Command == nil && (v.Stream == "stdout" || v.Stream == "stderr"):
+		return strict(v.Data, &text)
+	}
+	return errors.New("it is neither a command nor a stream's")
+}
+
+// strict decodes the whole of raw into v, which has all of its fields.
+func strict(raw []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+func TestEachLineOfASandboxStreamIsJudged(t *testing.T) {
+	check := speccheck.Load(t, "vercel")
+	command := `{"command":{"id":"cmd_1","name":"sh","args":[],"cwd":"/","sessionId":"s","exitCode":null,"startedAt":1}}`
+	for name, tc := range map[string]struct {
+		reason, line string
+		ok           bool
+	}{
+		"command":      {"as the document has it", command, true},
+		"no exit code": {"which a command that runs has as null", strings.Replace(command, `,"exitCode":null`, "", 1), false},
+		"exit code":    {"a number or null", strings.Replace(command, "null", `"0"`, 1), false},
+		"output":       {"text", `{"stream":"stdout","data":"x"}`, true},
+		"no text":      {"and nothing else", `{"stream":"stderr","data":1}`, false},
+		"more":         {"no other field", `{"stream":"stdout","data":"x","at":1}`, false},
+		"error":        {"it aborts", `{"stream":"error","data":{"code":"sandbox_stopped","message":"m"}}`, true},
+		"no code":      {"and says why", `{"stream":"error","data":{"message":"m"}}`, false},
+		"other stream": {"there are three", `{"stream":"log","data":"x"}`, false},
+		"two values":   {"one a line", `{"stream":"stdout","data":"x"}{}`, false},
+		"nothing":      {"a line says something", `{}`, false},
+	} {
+		if err := judge(check, []byte(tc.line)); (err == nil) != tc.ok {
+			t.Errorf("%s: %s: %v", name, tc.reason, err)
+		}
+	}
+}
+
+// lines reads a stream.
 func (w *sandboxes) lines(a answer) (out []obj) {
 	w.t.Helper()
 	if kind := a.header.Get("Content-Type"); kind != "application/x-ndjson" {
@@ -19,27 +91,12 @@ func (w *sandboxes) lines(a answer) (out []obj) {
 		if err := json.Unmarshal(line, &v); err != nil {
 			w.t.Fatalf("%q: %v", line, err)
 		}
-		_, isCommand := v["command"].(map[string]any)
-		_, isText := v["data"].(string)
-		failure, isError := v["data"].(map[string]any)
-		switch v["stream"] {
-		case nil:
-			isText = isCommand
-		case "error":
-			_, code := failure["code"].(string)
-			isText = isError && code
-		case "stdout", "stderr":
-		default:
-			isText = false
-		}
-		if !isText {
-			w.t.Errorf("no line of a stream: %s", line)
-		}
 		out = append(out, v)
 	}
 	return out
 }
 
+// sh runs a script and returns its exit code and its output.
 func (w *sandboxes) sh(session, script string) (code float64, stdout, stderr string) {
 	w.t.Helper()
 	lines := w.lines(w.want(200, "POST", session+"/cmd", obj{"command": "sh", "args": []string{"-c", script}, "wait": true, "logs": true}))

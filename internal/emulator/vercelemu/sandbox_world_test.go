@@ -16,9 +16,7 @@ import (
 )
 
 // sandboxes is a sandbox emulator on the real clock, for commands are real. Each 2xx reply is checked against the
-
-// published document, but for streams, of which it says only that they are text.
-
+// published document, a stream line by line.
 type sandboxes struct {
 	t     *testing.T
 	srv   *SandboxServer
@@ -40,7 +38,6 @@ func newSandboxes(t *testing.T, srv *SandboxServer) *sandboxes {
 }
 
 // needCommands skips where commands cannot be isolated.
-
 func needCommands(t *testing.T) {
 	t.Helper()
 	if _, err := isolate.Check(t.Context()); err != nil {
@@ -96,7 +93,13 @@ func (w *sandboxes) do(method, path string, body any, header ...string) answer {
 			w.t.Fatalf("%s %s: %v", method, path, err)
 		}
 	}
-	if a.status/100 == 2 && kind != ndjson {
+	if a.status/100 == 2 && kind == ndjson {
+		for line := range bytes.Lines(a.raw) {
+			if err := judge(w.check, line); err != nil {
+				w.t.Errorf("line of the stream of %s %s: %v: %s", method, path, err, line)
+			}
+		}
+	} else if a.status/100 == 2 {
 		if err := w.check.Response(r, a.status, a.header, a.raw); err != nil {
 			w.t.Errorf("reply of %s %s: %v\n%s", method, path, err, a.raw)
 		}
@@ -117,7 +120,6 @@ func (w *sandboxes) want(status int, method, path string, body any, header ...st
 }
 
 // create makes a sandbox and returns its name and its session's path.
-
 func (w *sandboxes) create(more obj) (name, session string) {
 	w.t.Helper()
 	body := obj{"projectId": "prj_1"}
@@ -128,12 +130,7 @@ func (w *sandboxes) create(more obj) (name, session string) {
 	return a.str("sandbox", "name"), "/v2/sandboxes/sessions/" + a.str("session", "id")
 }
 
-// lines reads a stream, and checks that each line has one of the three forms.
-
-// sh runs a script and returns its exit code and its output.
-
 // until polls until ok.
-
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
 	for !ok() {
@@ -144,5 +141,3 @@ func until(t *testing.T, ok func() bool) {
 		}
 	}
 }
-
-// Every modelled operation answers 2xx here, and each reply fits the document.
