@@ -33,6 +33,7 @@ var escapes = map[string]func(string) string{
 	"html, HEX":      func(s string) string { return eachRune(s, "&#X%X;") },
 	"nothing":        func(s string) string { return s },
 	"wrapped":        func(s string) string { return wrap(s, "\n") },
+	"colours":        func(s string) string { return wrap(s, "\x1b[1;31m") },
 	"wrapped, CRLF":  func(s string) string { return wrap(s, "\r\n") },
 	"base64":         func(s string) string { return base64.StdEncoding.EncodeToString([]byte("x" + s + "yz")) },
 	"base64 url":     func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte("xy" + s + "z")) },
@@ -107,7 +108,7 @@ func TestSplit(t *testing.T) {
 	for _, value := range []string{canary, "0123abcd", "postgresql://app:pass-word@host.example/db", `"{\"key\":\"long \\n value\"}"`} {
 		r := knowing(value)
 		for name, escape := range escapes {
-			if strings.HasPrefix(name, "wrapped") || name == "base64, folded" {
+			if strings.HasPrefix(name, "wrapped") || name == "colours" || name == "base64, folded" {
 				continue // cut already
 			}
 			text := escape(value)

@@ -3,8 +3,8 @@
 // the lines of commands and builds all go through one Redactor.
 //
 // A value is looked for raw, in base64 (either alphabet, at any offset in what was encoded) and in hex; each of these also URL-, JSON- or
-// HTML-escaped, up to two of them one inside the other, whichever characters the escape chose; and each broken by line breaks. What is
-// compressed, encrypted, reversed or spelled with characters in between is not found.
+// HTML-escaped, up to two of them one inside the other, whichever characters the escape chose; and each broken by line breaks and by a
+// terminal's colours. What is compressed, encrypted, reversed or spelled with other characters in between is not found.
 package redact
 
 import (

@@ -8,27 +8,55 @@ import (
 	"unicode/utf8"
 )
 
-// canonical returns b without line breaks, which may stand anywhere in a secret: b itself when it has none, else in dst's memory.
+// canonical returns b without what may stand anywhere in a secret and is not seen: line breaks and a terminal's colours. It is b itself
+// when there is none of it, else in dst's memory.
 func canonical(dst, b []byte) []byte {
-	if bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 {
+	next := nextGap(b)
+	if next == len(b) {
 		return b
 	}
 	dst = dst[:0]
-	for line := range bytes.Lines(b) {
-		line = bytes.TrimSuffix(line, []byte("\n"))
-		for {
-			part, rest, more := bytes.Cut(line, []byte("\r"))
-			dst = append(dst, part...)
-			if !more {
-				break
-			}
-			line = rest
-		}
+	for ; next < len(b); next = nextGap(b) {
+		dst = append(dst, b[:next]...)
+		b = b[next+gap(b[next:]):]
 	}
-	return dst
+	return append(dst, b...)
 }
 
-func isBreak(c byte) bool { return c == '\n' || c == '\r' }
+// nextGap returns where the first of what canonical leaves out begins: len(b) when there is none.
+func nextGap(b []byte) int {
+	next := len(b)
+	for _, sign := range []byte("\n\r\x1b") {
+		for at := 0; at < next; at++ {
+			i := bytes.IndexByte(b[at:next], sign)
+			if i < 0 {
+				break
+			}
+			if at += i; gap(b[at:]) > 0 {
+				next = at
+			}
+		}
+	}
+	return next
+}
+
+// gap is how many bytes at b's start canonical leaves out: a line break, or an escape sequence of a terminal (ECMA-48, CSI).
+func gap(b []byte) int {
+	switch {
+	case b[0] == '\n' || b[0] == '\r':
+		return 1
+	case b[0] == '\x1b' && len(b) > 1 && b[1] == '[':
+		for i := 2; i < len(b) && i < maxSequence; i++ {
+			if b[i] >= '@' && b[i] <= '~' {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+// maxSequence bounds a terminal's escape sequence.
+const maxSequence = 32
 
 // decoder undoes one kind of escape: the sign that begins it, and what stands at the start of b, which begins with the sign. size is
 // how many bytes of b it takes: 0 when it is no escape, -1 when b ends before that can be said.
@@ -39,7 +67,7 @@ type decoder struct {
 
 var decoders = []decoder{{'%', percent}, {'\\', backslash}, {'&', entity}}
 
-// view is a text as one way of reading it shows it, in canonical form.
+// view is a text as one way of reading it shows it.
 type view struct {
 	text []byte
 	at   []int32 // where in the source each byte of text comes from; empty: not asked for
@@ -79,11 +107,8 @@ func (d decoder) decode(v view, out view) (_ view, changed bool) {
 		default:
 			changed = true
 		}
-		for _, c := range decoded {
-			if isBreak(c) {
-				continue
-			}
-			out.text = append(out.text, c)
+		out.text = append(out.text, decoded...)
+		for range decoded {
 			if mapped {
 				out.at = append(out.at, v.at[i])
 			}
@@ -91,6 +116,26 @@ func (d decoder) decode(v view, out view) (_ view, changed bool) {
 		i += size
 	}
 	return out, changed
+}
+
+// tidied returns v in canonical form, which what was decoded need not have.
+func (v view) tidied() view {
+	if nextGap(v.text) == len(v.text) {
+		return v
+	}
+	out := view{end: v.end}
+	for i := 0; i < len(v.text); {
+		if n := gap(v.text[i:]); n > 0 {
+			i += n
+			continue
+		}
+		out.text = append(out.text, v.text[i])
+		if len(v.at) > 0 {
+			out.at = append(out.at, v.at[i])
+		}
+		i++
+	}
+	return out
 }
 
 // depth is how many escapes are undone one inside the other.
@@ -123,7 +168,10 @@ func (s *scratch) deeper(v view, level int, f func([]byte) bool) bool {
 		}
 		out, changed := d.decode(v, view{text: s.decoded[level].text[:0]})
 		s.decoded[level] = out
-		if changed && (f(out.text) || s.deeper(out, level+1, f)) {
+		if !changed {
+			continue
+		}
+		if out = out.tidied(); f(out.text) || s.deeper(out, level+1, f) {
 			return true
 		}
 	}
@@ -132,19 +180,18 @@ func (s *scratch) deeper(v view, level int, f func([]byte) bool) bool {
 
 // mappedViews returns b's views with their positions.
 func mappedViews(b []byte) []view {
-	raw := view{end: len(b)}
-	for i, c := range b {
-		if !isBreak(c) {
-			raw.text, raw.at = append(raw.text, c), append(raw.at, int32(i))
-		}
+	raw := view{text: b, at: make([]int32, len(b)), end: len(b)}
+	for i := range raw.at {
+		raw.at[i] = int32(i)
 	}
+	raw = raw.tidied()
 	all := []view{raw}
 	for from, level := 0, 0; level < depth; level++ {
 		to := len(all)
 		for _, v := range all[from:to] {
 			for _, d := range decoders {
 				if out, changed := d.decode(v, view{end: len(b)}); changed {
-					all = append(all, out)
+					all = append(all, out.tidied())
 				}
 			}
 		}
