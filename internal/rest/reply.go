@@ -177,6 +177,7 @@ func (c *Client) host() string {
 
 // Clean makes a provider's text fit for an error, and for what a 2xx reply says went wrong: redacted, one line, without control characters, not endless.
 func (c *Client) Clean(s string) string {
+	s = c.config.Redact(s) // a secret may be broken by what is taken out next
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
