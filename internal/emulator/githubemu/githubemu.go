@@ -30,6 +30,8 @@ type Account struct {
 	App bool
 	// Repos, when not empty, are the full names of the repositories that the token is limited to.
 	Repos []string
+	// Expires is when the token ends; replies tell it. Zero: never.
+	Expires time.Time
 }
 
 // DefaultAccount returns the account behind DefaultToken: "emulator" in the organisation "acme".

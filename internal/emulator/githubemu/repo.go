@@ -165,6 +165,9 @@ func (s *Server) getUser(c *call) (any, *failure) {
 	if c.who == nil {
 		return nil, &failure{status: http.StatusUnauthorized, message: "Requires authentication"}
 	}
+	if c.who.App {
+		return nil, notForApps
+	}
 	return userView(c, c.who.ID, c.who.Login, "User"), nil
 }
 

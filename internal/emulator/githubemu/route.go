@@ -197,9 +197,15 @@ func (s *Server) authenticate(c *call) *failure {
 	if scheme != "" {
 		account, ok := s.Tokens[token]
 		if !ok || !strings.EqualFold(scheme, "bearer") && !strings.EqualFold(scheme, "token") {
-			return &failure{status: http.StatusUnauthorized, message: "Bad credentials"}
+			return errBadCredentials
 		}
 		c.who = &account
+		if f := c.withAccess(); f != nil {
+			return f
+		}
+		if c.expired() {
+			return errBadCredentials
+		}
 		if limit = s.RateLimit; limit == 0 {
 			limit = 5000
 		}
