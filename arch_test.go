@@ -38,7 +38,8 @@ var policy = map[string]rule{
 	"internal/store":    {code: []string{root}},
 
 	// A provider shares nothing with its emulator but the tests of both.
-	"internal/provider":         {code: []string{root, "internal/rest", "internal/provider/neon", "internal/provider/upstash", "internal/provider/vercel"}},
+	"internal/provider":         {code: []string{root, "internal/rest", "internal/provider/github", "internal/provider/neon", "internal/provider/upstash", "internal/provider/vercel"}},
+	"internal/provider/github":  {code: []string{root, "internal/rest"}, tests: judged("internal/emulator/githubemu")},
 	"internal/provider/neon":    {code: []string{root, "internal/rest"}, tests: judged("internal/emulator/neonemu")},
 	"internal/provider/upstash": {code: []string{root, "internal/rest"}, tests: judged("internal/emulator/upstashemu")},
 	"internal/provider/vercel":  {code: []string{root, "internal/rest"}, tests: judged("internal/emulator/vercelemu")},

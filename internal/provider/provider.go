@@ -3,6 +3,7 @@ package provider
 
 import (
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/provider/github"
 	"github.com/slipway-dev/slipway/internal/provider/neon"
 	"github.com/slipway-dev/slipway/internal/provider/upstash"
 	"github.com/slipway-dev/slipway/internal/provider/vercel"
@@ -13,6 +14,7 @@ import (
 func All(config rest.Config) []slipway.Provider {
 	return []slipway.Provider{
 		vercel.New(config),
+		github.New(config),
 		neon.New(config),
 		upstash.New(config),
 	}
