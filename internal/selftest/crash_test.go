@@ -3,9 +3,6 @@ package selftest_test
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
-	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,65 +39,30 @@ func readPlan(t *testing.T) plan {
 	return p
 }
 
-// trial is one way to interrupt an operation.
+// trial is one of the matrix, and how it is done.
 type trial struct {
-	where  string
-	resume bool // else the operation is asked for again
-	kill   interruption
-}
-
-// interruption begins the operation, kills it, goes on with it, and kills it again, as often as it likes.
-type interruption func(ctx context.Context, h *selftest.Harness, resume bool) (kills int, err error)
-
-// trials are those of the whole matrix for these points: each once, twice, and with three others after it. What a trial is hangs on its
-// point and the seed alone, so that the shards of several processes make the whole.
-func (p plan) trials(points []string, kill func(points ...string) interruption) []trial {
-	var out []trial
-	for _, first := range points {
-		random := p.random(first)
-		add := func(points ...string) {
-			out = append(out, trial{strings.Join(points, ", then "), random.IntN(2) == 0, kill(points...)})
-		}
-		add(first)
-		add(first, first)
-		for range 3 {
-			add(first, points[random.IntN(len(points))])
-		}
-	}
-	return out
-}
-
-// random returns what the seed gives for a purpose.
-func (p plan) random(purpose string) *rand.Rand { return rand.New(rand.NewPCG(p.seed, sum(purpose))) }
-
-func sum(s string) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, s)
-	return h.Sum64()
-}
-
-// mutating reports whether a point is about a request that changes something.
-func mutating(where string) bool {
-	return strings.Contains(where, " POST ") || strings.Contains(where, " PATCH ") || strings.Contains(where, " DELETE ")
+	where string
+	// interrupt begins the operation, kills it, goes on with it, and kills it again, as often as it likes.
+	interrupt func(context.Context, *selftest.Harness) (kills int, err error)
+	resume    bool // that is how it is finished
 }
 
 // part returns what of the matrix this process tries: its shard, or n trials, half of them about requests that change something.
 func (p plan) part(all []trial, n int) []trial {
 	if p.long {
-		return slices.DeleteFunc(all, func(t trial) bool { return sum(t.where)%uint64(p.parts) != uint64(p.shard-1) })
+		return slices.DeleteFunc(all, func(t trial) bool { return selftest.Hash(t.where)%uint64(p.parts) != uint64(p.shard-1) })
 	}
-	p.random("sample").Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	var out []trial
-	for _, about := range []bool{true, false} {
-		for _, t := range all {
-			if len(out) < n/2 || !about && len(out) < n && !mutating(t.where) {
-				if mutating(t.where) == about {
-					out = append(out, t)
-				}
-			}
-		}
+	selftest.Random(p.seed, "sample").Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	slices.SortStableFunc(all, func(a, b trial) int { return reads(a) - reads(b) })
+	return append(slices.Clone(all[:n-n/2]), all[len(all)-n/2:]...)
+}
+
+// reads is 0 for a trial about a request that changes something, else 1.
+func reads(t trial) int {
+	if strings.Contains(t.where, " POST ") || strings.Contains(t.where, " PATCH ") || strings.Contains(t.where, " DELETE ") {
+		return 0
 	}
-	return out
+	return 1
 }
 
 // TestCrash kills each operation at its points, as one process and as an owner whose gates another process opens.
@@ -166,7 +128,7 @@ func try(t *testing.T, h *selftest.Harness, part []trial) (total selftest.Report
 		if err := h.Restore(); err != nil {
 			t.Fatal(err)
 		}
-		kills, err := tr.kill(t.Context(), h, tr.resume)
+		kills, err := tr.interrupt(t.Context(), h)
 		if err != nil {
 			t.Fatalf("%s: %v", tr.where, err)
 		}
@@ -178,7 +140,7 @@ func try(t *testing.T, h *selftest.Harness, part []trial) (total selftest.Report
 			missed++
 		}
 		for _, f := range r.Findings {
-			t.Errorf("resume %v: %s", tr.resume, f)
+			t.Error(f)
 		}
 		total.Add(r)
 	}
@@ -197,13 +159,17 @@ func alone(t *testing.T, p plan, h *selftest.Harness) []trial {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return p.trials(readPoints(t, name), killAlone)
+	var all []trial
+	for _, m := range selftest.Matrix(readPoints(t, name), p.seed) {
+		all = append(all, trial{m.Where(), killAlone(m), m.Resume})
+	}
+	return all
 }
 
-func killAlone(points ...string) interruption {
-	return func(ctx context.Context, h *selftest.Harness, resume bool) (kills int, err error) {
+func killAlone(m selftest.Trial) func(context.Context, *selftest.Harness) (int, error) {
+	return func(ctx context.Context, h *selftest.Harness) (kills int, err error) {
 		args := h.Operation.Args
-		for _, point := range points {
+		for _, point := range m.Points {
 			cmd := h.World.Command(ctx, h.Operation.Yes(args...)...)
 			cmd.Env = append(cmd.Env, dieVariable+"="+point)
 			killed, err := runs(cmd)
@@ -213,7 +179,7 @@ func killAlone(points ...string) interruption {
 			if killed {
 				kills++
 			}
-			args = h.Again(resume)
+			args = h.Again(m.Resume)
 		}
 		return kills, nil
 	}

@@ -165,13 +165,14 @@ func owned(t *testing.T, pl plan, h *selftest.Harness) []trial {
 	if err := p.run(t.Context(), h.Operation.Args); err != nil {
 		t.Fatal(err)
 	}
-	all := pl.trials(readPoints(t, p.record+"owner"), func(points ...string) interruption {
+	var all []trial
+	for _, m := range selftest.Matrix(readPoints(t, p.record+"owner"), pl.seed) {
 		var strikes []strike
-		for _, point := range points {
+		for _, point := range m.Points {
 			strikes = append(strikes, strike{owner: point})
 		}
-		return killOwned(strikes...)
-	})
+		all = append(all, trial{m.Where(), killOwned(m.Resume, strikes...), m.Resume})
+	}
 	for gate := 1; gate <= p.gate; gate++ {
 		points := readPoints(t, fmt.Sprint(p.record, gate))
 		for _, point := range points {
@@ -186,15 +187,16 @@ func owned(t *testing.T, pl plan, h *selftest.Harness) []trial {
 				{"the owner, twice", []strike{during, during}},
 			} {
 				where := fmt.Sprintf("approval %d at %s: %s", gate, point, way.who)
-				all = append(all, trial{where, pl.random(where).IntN(2) == 0, killOwned(way.strikes...)})
+				resume := selftest.Random(pl.seed, where).IntN(2) == 0
+				all = append(all, trial{where, killOwned(resume, way.strikes...), resume})
 			}
 		}
 	}
 	return all
 }
 
-func killOwned(strikes ...strike) interruption {
-	return func(ctx context.Context, h *selftest.Harness, resume bool) (kills int, err error) {
+func killOwned(resume bool, strikes ...strike) func(context.Context, *selftest.Harness) (int, error) {
+	return func(ctx context.Context, h *selftest.Harness) (kills int, err error) {
 		args := h.Operation.Args
 		for _, s := range strikes {
 			p := &pair{h: h, strike: s}

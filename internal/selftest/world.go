@@ -105,6 +105,7 @@ func (w *World) Close() {
 // Command is Slipway with these arguments on the world's app. The end of ctx kills it.
 func (w *World) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, w.program, append([]string{"-C", w.App}, args...)...)
+	cmd.Args[0] = "slipway"
 	cmd.Dir = w.dir
 	for _, name := range slices.Sorted(maps.Keys(w.Env)) {
 		cmd.Env = append(cmd.Env, name+"="+w.Env[name])
