@@ -178,7 +178,7 @@ func (a *app) commands() []*cobra.Command {
 		a.demoCommand(), a.initCommand(), a.doctorCommand(),
 		a.planCommand(), a.shipCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(),
 		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.manualCommand(), a.destroyCommand(),
-		a.envCommand(), a.emulateCommand(), a.schemaCommand(), a.versionCommand(),
+		a.envCommand(), a.emulateCommand(), a.selftestCommand(), a.schemaCommand(), a.versionCommand(),
 	}
 }
 

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/selftest"
+)
+
+func (a *app) selftestCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "selftest", Short: "Prove on emulators that this program keeps its promises",
+		Long: "Prove on emulators, in a temporary folder, that this program keeps its promises. Nothing outside this machine is touched.",
+	}
+	c.AddCommand(a.selftestCrashCommand())
+	return c
+}
+
+func (a *app) selftestCrashCommand() *cobra.Command {
+	var o selftest.CrashOptions
+	var all bool
+	c := a.command("crash", "Kill a ship anywhere, go on, and count what is there twice",
+		"Ship an app to emulators, change it, promote and destroy it; kill this program with SIGKILL on the way, go on, and compare\n"+
+			"with a run that nothing interrupted. A point is a request: as it arrives, when it has acted, when it is answered, when the\n"+
+			"answer is written down; each once, twice, and followed by others. Exit 0 when nothing was made twice, left over or different.", cobra.NoArgs,
+		func(ctx context.Context, _ []string) (result, error) {
+			if all {
+				o.Trials = 0
+			} else if o.Trials < 1 {
+				return result{}, slipway.Errorf(slipway.CodeInvalid, "--points: a number from 1").WithHint("for all of them: --all")
+			}
+			return a.selftestCrash(ctx, o)
+		})
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, "repeats the choice of points; default: another each time")
+	c.Flags().IntVar(&o.Trials, "points", 12, "how many to try of each operation")
+	c.Flags().BoolVar(&all, "all", false, "try every point; it takes hours")
+	return c
+}
+
+func (a *app) selftestCrash(ctx context.Context, o selftest.CrashOptions) (result, error) {
+	for o.Seed == 0 {
+		o.Seed = uint64(rand.Uint32())
+	}
+	a.tell("seed %d\n", o.Seed)
+	o.Done = func(operation string, trial, of int, r selftest.Report) {
+		a.tell("%-10s %d of %d\n", operation, trial, of)
+		for _, f := range r.Findings {
+			a.tell("  found: %s\n", f)
+		}
+		a.object("trial", map[string]any{"operation": operation, "trial": trial, "of": of, "report": r})
+	}
+	reports, err := selftest.Crash(ctx, o)
+	if ctx.Err() != nil {
+		return result{}, context.Cause(ctx)
+	}
+	if err != nil {
+		return result{}, slipway.Errorf(slipway.CodeInternal, "%v", err)
+	}
+	total := selftest.OperationReport{Operation: "all"}
+	for _, r := range reports {
+		total.Trials += r.Trials
+		total.Add(r.Report)
+	}
+	a.say("%s", crashTable(append(reports, total)))
+	total.Findings = nil // each was told
+	a.object("crash", map[string]any{"seed": o.Seed, "total": total})
+	if !total.Clean() {
+		return result{}, slipway.Errorf(slipway.CodeCheckFailed, "killed and gone on with, it is not what an uninterrupted run leaves").
+			WithHint("repeat it with --seed %d, and report it as a defect in slipway", o.Seed)
+	}
+	return result{}, nil
+}
+
+func crashTable(rows []selftest.OperationReport) string {
+	var b strings.Builder
+	format := "%-10s %7s %7s %11s %8s %12s %9s\n"
+	fmt.Fprintf(&b, format, "operation", "trials", "points", "duplicates", "orphans", "differences", "repeated")
+	for _, r := range rows {
+		n := func(i int) string { return fmt.Sprint(i) }
+		fmt.Fprintf(&b, format, r.Operation, n(r.Trials), n(r.Points), n(r.Duplicates), n(r.Orphans), n(r.Differences), n(r.Repeated))
+	}
+	return b.String()
+}
