@@ -95,7 +95,13 @@ func interruptible() (context.Context, func()) {
 	return ctx, func() { signal.Stop(signals); cancel(nil) }
 }
 
-func (a *app) main(ctx context.Context, args []string) int {
+func (a *app) main(ctx context.Context, args []string) (exit int) {
+	defer func() {
+		if value := recover(); value != nil {
+			exit = a.tellPanic(value)
+		}
+		_, _ = a.out.Close(), a.err.Close()
+	}()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.in)
@@ -105,9 +111,7 @@ func (a *app) main(ctx context.Context, args []string) int {
 	if err != nil && !a.ran {
 		err = usageError(root, cmd, args, err)
 	}
-	exit := a.finish(ctx, err)
-	_, _ = a.out.Close(), a.err.Close()
-	return exit
+	return a.finish(ctx, err)
 }
 
 // usageError is what cobra refused: an unknown command or flag, or wrong arguments.

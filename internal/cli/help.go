@@ -73,6 +73,7 @@ func (a *app) environmentTopic() *cobra.Command {
 	}
 	row("SLIPWAY_HOME", "folder of Slipway's state; default: the system's folder for state")
 	row("SLIPWAY_FINGERPRINT_KEY", "key by which secrets are compared, at least 16 bytes; default: a file in SLIPWAY_HOME")
+	row("SLIPWAY_LOG", "debug: tell every request and every event on stderr, without secrets")
 	row("SLIPWAY_SETTLE", "with emulators alone: how long a create is looked for whose reply was lost, such as 100ms")
 	return &cobra.Command{Use: "environment", Short: "The environment variables that Slipway reads", Long: b.String()}
 }

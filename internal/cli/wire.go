@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,6 +47,9 @@ func (a *app) transport() http.RoundTripper {
 		a.base = rest.NewTransport()
 		if a.seams.Transport != nil {
 			a.base = a.seams.Transport(a.base)
+		}
+		if log, err := a.log(); err == nil && log.Enabled(context.Background(), slog.LevelDebug) {
+			a.base = logged{a.base, log}
 		}
 	}
 	return a.base
@@ -113,6 +117,10 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if w.manifest, err = parse(raw); err != nil {
 		return nil, err
 	}
+	log, err := a.log()
+	if err != nil {
+		return nil, err
+	}
 	if err := a.settings.check(providers, w.manifest); err != nil {
 		return nil, err
 	}
@@ -148,7 +156,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	}
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
-		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle,
+		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
 	})
 	return w, nil
 }

@@ -47,7 +47,8 @@ type Config struct {
 	Holder string
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	Log *slog.Logger // default: nothing
+	// Log is told every event, before it is committed. Default: nothing.
+	Log *slog.Logger
 }
 
 // Engine implements slipway.Service. Plan, Get, Decide and the like work at any time; runs move only between Start and Stop.
@@ -165,5 +166,6 @@ func (e *Engine) setStatus(tx slipway.Tx, run slipway.Run, to slipway.RunStatus)
 }
 
 func (e *Engine) event(tx slipway.Tx, run string, t slipway.EventType, step string, data map[string]any) error {
+	e.Log.Debug("event", "run", run, "type", string(t), "step", step, "data", data)
 	return tx.AddEvent(slipway.Event{Run: run, At: e.Now(), Type: t, Step: step, Data: data})
 }

@@ -63,7 +63,7 @@ func (e *Engine) lookOnce(ctx context.Context, w *wanted, receipts map[slipway.A
 	for _, s := range w.specs {
 		g.Go(func() error {
 			defer close(o.done[s.Address])
-			return o.one(one, s)
+			return sheltered(func() error { return o.one(one, s) })
 		})
 	}
 	if err := g.Wait(); err != nil {

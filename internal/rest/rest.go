@@ -263,8 +263,18 @@ type unsent struct{ error }
 
 func (e unsent) Unwrap() error { return e.error }
 
-// send makes one attempt up to the reply's header.
-func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
+// send makes one attempt up to the reply's header. A panic on the way is CodeInternal and does not tell its value, which may hold the
+// request's credential.
+func (c *Client) send(ctx context.Context, r Request) (_ *http.Response, err error) {
+	defer func() {
+		if recover() != nil {
+			e := slipway.Errorf(slipway.CodeInternal, "a defect in Slipway stopped the request").WithHint("please report what you did")
+			if mutating(r) {
+				e.Retry = slipway.RetryAmbiguous
+			}
+			err = e
+		}
+	}()
 	req, body, err := c.request(ctx, r)
 	if err != nil {
 		return nil, unsent{err}
