@@ -12,7 +12,7 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var out string
-	var exitCode bool
+	var exitCode, runbook bool
 	c := a.command("plan", "Show what ship would change",
 		"Look at the providers and show what ship would change. Nothing is changed, outside or here.\n"+
 			"Signs: + create, ~ update, = adopt, ! replace, - delete, > deploy, ^ promote, ? check.", cobra.NoArgs,
@@ -33,9 +33,17 @@ func (a *app) planCommand() *cobra.Command {
 			}
 			a.say("%s", planText(p))
 			a.object("plan", map[string]any{"plan": p, "digest": p.Digest()})
+			if runbook {
+				book, err := w.engine.RunbookOf(ctx, slipway.ShipRequest{Manifest: w.raw, Environment: w.environment}, p)
+				if err != nil {
+					return result{}, err
+				}
+				w.showRunbook(book, nil, false)
+			}
 			return a.differs(p, exitCode), nil
 		})
 	c.Flags().StringVar(&out, "out", "", "also write the plan as JSON to this `file`")
+	c.Flags().BoolVar(&runbook, "runbook", false, "also show how a person does what Slipway cannot")
 	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit 7 when there are changes")
 	return c
 }

@@ -222,12 +222,13 @@ func (e *Engine) credential(provider string) string {
 // changed the mode of an effect that is still to be done.
 func (w *worker) otherModes(ctx context.Context) (bool, error) {
 	if w.run.Revision == 0 {
+		_ = w.takeAnew(w.id)
 		return true, nil
 	}
 	if err := w.loadPlan(ctx); err != nil {
 		return false, err
 	}
-	if err := w.recall(ctx); err != nil {
+	if err := w.recall(ctx, w.takeAnew(w.id)); err != nil {
 		return false, err
 	}
 	for _, e := range w.plan.Effects {
@@ -241,8 +242,9 @@ func (w *worker) otherModes(ctx context.Context) (bool, error) {
 }
 
 // recall finds out again what the plan's findings were about. A refusal that nothing but the refused request tells is kept for as long as
-// the credential is the same and a person has begun with the run's manual steps; before that, the request is worth another try.
-func (w *worker) recall(ctx context.Context) error {
+// the credential is the same. Where anew says that the run was asked for again, and no person has begun with its manual steps, the request is
+// worth another try.
+func (w *worker) recall(ctx context.Context, anew bool) error {
 	begun, err := w.begun(ctx)
 	if err != nil {
 		return err
@@ -252,7 +254,7 @@ func (w *worker) recall(ctx context.Context) error {
 		switch {
 		case w.wanted.sessions[c.Provider] == nil:
 		case c.Cause == slipway.CauseForbidden && c.Credential != "":
-			if begun && c.Credential == w.credential(c.Provider) {
+			if (begun || !anew) && c.Credential == w.credential(c.Provider) {
 				w.wanted.note(c)
 			}
 		case !asked[c.Provider]:

@@ -59,6 +59,7 @@ type Engine struct {
 
 	mu   sync.Mutex
 	mine map[string]slipway.FileSet // the runs that this process was asked to work on, and their source trees (nil for a destroy)
+	anew map[string]bool            // the runs whose refused requests were asked to be tried again
 }
 
 var _ slipway.Service = (*Engine)(nil)
@@ -86,7 +87,7 @@ func New(c Config) *Engine {
 	if c.Holder == "" {
 		c.Holder = uuid.NewString()
 	}
-	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, mine: map[string]slipway.FileSet{}}
+	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, mine: map[string]slipway.FileSet{}, anew: map[string]bool{}}
 	for _, p := range c.Providers {
 		for _, k := range p.Info().Kinds {
 			e.kinds[k.Kind] = k
@@ -130,6 +131,16 @@ func (e *Engine) take(run string, files slipway.FileSet) {
 	if _, ok := e.mine[run]; !ok || files != nil {
 		e.mine[run] = files
 	}
+	e.anew[run] = true
+}
+
+// takeAnew reports, once, whether the run was asked for since its refused requests were tried last.
+func (e *Engine) takeAnew(run string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	anew := e.anew[run]
+	delete(e.anew, run)
+	return anew
 }
 
 func (e *Engine) taken(run string) (files slipway.FileSet, ok bool) {

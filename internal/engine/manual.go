@@ -213,7 +213,7 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 	if err != nil {
 		return slipway.Step{}, err
 	}
-	if err := w.recall(ctx); err != nil {
+	if err := w.recall(ctx, false); err != nil {
 		return slipway.Step{}, err
 	}
 	u, err := w.unit(ctx, effect.Key)
