@@ -76,8 +76,7 @@ func (e *Engine) lookOnce(ctx context.Context, w *wanted, receipts map[slipway.A
 		return nil, err
 	}
 	o.sight.receipts = o.receipts
-	o.own()
-	return &o.sight, nil
+	return &o.sight, o.own(ctx)
 }
 
 // one observes s. A recorded parent is taken as it is, so that its children need not wait; if it then turns out to be gone, so are they.
@@ -236,13 +235,16 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 			return s, err
 		}
 		obs := o.seen(from.Address)
-		if !obs.Exists || obs.Pending {
+		if !obs.Exists || obs.Pending || len(obs.Namesakes) > 1 {
 			return s, nil
 		}
 		o.mu.Lock()
 		from = o.sight.specs[from.Address]
 		o.mu.Unlock()
 		values, err := o.outputs(ctx, o.w, o.sessions, from, obs)
+		if slipway.ErrorCode(err) == slipway.CodeNotFound && len(differing(from, obs)) > 0 {
+			return s, nil // what is missing is what this plan adds
+		}
 		if err != nil {
 			return s, err
 		}
@@ -374,7 +376,7 @@ func (o *observer) list(ctx context.Context) error {
 }
 
 // own decides what is ours: a recorded id, the ledger, an intent of the ledger, or the provider's own mark.
-func (o *observer) own() {
+func (o *observer) own(ctx context.Context) error {
 	for a, obs := range o.sight.observed {
 		if !obs.Exists {
 			continue
@@ -385,8 +387,53 @@ func (o *observer) own() {
 			return isLedger(s) && (slices.Contains(s.Needs, a) || s.Address == a)
 		})
 		found := o.kinds[a.Kind()].Versioned // by the digest of what we put in it
+		if intended && !recorded {
+			unsent, err := o.unsent(ctx, o.w.manifest.App, a)
+			if err != nil {
+				return err
+			}
+			intended = !unsent
+		}
 		o.sight.owned[a] = found || obs.Owned || recorded && r.ID == obs.Receipt.ID || intended || holdsLedger
 	}
+	return nil
+}
+
+// unsent reports whether this home was the last to plan the making of a, and never sent a request for it: then the ledger's intent is this
+// home's own, and what is there is somebody else's.
+func (e *Engine) unsent(ctx context.Context, app string, a slipway.Address) (unsent bool, err error) {
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		runs, err := tx.Runs(slipway.RunFilter{App: app})
+		for i := 0; err == nil && i < len(runs); i++ {
+			var planned, sent bool
+			if planned, sent, err = tried(tx, runs[i], a); planned {
+				unsent = !sent
+				return err
+			}
+		}
+		return err
+	})
+	return unsent, err
+}
+
+// tried reports whether a revision of run planned the making of a, and whether a request for it was about to be sent.
+func tried(tx slipway.Tx, run slipway.Run, a slipway.Address) (planned, sent bool, err error) {
+	for revision := 1; revision <= run.Revision; revision++ {
+		plan, err := tx.Plan(run.ID, revision)
+		if err != nil {
+			return planned, sent, err
+		}
+		steps, err := tx.Steps(run.ID, revision)
+		if err != nil {
+			return planned, sent, err
+		}
+		for _, op := range []slipway.Op{slipway.OpCreate, slipway.OpReplace} {
+			key := string(a) + "#" + string(op)
+			planned = planned || plan.Effect(key) != nil
+			sent = sent || slices.ContainsFunc(steps, func(s slipway.Step) bool { return s.Key == key && s.Attempt > 0 })
+		}
+	}
+	return planned, sent, nil
 }
 
 // plan looks, and plans from what it saw.
