@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -10,9 +11,11 @@ import (
 // compare tells whether u is already as it should be, and stops the work when what is seen is not what was approved.
 func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	if len(u.obs.Namesakes) > 1 {
-		u.err = slipway.Errorf(slipway.CodeAmbiguous, "%s: %d have its name, and nothing says which is this run's", u.effect.Address, len(u.obs.Namesakes)).
-			WithHint("delete or rename all but one of them, then: slipway resume %s", w.id)
+		u.err = w.ambiguous(u.effect.Address, u.obs.Namesakes)
 		return false, nil
+	}
+	if u.foreign {
+		return false, w.tellVoid(ctx, u, u.effect.Basis, w.basis(u))
 	}
 	if u.search {
 		return w.found(u), nil
@@ -28,6 +31,16 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 		return false, w.tellVoid(ctx, u, expected, now)
 	}
 	return u.effect.Op == slipway.OpAdopt && w.satisfied(u), nil
+}
+
+func (w *worker) ambiguous(a slipway.Address, namesakes []slipway.Receipt) error {
+	var ids []string
+	for _, r := range namesakes {
+		ids = append(ids, r.ID)
+	}
+	slices.Sort(ids)
+	return slipway.Errorf(slipway.CodeAmbiguous, "%s: %d have its name, and nothing says which is this run's: %s", a, len(ids), strings.Join(ids, ", ")).
+		WithHint("delete or rename all but one of them, then: slipway resume %s", w.id)
 }
 
 // basis is what the plan's diff would read now. Params that only this run knows were null in the plan, and are observed all the same. A

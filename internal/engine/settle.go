@@ -78,7 +78,7 @@ func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
 	if err := w.lookFor(ctx, &sessions, u); err != nil {
 		return err
 	}
-	made := u.obs.Exists && len(u.obs.Namesakes) < 2 && (e.Op == slipway.OpCreate || e.Op == slipway.OpReplace)
+	made := u.obs.Exists && !u.foreign && len(u.obs.Namesakes) < 2 && (e.Op == slipway.OpCreate || e.Op == slipway.OpReplace)
 	return w.commit(ctx, func(tx slipway.Tx) (err error) {
 		if made {
 			r := u.obs.Receipt

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -22,6 +23,8 @@ type unit struct {
 	waiting bool                           // it was told that it is waited for
 	tried   bool                           // this process has sent a request for it
 	streams map[string]func(string) string // clean the lines of its log, by stream
+	foreign bool                           // a search found it, and it cannot be what the lost request made
+	several bool                           // what was made is one of several, and nothing tells which is meant
 	err     error
 }
 
@@ -44,7 +47,33 @@ func (w *worker) lookFor(ctx context.Context, sessions *map[string]slipway.Sessi
 			return err
 		}
 	}
-	return nil
+	return w.tellForeign(ctx, *sessions, u)
+}
+
+// tellForeign finds out whether what a search shows lacks the mark that goes out with its create: the ledger of a project, or what a
+// provider calls Owned of a variable. Kinds without such a mark are told by having been absent before the intent.
+func (w *worker) tellForeign(ctx context.Context, sessions map[string]slipway.Session, u *unit) error {
+	u.foreign = false
+	if u.effect.Op != slipway.OpCreate || !u.obs.Exists || u.spec.Known != nil || isLedger(u.spec) {
+		return nil
+	}
+	if w.kinds[u.effect.Address.Kind()].Batch {
+		u.foreign = !u.obs.Owned
+		return nil
+	}
+	i := slices.IndexFunc(w.wanted.specs, func(s slipway.Spec) bool { return isLedger(s) && slices.Contains(s.Needs, u.effect.Address) })
+	if i < 0 {
+		return nil
+	}
+	ledger := w.wanted.specs[i]
+	ledger.Parents = map[slipway.Kind]slipway.Receipt{u.effect.Address.Kind(): u.obs.Receipt}
+	h, err := handler(sessions, ledger.Address)
+	if err != nil {
+		return err
+	}
+	obs, err := h.Observe(ctx, ledger)
+	u.foreign = err == nil && !obs.Exists
+	return withOp(err, "%s observe", ledger.Address)
 }
 
 func (w *worker) settle(kind slipway.Kind) slipway.Settle {
