@@ -29,6 +29,9 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				u.err = u.obs.Failed
 				return nil
 			case u.obs.Exists && !u.obs.Pending && len(differing(u.spec, u.obs)) == 0:
+				if err := w.alone(ctx, u); err != nil || u.err != nil {
+					return err
+				}
 				w.readValues(ctx, sessions, u)
 				return w.done(ctx, u)
 			case u.obs.Exists && !u.obs.Pending && !mended && canMend(u):
@@ -59,6 +62,35 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			return nil
 		}
 	}
+}
+
+// alone looks by name, as after a lost reply, whether a create that was sent more than once has made one thing: a list that lags longer
+// than the kind's settle time, or ends early, must not leave a second one behind in silence. What is wrong is left in u.err.
+func (w *worker) alone(ctx context.Context, u *unit) error {
+	kind := w.kinds[u.effect.Address.Kind()]
+	makes := u.effect.Op == slipway.OpCreate || u.effect.Op == slipway.OpReplace || u.effect.Op == slipway.OpDeploy
+	if !makes || u.step.Attempt < 2 || kind.Batch || kind.Shared {
+		return nil
+	}
+	id := u.obs.Receipt.ID
+	byName := *u
+	byName.spec.Known, byName.search = nil, true
+	sessions := w.wanted.pass()
+	if err := w.lookFor(ctx, &sessions, &byName); err != nil {
+		if u.err = err; ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return nil
+	}
+	switch {
+	case len(byName.obs.Namesakes) > 1:
+		u.err, u.several = w.ambiguous(u.effect.Address, byName.obs.Namesakes), true
+	case !byName.obs.Exists || byName.obs.Receipt.ID != id:
+		u.several = true
+		u.err = slipway.Errorf(slipway.CodeAmbiguous, "%s was sent %d times, and a look by its name does not show %s", u.effect.Address, u.step.Attempt, id).
+			WithHint("see on the provider's page that there is one of them, then: slipway resume %s", w.id)
+	}
+	return nil
 }
 
 // tellWaiting says once that something is there and cannot be used yet.
@@ -199,6 +231,12 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
 		step.Error, step.EndedAt = &e, w.Now()
 		step.Unknown = u.search || u.sent
+		if u.several { // which of them is meant is for a person to say, by leaving one
+			step.Receipt = nil
+			if err := tx.DeleteReceipt(w.run.App, u.effect.Address); err != nil {
+				return err
+			}
+		}
 		if step, err = w.save(tx, step, slipway.StepFailed); err != nil {
 			return err
 		}
