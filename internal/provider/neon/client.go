@@ -44,6 +44,8 @@ func explain(status int, _ http.Header, body []byte) *slipway.Error {
 		return e.WithHint("delete what is no longer needed in Neon's console, or choose a larger plan")
 	case status == http.StatusBadRequest && strings.Contains(said.Message, "org_id"):
 		return e.WithHint("set NEON_ORG_ID to the organisation's id, from its settings page")
+	case status == http.StatusConflict:
+		return e.WithHint("somebody has made one of this name: look at it in Neon's console, then resume the run to use it, or give the resource another name: in the manifest")
 	case status == http.StatusPreconditionFailed:
 		return e.WithHint("turn the storing of passwords on in the Neon project's settings, or use another project")
 	}

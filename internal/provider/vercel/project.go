@@ -2,6 +2,7 @@ package vercel
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/slipway-dev/slipway"
@@ -75,6 +76,9 @@ func (h projects) Create(ctx context.Context, want slipway.Spec) (slipway.Receip
 		body["environmentVariables"] = []envWrite{{Key: slipway.LedgerKey, Value: ledger.Reveal(), Type: "plain", Target: []string{ledgerTarget}}}
 	}
 	p, err := h.createProject(ctx, op, body)
+	if own := (*slipway.Error)(nil); errors.As(err, &own) && own.Code == slipway.CodeConflict {
+		return slipway.Receipt{}, own.WithHint("look at the project %s in Vercel: resume the run when it shows there, or give this app another name: in the manifest", want.Name)
+	}
 	if err != nil {
 		return slipway.Receipt{}, err
 	}
