@@ -53,7 +53,7 @@ func TestSettings(t *testing.T) {
 
 func TestSettleIsForEmulators(t *testing.T) {
 	local := map[string]string{
-		"SLIPWAY_VERCEL_URL": "http://127.0.0.1:1", "SLIPWAY_NEON_URL": "http://localhost:2/api/v2", "SLIPWAY_UPSTASH_URL": "http://[::1]:3",
+		"SLIPWAY_VERCEL_URL": "http://127.0.0.1:1", "SLIPWAY_NEON_URL": "http://localhost:2/api/v2", "SLIPWAY_UPSTASH_URL": "http://[::1]:3", "SLIPWAY_GITHUB_URL": "http://127.0.0.1:4",
 	}
 	for name, tc := range map[string]struct {
 		reason   string
