@@ -30,6 +30,7 @@ var policy = map[string]rule{
 	"internal/cli":      {code: []string{anything}},
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
 	"internal/manifest": {code: []string{root}},
+	"internal/manual":   {code: []string{root}, tests: []string{byhand, "internal/provider", "internal/rest", "internal/selftest"}},
 	"internal/manual":   {code: []string{root}},
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
@@ -54,6 +55,7 @@ var policy = map[string]rule{
 	"internal/emulator/vercelemu":        {code: []string{"internal/emulator/emukit", "internal/isolate"}, tests: []string{speccheck}},
 	"internal/isolate":                   {},
 
+	byhand:       {}, // what does a runbook by its words alone has none of Slipway's clients
 	speccheck:    {},
 	clienttest:   {tests: append([]string{speccheck, "internal/emulator/neonemu/pgserver"}, emulators...)},
 	liveTests:    {code: []string{root, "internal/redact"}, tests: []string{"internal/emulator", "internal/emulator/emukit"}},
@@ -65,10 +67,11 @@ const (
 	speccheck    = "internal/emulator/emukit/speccheck"
 	providertest = "internal/provider/providertest"
 	clienttest   = "internal/emulator/clienttest"
+	byhand       = "internal/manual/byhand"
 	liveTests    = "internal/live"
 )
 
-var testSupport = []string{speccheck, providertest, clienttest, liveTests}
+var testSupport = []string{speccheck, providertest, clienttest, liveTests, byhand}
 
 var emulators = []string{
 	"internal/emulator/emukit", "internal/emulator/githubemu", "internal/emulator/neonemu", "internal/emulator/upstashemu", "internal/emulator/vercelemu",

@@ -105,7 +105,7 @@ func (p *Person) Do(ctx context.Context, runbook []byte) error {
 func (p *Person) Step(ctx context.Context, s Step) error {
 	for _, m := range p.Means {
 		for _, w := range s.Ways {
-			if w.means() != m {
+			if w.means() != m || !p.able(w) {
 				continue
 			}
 			if err := p.Way(ctx, w); err != nil {
@@ -115,6 +115,19 @@ func (p *Person) Step(ctx context.Context, s Step) error {
 		}
 	}
 	return fmt.Errorf("step %d, %s: %w", s.Number, s.Key, ErrNoWay)
+}
+
+// able reports whether the person has what the whole way needs.
+func (p *Person) able(w Way) bool {
+	if w.means() == "" {
+		return false
+	}
+	if w.means() == Command {
+		if _, ok := p.Programs[w.Command[0]]; !ok {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(w.Then, func(next Way) bool { return !p.able(next) })
 }
 
 // means is what the way begins with; "" is a page.

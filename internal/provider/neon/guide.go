@@ -267,6 +267,10 @@ func (g *guide) changeProject(name string) {
 			add(f, cmd, pg)
 		}
 	}
+	if slices.ContainsFunc(g.effect.Changes, func(c slipway.Change) bool { return c.Field == "role" || c.Field == "database" }) {
+		forms = append(forms, g.connections(id, "", database, role)...)
+		commands = append(commands, g.printConnections(id, "", database, role)...)
+	}
 	g.step.Title = fmt.Sprintf("Change the Neon project %q", name)
 	if len(forms) > 0 {
 		g.step.Ways = []slipway.Way{forms[0].And(forms[1:]...), commands[0].And(commands[1:]...), pages[0].And(pages[1:]...)}
@@ -396,7 +400,7 @@ func (g *guide) role() {
 		before = remove
 	}
 	f, c, p := g.addRole(project, branch, name)
-	g.offer(before, taking(f, map[string]string{g.output("user"): "role.name", g.output("password"): "role.password"}), c, p)
+	g.offer(before, f, c, p)
 	g.step.See = fmt.Sprintf("the role %q among the branch's roles", name)
 	g.step.Check = "GET /projects/" + project + "/branches/" + branch + "/roles/" + name + " finds it, and its operations have finished"
 	g.step.Undo = []slipway.Way{command("roles", "delete", name, "--project-id", project, "--branch", branch)}
@@ -408,6 +412,7 @@ func (g *guide) rolesPage(project, branch string, path ...string) slipway.Way {
 
 func (g *guide) addRole(project, branch, name string) (form, cli, pages slipway.Way) {
 	form = g.form("POST", 201, "/projects/"+project+"/branches/"+branch+"/roles", map[string]any{"role": map[string]any{"name": name}})
+	form.HTTP.Take = map[string]string{g.output("user"): "role.name", g.output("password"): "role.password"}
 	cli = command("roles", "create", "--project-id", project, "--branch", branch, "--name", name)
 	pages = g.rolesPage(project, branch, "Add role")
 	pages.Page.Fields = []slipway.Field{entry("Role name", name)}
@@ -416,6 +421,7 @@ func (g *guide) addRole(project, branch, name string) (form, cli, pages slipway.
 
 func (g *guide) addDatabase(project, branch, name, owner string) (form, cli, pages slipway.Way) {
 	form = g.form("POST", 201, "/projects/"+project+"/branches/"+branch+"/databases", map[string]any{"database": map[string]any{"name": name, "owner_name": owner}})
+	form.HTTP.Take = map[string]string{g.output("database"): "database.name"}
 	cli = command("databases", "create", "--project-id", project, "--branch", branch, "--name", name, "--owner-name", owner)
 	pages = g.rolesPage(project, branch, "Add database")
 	pages.Page.Fields = []slipway.Field{entry("Database name", name), entry("Owner", owner)}
@@ -448,7 +454,6 @@ func (g *guide) database() {
 			before = remove
 		}
 		f, c, p := g.addDatabase(project, branch, name, owner)
-		f.HTTP.Take = map[string]string{g.output("database"): "database.name"}
 		g.offer(before, f.And(g.connections(project, branch, name, owner)...),
 			c.And(g.printConnections(project, branch, name, owner)...), p)
 		g.step.Undo = []slipway.Way{command("databases", "delete", name, "--project-id", project, "--branch", branch)}
