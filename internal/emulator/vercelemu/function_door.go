@@ -1,6 +1,7 @@
 package vercelemu
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -27,7 +28,8 @@ type doors struct {
 	open   map[net.Conn]bool
 }
 
-func openDoors(uid int, ports []int) (*doors, error) {
+// openDoors makes them for a function of user id uid. When ctx ends nothing more goes through.
+func openDoors(ctx context.Context, uid int, ports []int) (*doors, error) {
 	dir, err := os.MkdirTemp("", "slipway-fn-")
 	if err != nil {
 		return nil, err
@@ -44,7 +46,7 @@ func openDoors(uid int, ports []int) (*doors, error) {
 			return nil, err
 		}
 		d.outs = append(d.outs, l)
-		d.work.Go(func() { d.serve(l, port) })
+		d.work.Go(func() { d.serve(ctx, l, port) })
 	}
 	if err := isolate.Own(dir, uid); err != nil {
 		d.close()
@@ -54,7 +56,7 @@ func openDoors(uid int, ports []int) (*doors, error) {
 }
 
 // serve takes each connection on to the port.
-func (d *doors) serve(l net.Listener, port int) {
+func (d *doors) serve(ctx context.Context, l net.Listener, port int) {
 	for {
 		inside, err := l.Accept()
 		if err != nil {
@@ -65,7 +67,7 @@ func (d *doors) serve(l net.Listener, port int) {
 			if !d.keep(inside) {
 				return
 			}
-			outside, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			outside, err := (&net.Dialer{}).DialContext(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			if err != nil {
 				return
 			}

@@ -101,11 +101,12 @@ func (r runner) startIsolated(ctx context.Context, f function) (net.Conn, func()
 	if f.hostNetwork {
 		ports = nil
 	}
-	d, err := openDoors(uid, ports)
+	ctx, cancel := context.WithCancel(ctx)
+	d, err := openDoors(ctx, uid, ports)
 	if err != nil {
+		cancel()
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	mounts := append([]isolate.Mount{{Host: f.dir, Inside: taskDir}, {Host: d.dir, Inside: doorsDir}}, r.mounts...)
 	env := maps.Clone(f.env)
 	if f.caFile != "" {
