@@ -31,7 +31,6 @@ var policy = map[string]rule{
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
 	"internal/manifest": {code: []string{root}},
 	"internal/manual":   {code: []string{root}, tests: []string{byhand, "internal/provider", "internal/rest", "internal/selftest"}},
-	"internal/manual":   {code: []string{root}},
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
 	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: []string{"internal/cli"}},
