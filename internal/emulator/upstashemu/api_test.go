@@ -403,3 +403,38 @@ func BenchmarkGet(b *testing.B) {
 		}
 	})
 }
+
+func TestAnIndexIsDenseSparseOrHybrid(t *testing.T) {
+	w := newWorld(t, &Server{})
+	for _, kind := range []string{"DENSE", "SPARSE", "HYBRID"} {
+		x := w.must("POST", "/vector/index", strings.Replace(vectorJSON, "}", `,"index_type":"`+kind+`"}`, 1))
+		if str(x, "index_type") != kind {
+			t.Errorf("%s: %v", kind, x)
+		}
+	}
+	if x := w.vector("COSINE"); str(x, "index_type") != "DENSE" {
+		t.Errorf("without: %v", x)
+	}
+	x := w.must("POST", "/vector/index", strings.Replace(strings.Replace(vectorJSON, ":2", ":1024", 1), "}", `,"embedding_model":"BGE_M3"}`, 1))
+	if str(x, "embedding_model") != "BGE_M3" {
+		t.Errorf("a model: %v", x)
+	}
+}
+
+func TestWhatACreateOfADatabaseMayAskFor(t *testing.T) {
+	w := newWorld(t, &Server{})
+	d := w.must("POST", "/redis/database", strings.Replace(redisBody, "}", `,"plan":"payg","read_regions":["us-west-1"],"tls":true,"eviction":true}`, 1)).(object)
+	for field, want := range map[string]any{"type": "payg", "read_regions": []any{"us-west-1"}, "tls": true, "eviction": true} {
+		if diff := cmp.Diff(want, d[field]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", field, diff)
+		}
+	}
+	for reason, body := range map[string]string{
+		"gcp":     `{"database_name":"x","platform":"gcp","primary_region":"us-central1"}`,
+		"without": redisBody,
+	} {
+		if code, out := w.do("POST", "/redis/database", body); code != 200 {
+			t.Errorf("%s: %d %v", reason, code, out)
+		}
+	}
+}
