@@ -60,6 +60,12 @@ test-long: export SLIPWAY_SHARD := $(SHARD)
 test-long: ## the tests that take minutes as well; SHARD=i/n runs one part of them
 	{ go test -json -timeout 60m $(TESTFLAGS) ./... || true; } | $(REPORT)
 
+.PHONY: crash
+crash: export SLIPWAY_LONG := 1
+crash: export SLIPWAY_SHARD := $(SHARD)
+crash: ## kill every operation at every point, and count what is there twice; it takes hours; SHARD=i/n does one part
+	{ go test -json -count 1 -timeout 24h -run '^TestCrash$$' ./internal/selftest || true; } | $(REPORT)
+
 .PHONY: race
 race: export CGO_ENABLED := 1
 race: ## the tests under the race detector

@@ -89,7 +89,7 @@ func TestCrash(t *testing.T) {
 					}
 					part := p.part(all, mode.sample)
 					r, missed := try(t, h, part)
-					t.Logf("%d of %d trials, %d without a kill: %s", len(part), len(all), missed, summary(r))
+					t.Logf("counts: %d of %d trials, %d without a kill: %s", len(part), len(all), missed, summary(r))
 					if missed > len(part)/2 {
 						t.Error("the points of one run are not those of another: most were not met")
 					}
@@ -101,7 +101,7 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	})
-	fmt.Printf("crash: seed %d, shard %d/%d, %d trials: %s\n", p.seed, p.shard, p.parts, tried, summary(total))
+	t.Logf("counts: seed %d, shard %d/%d, %d trials: %s", p.seed, p.shard, p.parts, tried, summary(total))
 }
 
 func summary(r selftest.Report) string {

@@ -39,6 +39,13 @@ func TestReport(t *testing.T) {
 			reason: "a package that passed is one line", lines: []string{pass, end}, ok: true, tally: "1 passed, 0 failed, 0 skipped",
 			has: []string{"ok   internal/a ", "1.5s  1 passed"}, hasNot: []string{"failed:", "skipped:"},
 		},
+		"counts": {
+			reason: "what a test counted is shown, whether it passed or not",
+			lines: []string{
+				output("TestA", "    a_test.go:9: counts: seed 1, 7 points\n"), output("TestA", "    a_test.go:10: it counts: nothing\n"), pass, end,
+			},
+			ok: true, tally: "1 passed, 0 failed, 0 skipped", has: []string{"1 passed, 0 failed, 0 skipped\n     TestA: seed 1, 7 points\n"}, hasNot: []string{"nothing"},
+		},
 		"parents": {
 			reason: "a test with subtests is not a test of its own",
 			lines:  []string{action("pass", "TestP/x"), action("pass", "TestP/y"), action("pass", "TestP"), end},

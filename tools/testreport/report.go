@@ -136,16 +136,27 @@ func (r *report) endPackage(p *pack, e event) {
 			r.passed++
 		}
 	}
-	counted := r.countFailures(name, p, failures)
-	if e.Action == "fail" && counted == 0 {
+	if n := r.countFailures(name, p, failures); e.Action == "fail" && n == 0 {
 		r.failed++
 		r.failures = append(r.failures, name)
 	}
 	verdict := map[string]string{"pass": "ok  ", "fail": "FAIL", "skip": "-   "}[e.Action]
 	fmt.Fprintf(r.out, "%s %-42s %6.1fs  %d passed, %d failed, %d skipped\n", verdict, name, e.Elapsed,
 		r.passed-before.passed, r.failed-before.failed, len(r.skips)-len(before.skips))
+	p.printCounts(r.out)
 	if e.Action == "fail" {
 		r.printFailure(p, e, failures)
+	}
+}
+
+// printCounts prints what tests logged after "counts: ": of a matrix, how much was tried and what was found.
+func (p *pack) printCounts(to io.Writer) {
+	for _, id := range p.order {
+		for _, line := range p.tests[id].output {
+			if m := counted.FindStringSubmatch(line); m != nil {
+				fmt.Fprintf(to, "     %s: %s\n", id, m[1])
+			}
+		}
 	}
 }
 
@@ -182,6 +193,7 @@ func (r *report) printFailure(p *pack, e event, failures []string) {
 var (
 	frame   = regexp.MustCompile(`^\s*=== (RUN|PAUSE|CONT|NAME)`)
 	located = regexp.MustCompile(`^\s+\S+\.go:\d+: (.*)$`)
+	counted = regexp.MustCompile(`^\s+\S+\.go:\d+: counts: (.*)\n$`)
 )
 
 // reason returns what a test gave to Skip: the last line that it logged.
