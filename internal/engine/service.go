@@ -289,15 +289,9 @@ func (e *Engine) Events(ctx context.Context, run string, after int64) (out []sli
 func (e *Engine) Probe(ctx context.Context) ([]slipway.Capability, error) {
 	var out []slipway.Capability
 	for _, p := range e.Providers {
-		name := p.Info().Name
 		s, err := p.Open(ctx, e.Settings)
 		if err != nil {
-			c := slipway.Capability{Provider: name, Name: "credential", State: slipway.CapabilityMissing, Reason: err.Error()}
-			if slipway.ErrorCode(err) != slipway.CodeCredential {
-				c.State = slipway.CapabilityInvalid
-			}
-			c.Hint = hintOf(err)
-			out = append(out, c)
+			out = append(out, unopened(p.Info(), err))
 			continue
 		}
 		if prober, ok := s.(slipway.Prober); ok {
@@ -305,4 +299,14 @@ func (e *Engine) Probe(ctx context.Context) ([]slipway.Capability, error) {
 		}
 	}
 	return out, ctx.Err()
+}
+
+// unopened is what speaks against a provider that did not open: its credential is missing, or a setting of it cannot be used.
+func unopened(info slipway.ProviderInfo, err error) slipway.Capability {
+	c := slipway.Capability{Name: "credential", Hint: hintOf(err)}
+	if slipway.CauseOf(err) == slipway.CauseMissing {
+		return info.Against(c, slipway.CauseMissing)
+	}
+	c.Reason = "a setting of " + info.Title + " cannot be used: " + err.Error()
+	return info.Against(c, slipway.CauseInvalid)
 }
