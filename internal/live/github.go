@@ -40,11 +40,11 @@ func githubQuestions() []Question {
 		{ID: "github-hook-unreachable", Asks: "ping a webhook whose address nobody answers: the delivery's status", Here: `"failed to connect or to answer in time"`, ask: inRepo(askUnreachable)},
 		{ID: "github-body-limit", Asks: "create an issue by a body of more than 25 MiB", Here: "413", ask: inRepo(func(s *Session, r repository) (string, error) {
 			got, err := s.tooLarge(r)
-			return got.short(), err
+			return s.cut(got.short(), err)
 		})},
 		{ID: "github-body-too-large", Asks: "the same: the words of the refusal", Here: `413 "The body is over 26214400 bytes."`, ask: inRepo(func(s *Session, r repository) (string, error) {
 			got, err := s.tooLarge(r)
-			return got.quoted(), err
+			return s.cut(got.quoted(), err)
 		})},
 	}
 }

@@ -79,7 +79,7 @@ const provoke = `
 vercel:POST /v13/deployments#3=with:build-time:10m
 vercel:PATCH /v9/projects/*/env/*#2=with:env-busy:1
 vercel:POST /v9/projects/*/link=with:link-fails:repo_not_found
-neon:POST */branches=with:op-time:2s
+neon:POST */branches=with:op-time:5s
 neon:GET */regions#*=with:requests-per-minute:60
 `
 

@@ -33,6 +33,10 @@ func TestDiffers(t *testing.T) {
 			"what should be refused is done: the name is free here", "vercel-name-taken", "",
 			"vercel-name-taken                differs: 200 (the emulators answer 409 conflict)",
 		},
+		"a cut": {
+			"a server may close the connection on a large body", "vercel-body-limit", "vercel:POST */projects#2=reset-before",
+			"vercel-body-limit                differs: the connection is cut (the emulators answer 413 payload_too_large)",
+		},
 		"refusal": {
 			"what should be taken is refused", "upstash-duplicate-name", "upstash:POST */database#2=with:unique-names:1",
 			`upstash-duplicate-name           differs: 409 as a string "Database name already exists"; 200 (the emulators answer 200; 200)`,

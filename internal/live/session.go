@@ -190,7 +190,7 @@ func (s *Session) send(api string, req *http.Request) (reply, error) {
 	defer cancel()
 	res, err := http.DefaultClient.Do(req.WithContext(ctx))
 	if err != nil {
-		return reply{}, errors.New(api + " does not answer") // the error itself may hold the address with its query
+		return reply{}, fmt.Errorf("%s %w", api, errNoAnswer) // the error itself may hold the address with its query
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 8<<20))
@@ -198,6 +198,16 @@ func (s *Session) send(api string, req *http.Request) (reply, error) {
 		return reply{}, errors.New(api + " ends its answer early")
 	}
 	return reply{s, api, req.Method + " " + req.URL.Path, res.StatusCode, res.Header, body}, nil
+}
+
+var errNoAnswer = errors.New("does not answer")
+
+// cut is the answer of a call whose body is too large: a server may close the connection before it has read it.
+func (s *Session) cut(got string, err error) (string, error) {
+	if errors.Is(err, errNoAnswer) && s.ctx.Err() == nil {
+		return "the connection is cut", nil
+	}
+	return got, err
 }
 
 // patience is how often a call that is locked or limited is sent.

@@ -25,7 +25,7 @@ func vercelQuestions() []Question {
 			return s.createsProject(obj{"name": s.App + "-field", "nome": 1})
 		}},
 		{ID: "vercel-body-limit", Asks: "create a project by a body of more than 10 MiB", Here: "413 payload_too_large", ask: func(s *Session) (string, error) {
-			return s.createsProject(obj{"name": s.App + "-body", "nome": strings.Repeat("x", 10<<20)})
+			return s.cut(s.createsProject(obj{"name": s.App + "-body", "nome": strings.Repeat("x", 10<<20)}))
 		}},
 		{
 			ID: "vercel-project-limit", NotAsked: "it takes as many projects as the plan allows",
