@@ -107,7 +107,7 @@ func writeUnconfirmed(t *testing.T, b *strings.Builder) {
 	b.WriteString("\n## Unconfirmed\n\nNo document says how the real API behaves here, or one record does. Clients must stand either answer. The code marks each where it is\n" +
 		"chosen, by its id; [?] is what is not known. `make live` ships an app to real accounts, asks for each, prints what the real API answers beside what the emulators\n" +
 		"answer, and deletes all that it made; it needs `SLIPWAY_LIVE_TEAM` and the credentials that `slipway doctor` asks for, and `GITHUB_TOKEN`\n" +
-		"with the scopes repo and delete_repo for GitHub.\n")
+		"with the scopes repo and delete_repo for GitHub. `SLIPWAY_LIVE_JSON=FILE` takes the answers as lines of JSON too.\n")
 	for _, c := range chapters() {
 		if c.folder == "" {
 			continue
