@@ -109,6 +109,7 @@ func (r runner) startIsolated(ctx context.Context, f function) (net.Conn, func()
 	}
 	mounts := append([]isolate.Mount{{Host: f.dir, Inside: taskDir}, {Host: d.dir, Inside: doorsDir}}, r.mounts...)
 	env := maps.Clone(f.env)
+	delete(env, "HOME") // isolate makes that folder, wherever it is
 	if f.caFile != "" {
 		mounts = append(mounts, isolate.Mount{Host: f.caFile, Inside: caFile})
 		env["NODE_EXTRA_CA_CERTS"] = caFile

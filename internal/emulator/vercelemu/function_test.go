@@ -136,6 +136,23 @@ func TestFunctionsTrustTheCertificatesTheyAreGiven(t *testing.T) {
 	}
 }
 
+func TestNoEnvVariableKeepsAFunctionFromRunning(t *testing.T) {
+	needNode(t)
+	srv := atOnce()
+	t.Cleanup(srv.Close)
+	w := &world{t: t, srv: srv, api: srv, token: DefaultToken, team: acme}
+	w.project("shop")
+	for _, home := range []string{"relative", "/usr", "/", "/var/task", ""} {
+		w.deploy("shop", obj{"target": "production", "env": obj{"HOME": home, "PATH": "/nowhere", "NODE_EXTRA_CA_CERTS": "/nowhere", "TMPDIR": "/nowhere", "USER": "a b"}},
+			map[string]string{"api/ok.js": "module.exports = (req, res) => res.end('ok');"})
+		rec := httptest.NewRecorder()
+		srv.Hosting().ServeHTTP(rec, httptest.NewRequest("GET", "http://shop.vercel.app/api/ok", nil).WithContext(t.Context()))
+		if rec.Code != 200 || rec.Body.String() != "ok" {
+			t.Errorf("HOME=%s: %d %s", home, rec.Code, rec.Body)
+		}
+	}
+}
+
 // withoutBubblewrap is a PATH with Node.js alone.
 func withoutBubblewrap(t *testing.T) string {
 	t.Helper()
