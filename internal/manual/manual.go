@@ -1,28 +1,242 @@
-// Package manual renders runbooks, the steps that a person does, for a terminal and as Markdown. The same runbook gives the same bytes;
-// JSON is the value itself.
+// Package manual shows runbooks, the steps that a person does: as Markdown for a repository or a ticket, and as text for a terminal, with
+// commands that can be pasted into sh. The same runbook gives the same bytes; JSON is the value itself. Its tests do by hand what runbooks
+// say, and compare what the providers then hold with what the clients make of it.
 package manual
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/slipway-dev/slipway"
 )
 
-// Text is a runbook for a terminal.
+// Text is a runbook for a terminal. Commands stand at the beginning of a line, so that a paste is what was meant.
 func Text(book slipway.Runbook) string {
-	var b strings.Builder
-	for _, s := range book.Steps {
-		fmt.Fprintf(&b, "%d. %s\n   why: %s\n   check: %s\n", s.Number, s.Title, s.Why, s.Check)
-	}
-	return b.String()
+	return show(book, style{
+		title: func(app, environment string) string { return "Runbook of " + app + ", " + environment + "\n" },
+		step:  func(n int, title string) string { return fmt.Sprintf("\n%d. %s\n", n, title) },
+		item:  func(label, text string) string { return fmt.Sprintf("   %-9s%s\n", label, text) },
+		way:   func(label string) string { return "   " + label + "\n" },
+		code:  func(text string) string { return text + "\n" },
+	})
 }
 
 // Markdown is a runbook as a page.
 func Markdown(book slipway.Runbook) string {
-	var b strings.Builder
-	for _, s := range book.Steps {
-		fmt.Fprintf(&b, "## %d. %s\n\n%s\n\nCheck: %s\n", s.Number, s.Title, s.Why, s.Check)
+	return show(book, style{
+		title: func(app, environment string) string { return "# Runbook of " + app + ", " + environment + "\n" },
+		step:  func(n int, title string) string { return fmt.Sprintf("\n## %d. %s\n\n", n, title) },
+		item:  func(label, text string) string { return "- **" + label + "**: " + text + "\n" },
+		way:   func(label string) string { return "\n" + label + "\n\n" },
+		code:  func(text string) string { return "```sh\n" + text + "\n```\n" },
+		quote: func(text string) string { return "`" + text + "`" },
+	})
+}
+
+// style is what Text and Markdown differ in.
+type style struct {
+	title func(app, environment string) string
+	step  func(n int, title string) string
+	item  func(label, text string) string
+	way   func(label string) string
+	code  func(text string) string
+	quote func(text string) string // of a name or a value inside a sentence; nil: as it is
+}
+
+func (s style) q(text string) string {
+	if s.quote == nil {
+		return text
 	}
-	return b.String()
+	return s.quote(text)
+}
+
+type page struct {
+	strings.Builder
+	style
+	shell
+	used map[string]bool // the placeholders that something of the runbook needs
+}
+
+func show(book slipway.Runbook, s style) string {
+	p := &page{style: s, shell: shell{known(book)}}
+	p.used = p.needed(book)
+	p.WriteString(s.title(book.App, book.Environment))
+	p.WriteString("\nPlan " + s.q(book.Plan) + ". Do the steps in this order; any one of a step's ways is enough. In commands a value that is not known here is\n" +
+		"a shell variable of the placeholder's name: set it first with read -r NAME, so that it is in no history.\n")
+	if len(book.Steps) == 0 {
+		p.WriteString("\nNothing is to be done by hand.\n")
+	}
+	for _, step := range book.Steps {
+		p.step(step)
+	}
+	return p.String()
+}
+
+func (p *page) step(s slipway.ManualStep) {
+	p.WriteString(p.style.step(s.Number, s.Title))
+	if s.Why != "" {
+		p.item("why", "by hand because "+s.Why)
+	}
+	for _, need := range s.Needs {
+		p.item("after", p.q(need))
+	}
+	for _, b := range s.Before {
+		p.item("first", b)
+	}
+	for _, v := range s.Placeholders {
+		if p.used[v.Name] {
+			p.item("value", p.q(v.String())+" for "+v.To+", from "+v.From+map[bool]string{true: " (a secret)"}[v.Secret])
+		}
+	}
+	for i, w := range s.Ways {
+		p.way(fmt.Sprintf("Way %d: %s", i+1, kind(w)), w)
+	}
+	p.item("see", s.See)
+	p.item("check", s.Check)
+	if len(s.Undo) == 0 {
+		p.item("undo", "it cannot be undone")
+	}
+	for _, w := range s.Undo {
+		p.way("To undo it: "+kind(w), w)
+	}
+}
+
+func (p *page) item(label, text string) { p.WriteString(p.style.item(label, text)) }
+
+func kind(w slipway.Way) string {
+	switch {
+	case w.HTTP != nil:
+		return "the API"
+	case len(w.Command) > 0:
+		return "the command line"
+	}
+	return "the pages"
+}
+
+func (p *page) way(label string, w slipway.Way) {
+	p.WriteString(p.style.way(label))
+	for _, part := range append([]slipway.Way{w}, w.Then...) {
+		p.part(part)
+	}
+	if p.quote != nil {
+		p.WriteString("\n")
+	}
+}
+
+func (p *page) part(w slipway.Way) {
+	switch {
+	case w.HTTP != nil:
+		if p.idle(*w.HTTP) {
+			return
+		}
+		p.WriteString(p.code(p.curl(w.HTTP)))
+		p.reply(*w.HTTP)
+	case len(w.Command) > 0:
+		p.WriteString(p.code(p.line(w.Command, w.Input)))
+		p.takes("it prints", w.Prints)
+	default:
+		p.page(*w.Page)
+	}
+}
+
+// idle reports whether a request only reads what nothing of the runbook needs.
+func (p *page) idle(f slipway.HTTPForm) bool {
+	return f.Method == "GET" && len(f.Take) > 0 && len(f.Until) == 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(f.Take)), func(name string) bool { return p.used[name] })
+}
+
+func (p *page) reply(f slipway.HTTPForm) {
+	text := fmt.Sprintf("%d is success", f.Status)
+	if f.Again != 0 {
+		text += fmt.Sprintf("; %d means that nothing was done: wait some seconds, and send it again", f.Again)
+	}
+	for _, path := range slices.Sorted(maps.Keys(f.Until)) {
+		text += fmt.Sprintf("; send it again every few seconds until %s is %s", p.q(path), p.q(f.Until[path]))
+	}
+	p.item("reply", text)
+	p.takes("reply", f.Take)
+}
+
+// takes tells which values are taken from a reply or an output.
+func (p *page) takes(label string, take map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(take)) {
+		switch path := take[name]; {
+		case !p.used[name]:
+		case path == "":
+			p.item(label, p.q("<"+name+">"))
+		default:
+			p.item(label, "its "+p.q(path)+" is "+p.q("<"+name+">"))
+		}
+	}
+}
+
+func (p *page) page(g slipway.Page) {
+	p.item("page", g.URL)
+	p.item("path", strings.Join(g.Path, " > ")+" (checked "+g.Checked+")")
+	for _, f := range g.Fields {
+		p.item("enter", f.Label+": "+p.q(f.Value))
+	}
+}
+
+// known are the names of all placeholders of a runbook.
+func known(book slipway.Runbook) map[string]bool {
+	out := map[string]bool{}
+	var note func(ways []slipway.Way)
+	note = func(ways []slipway.Way) {
+		for _, w := range ways {
+			for name := range w.Prints {
+				out[name] = true
+			}
+			if w.HTTP != nil {
+				for name := range w.HTTP.Take {
+					out[name] = true
+				}
+			}
+			note(w.Then)
+		}
+	}
+	for _, s := range book.Steps {
+		for _, p := range s.Placeholders {
+			out[p.Name] = true
+		}
+		note(s.Ways)
+	}
+	return out
+}
+
+// needed are the placeholders that a way of the runbook has.
+func (p *page) needed(book slipway.Runbook) map[string]bool {
+	out := map[string]bool{}
+	var note func(ways []slipway.Way)
+	note = func(ways []slipway.Way) {
+		for _, w := range ways {
+			for _, text := range texts(w) {
+				for _, name := range p.placeholders(text) {
+					out[name] = true
+				}
+			}
+			note(w.Then)
+		}
+	}
+	for _, s := range book.Steps {
+		note(s.Ways)
+		note(s.Undo)
+	}
+	return out
+}
+
+// texts are all texts of a way in which a placeholder can stand.
+func texts(w slipway.Way) []string {
+	out := append(slices.Clone(w.Command), w.Input)
+	if f := w.HTTP; f != nil {
+		out = append(out, f.URL, f.User, encode(f.Body))
+		out = slices.AppendSeq(out, maps.Values(f.Headers))
+	}
+	if w.Page != nil {
+		for _, f := range w.Page.Fields {
+			out = append(out, f.Value)
+		}
+	}
+	return out
 }

@@ -76,7 +76,7 @@ func shop() *slipway.Manifest {
 		Env: map[string]slipway.EnvVar{
 			"DATABASE_URL": {From: "db.pooled_url"}, "DATABASE_DIRECT": {From: "db.url"}, "DATABASE_PASSWORD": {From: "db.password"},
 			"CACHE_URL": {From: "cache.rest_url"}, "CACHE_TOKEN": {From: "cache.rest_token"}, "SEARCH_URL": {From: "search.rest_url"},
-			"PAYMENT_KEY": {Secret: "PAYMENT_KEY"}, "GREETING": {Value: `it's "quoted" & $HOME <b>`, HasValue: true},
+			"PAYMENT_KEY": {Secret: "PAYMENT_KEY"}, "GREETING": {Value: `it's "quoted" \ & $HOME <HTML> {b}`, HasValue: true},
 		},
 		Verify: slipway.Verify{Health: []slipway.HealthProbe{{Path: "/"}}},
 	}

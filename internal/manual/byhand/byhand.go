@@ -43,6 +43,8 @@ type Person struct {
 	Dir string
 	// Pause is how long to wait before a request is sent again. Default: 20 ms.
 	Pause time.Duration
+
+	told map[string]bool // the placeholders that a step has told of; anything else in such brackets is text
 }
 
 // Program is how a vendor's command line is run here.
@@ -58,9 +60,12 @@ type (
 	}
 	// Step is one of a runbook.
 	Step struct {
-		Key    string `json:"key"`
-		Number int    `json:"number"`
-		Ways   []Way  `json:"ways"`
+		Key          string `json:"key"`
+		Number       int    `json:"number"`
+		Ways         []Way  `json:"ways"`
+		Placeholders []struct {
+			Name string `json:"name"`
+		} `json:"placeholders"`
 	}
 	// Way is one way to do a step.
 	Way struct {
@@ -103,6 +108,12 @@ func (p *Person) Do(ctx context.Context, runbook []byte) error {
 
 // Step does one step by the first of its ways that the means are enough for.
 func (p *Person) Step(ctx context.Context, s Step) error {
+	if p.told == nil {
+		p.told = map[string]bool{}
+	}
+	for _, told := range s.Placeholders {
+		p.told[told.Name] = true
+	}
 	for _, m := range p.Means {
 		for _, w := range s.Ways {
 			if w.means() != m || !p.able(w) {
@@ -162,24 +173,18 @@ func (p *Person) Way(ctx context.Context, w Way) error {
 
 var placeholder = regexp.MustCompile(`<([A-Z][A-Z0-9_]*)>`)
 
-// Placeholders returns the names of those in a text.
-func Placeholders(text string) []string {
-	var out []string
-	for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
-		out = append(out, m[1])
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 func (p *Person) fill(text string) (string, error) {
 	var err error
 	filled := placeholder.ReplaceAllStringFunc(text, func(m string) string {
-		v, ok := p.Values[m[1:len(m)-1]]
-		if !ok {
+		name := m[1 : len(m)-1]
+		v, ok := p.Values[name]
+		switch {
+		case ok:
+			return v
+		case p.told[name]:
 			err = fmt.Errorf("nothing says what %s is", m)
 		}
-		return v
+		return m
 	})
 	return filled, err
 }
