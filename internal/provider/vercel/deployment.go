@@ -65,19 +65,26 @@ func (h deployments) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	return h.search(ctx, op, want, in)
 }
 
+// search finds a deployment by its meta: the newest, or those of one run, of which there should be one.
 func (h deployments) search(ctx context.Context, op string, want slipway.Spec, in slipway.Receipt) (slipway.Observation, error) {
-	var found *deployment
+	var found []*deployment
 	meta := map[string]string{metaKey("app"): want.App, metaKey("input"): text(want.Params["input"])}
 	err := h.listDeployments(ctx, op, in.ID, meta, func(d *deployment) bool {
-		if found == nil && d.matches(want) && !d.failed() {
-			found = d
+		if d.matches(want) && !d.failed() {
+			found = append(found, d)
 		}
-		return found == nil
+		return len(found) == 0 || want.Run != ""
 	})
-	if err != nil || found == nil {
+	if err != nil || len(found) == 0 {
 		return h.nothing(ctx, op, in, err)
 	}
-	return h.observation(found, want, in), nil
+	obs := h.observation(found[0], want, in)
+	for _, d := range found {
+		if len(found) > 1 {
+			obs.Namesakes = append(obs.Namesakes, h.receipt(d, want, in))
+		}
+	}
+	return obs, nil
 }
 
 func text(v any) string { s, _ := v.(string); return s }
