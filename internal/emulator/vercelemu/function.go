@@ -2,12 +2,15 @@ package vercelemu
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
 const (
@@ -15,6 +18,8 @@ const (
 	functionTimeout  = 10 * time.Second
 	functionBodySize = 4608 << 10 // https://vercel.com/docs/functions/limitations: 4.5 MB
 )
+
+var errAnswerTooLarge = errors.New("the function's answer is too large")
 
 // function returns the tree's name of the function that a URL path runs, "" when there is none.
 func (at site) function(clean string) string {
@@ -79,6 +84,10 @@ func (s *Server) runFunction(w http.ResponseWriter, r *http.Request, at site, en
 	}
 	switch {
 	case err == nil:
+	case emukit.TooLarge(err):
+		vercelError(w, http.StatusRequestEntityTooLarge, "FUNCTION_PAYLOAD_TOO_LARGE")
+	case errors.Is(err, errAnswerTooLarge):
+		vercelError(w, http.StatusInternalServerError, "FUNCTION_RESPONSE_PAYLOAD_TOO_LARGE")
 	case ctx.Err() != nil:
 		vercelError(w, http.StatusGatewayTimeout, "FUNCTION_INVOCATION_TIMEOUT")
 	default:
@@ -104,9 +113,12 @@ func forward(ctx context.Context, w http.ResponseWriter, r *http.Request, conn n
 		return err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, functionBodySize))
+	body, err := io.ReadAll(io.LimitReader(res.Body, functionBodySize+1))
 	if err != nil {
 		return err
+	}
+	if len(body) > functionBodySize {
+		return errAnswerTooLarge
 	}
 	for name, values := range res.Header {
 		if name != "Connection" && name != "Keep-Alive" && name != "Transfer-Encoding" {

@@ -136,6 +136,33 @@ func TestFunctionsTrustTheCertificatesTheyAreGiven(t *testing.T) {
 	}
 }
 
+// https://vercel.com/docs/errors/FUNCTION_PAYLOAD_TOO_LARGE and https://vercel.com/docs/errors/FUNCTION_RESPONSE_PAYLOAD_TOO_LARGE
+func TestFunctionsRefusePayloadsThatAreTooLarge(t *testing.T) {
+	needNode(t)
+	visit := functions(t, atOnce(), map[string]string{
+		"api/size.js": "module.exports = (req, res) => res.json((req.body || '').length);",
+		"api/make.js": "module.exports = (req, res) => res.end('x'.repeat(Number(req.query.n)));",
+	})
+	quoted := func(n int) string { return `"` + strings.Repeat("x", n-2) + `"` }
+	for name, tc := range map[string]struct {
+		reason, path, body string
+		status             int
+		code               string
+	}{
+		"request":            {"a body of 4.5 MB passes", "/api/size", quoted(functionBodySize), 200, ""},
+		"request too large":  {"one more byte does not", "/api/size", quoted(functionBodySize + 1), 413, "FUNCTION_PAYLOAD_TOO_LARGE"},
+		"response":           {"an answer of 4.5 MB passes", fmt.Sprintf("/api/make?n=%d", functionBodySize), "", 200, ""},
+		"response too large": {"one more byte does not", fmt.Sprintf("/api/make?n=%d", functionBodySize+1), "", 500, "FUNCTION_RESPONSE_PAYLOAD_TOO_LARGE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := visit("POST", tc.path, tc.body)
+			if rec.Code != tc.status || rec.Header().Get("x-vercel-error") != tc.code {
+				t.Errorf("%s: %d %s", tc.reason, rec.Code, rec.Header().Get("x-vercel-error"))
+			}
+		})
+	}
+}
+
 func TestNoEnvVariableKeepsAFunctionFromRunning(t *testing.T) {
 	needNode(t)
 	srv := atOnce()
