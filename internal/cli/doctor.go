@@ -7,19 +7,23 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/slipway-dev/slipway"
-	"github.com/slipway-dev/slipway/internal/engine"
 	"github.com/slipway-dev/slipway/internal/manifest"
 	"github.com/slipway-dev/slipway/internal/store"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	return a.command("doctor", "Check credentials and local state",
-		"Ask each provider what its credential is good for, and look at the local state. Nothing is changed.\n"+
-			"Exit 0 when all is ready. Without a manifest every provider is asked; with one, those that it uses.", cobra.NoArgs,
+	var refresh bool
+	age := probeAge
+	c := a.command("doctor", "Check credentials and local state",
+		"Ask each provider what its credential is good for, and show who does each operation: Slipway (automated), a person with Slipway's\n"+
+			"instructions (manual), or nobody before something is mended (blocked). Then look at the local state. Nothing is changed outside.\n"+
+			"Answers are kept for a while; ship and plan never rely on them. Exit 0 when nothing stands against what Slipway does.\n"+
+			"Without a manifest every provider is asked; with one, those that it uses.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			m, err := a.manifestIfAny()
 			if err != nil {
@@ -30,18 +34,23 @@ func (a *app) doctorCommand() *cobra.Command {
 				return result{}, err
 			}
 			settings := a.settings.provider(providers)
-			e := engine.New(engine.Config{Providers: used(providers, m), Settings: func(env string) (slipway.Secret, bool) {
+			if refresh {
+				age = -1
+			}
+			found, err := a.probe(ctx, used(providers, m), func(env string) (slipway.Secret, bool) {
 				if env == "VERCEL_TEAM_ID" && m.Vercel.Team != "" {
 					return slipway.NewSecret(m.Vercel.Team), true
 				}
 				return settings(env)
-			}})
-			found, err := e.Probe(ctx)
+			}, age)
 			if err != nil {
 				return result{}, err
 			}
-			return a.diagnose(append(found, a.local(ctx, m)...)), nil
+			return a.diagnose(found, a.local(ctx, m)), nil
 		})
+	c.Flags().BoolVar(&refresh, "refresh", false, "ask again, however fresh the last answers are")
+	c.Flags().DurationVar(&age, "max-age", probeAge, "how old an answer may be, a `duration`")
+	return c
 }
 
 // manifestIfAny returns the manifest, an empty one when there is none.
@@ -119,29 +128,63 @@ func finding(name, evidence string, err error) slipway.Capability {
 	return c
 }
 
-// diagnose tells what was found. Anything that is not ready makes the command fail.
-func (a *app) diagnose(found []slipway.Capability) result {
+// diagnose tells what was found. What stands against something that Slipway does makes the command fail.
+func (a *app) diagnose(found []probed, local []slipway.Capability) result {
 	r := result{Status: statusSucceeded, Calls: a.calls()}
-	for _, c := range found {
+	now := time.Now()
+	for _, p := range found {
+		for _, c := range p.found {
+			a.object("capability", asked{c, p.at, int(now.Sub(p.at).Seconds())})
+			a.say("%s", capabilityText(c, ago(p.at, now)))
+			if c.State != slipway.CapabilityReady && p.matters(c) {
+				r.Status = statusFailed
+			}
+		}
+	}
+	for _, c := range local {
 		a.object("capability", c)
-		a.say("%s", capabilityText(c))
+		a.say("%s", capabilityText(c, ""))
 		if c.State != slipway.CapabilityReady {
 			r.Status = statusFailed
+		}
+	}
+	for _, p := range found {
+		all := p.operations()
+		for _, o := range all {
+			a.object("operation", o)
+		}
+		if text := operationsText(all); text != "" {
+			a.say("\n%s: who does what\n%s", p.info.Title, text)
 		}
 	}
 	return r
 }
 
-func capabilityText(c slipway.Capability) string {
+// asked is a finding, when its provider was asked, and how many seconds ago that was.
+type asked struct {
+	slipway.Capability
+	At  time.Time `json:"at"`
+	Age int       `json:"age"`
+}
+
+func capabilityText(c slipway.Capability, when string) string {
+	ends := ""
+	if c.Expires != "" {
+		ends = "ends " + c.Expires
+	}
 	var parts []string
-	for _, s := range []string{c.Account, c.Reason, c.Evidence} {
+	for _, s := range []string{c.Account, c.Reason, c.Evidence, ends, when} {
 		if s != "" {
 			parts = append(parts, oneLine(s))
 		}
 	}
-	line := fmt.Sprintf("%-12s %-8s %-14s %s\n", c.State, c.Provider, c.Name, strings.Join(parts, "; "))
+	state := string(c.State)
+	if c.Cause != slipway.CauseNone {
+		state = string(c.Cause)
+	}
+	line := fmt.Sprintf("%-12s %-8s %-14s %s\n", state, c.Provider, c.Name, strings.Join(parts, "; "))
 	if c.Hint != "" {
-		line += fmt.Sprintf("%-12s hint: %s\n", "", c.Hint)
+		line += fmt.Sprintf("%-12s hint: %s\n", "", oneLine(c.Hint))
 	}
 	return line
 }

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/engine"
+)
+
+// probed is what a provider's credential is good for, as it was found at a time.
+type probed struct {
+	info  slipway.ProviderInfo
+	found []slipway.Capability
+	at    time.Time
+}
+
+// probe asks each provider what its credential is good for, or takes what was found no longer ago than age. A cache that cannot be used is
+// done without.
+func (a *app) probe(ctx context.Context, providers []slipway.Provider, settings slipway.Settings, age time.Duration) ([]probed, error) {
+	cache, err := a.openProbes()
+	if err != nil {
+		cache = &probeCache{Providers: map[string]probeRecord{}}
+	}
+	kept := err == nil
+	var out []probed
+	for _, p := range providers {
+		info, credential := p.Info(), ""
+		if kept {
+			credential = cache.fingerprint(info, settings)
+		}
+		if r, ok := cache.get(info.Name, credential, time.Now(), age); ok {
+			out = append(out, probed{info, r.Found, r.At})
+			continue
+		}
+		found, err := engine.New(engine.Config{Providers: []slipway.Provider{p}, Settings: settings}).Probe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		out = append(out, probed{info, cache.put(info, credential, now, found), now})
+	}
+	if kept {
+		if err := cache.save(a.redactor.Has); err != nil {
+			a.tell("doctor: what was found is not kept: %v\n", err)
+		}
+	}
+	return out, nil
+}
+
+// matters reports whether a finding is about something that Slipway does.
+func (p probed) matters(c slipway.Capability) bool {
+	if c.Kind == "" {
+		return len(p.info.Kinds) > 0
+	}
+	return slices.ContainsFunc(p.info.Kinds, func(k slipway.KindInfo) bool { return k.Kind == c.Kind })
+}
+
+// operation is who does an operation on a kind, and why not Slipway.
+type operation struct {
+	Provider string        `json:"provider"`
+	Kind     slipway.Kind  `json:"kind"`
+	Op       slipway.Op    `json:"op"` // look, or that of an effect
+	Mode     string        `json:"mode"`
+	Cause    slipway.Cause `json:"cause,omitempty"`
+	Reason   string        `json:"reason,omitempty"`
+}
+
+// opLook is no effect: to look at what is there.
+const opLook slipway.Op = "look"
+
+// opOrder is the order in which operations are shown.
+var opOrder = []slipway.Op{
+	opLook, slipway.OpCreate, slipway.OpUpdate, slipway.OpAdopt, slipway.OpReplace, slipway.OpDelete, slipway.OpDeploy, slipway.OpPromote,
+}
+
+// operations are all that a provider's kinds have.
+func (p probed) operations() []operation {
+	var out []operation
+	access := slipway.Access(p.found)
+	for _, kind := range p.info.Kinds {
+		for _, op := range opOrder {
+			if _, has := kind.Consequence[op]; !has && op != opLook {
+				continue
+			}
+			o := operation{Provider: p.info.Name, Kind: kind.Kind, Op: op}
+			mode, c := access.Mode(kind, op)
+			if op == opLook {
+				mode, c = look(access, kind.Kind)
+			}
+			if o.Mode = string(mode); mode == slipway.ModeAutomated {
+				o.Mode = "automated"
+			} else {
+				o.Cause, o.Reason = c.Cause, c.Reason
+			}
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// look is who can look at a kind: where Slipway cannot, a person's word is all there is, unless something is to be mended first.
+func look(access slipway.Access, kind slipway.Kind) (slipway.Mode, slipway.Capability) {
+	c, _ := access.Find(kind, "")
+	switch {
+	case access.Readable(kind):
+		return slipway.ModeAutomated, slipway.Capability{}
+	case access.Blocks(kind):
+		return slipway.ModeBlocked, c
+	}
+	return slipway.ModeManual, c
+}
+
+// operationsText is a table with a line for each kind and each way in which its operations are done.
+func operationsText(all []operation) string {
+	var b strings.Builder
+	for len(all) > 0 {
+		first := all[0]
+		n := slices.IndexFunc(all, func(o operation) bool { return o.Kind != first.Kind })
+		if n < 0 {
+			n = len(all)
+		}
+		kind := all[:n]
+		all = all[n:]
+		for _, mode := range []string{"automated", string(slipway.ModeManual), string(slipway.ModeBlocked)} {
+			writeMode(&b, mode, kind)
+		}
+	}
+	return b.String()
+}
+
+func writeMode(b *strings.Builder, mode string, kind []operation) {
+	var ops, why []string
+	for _, o := range kind {
+		if o.Mode != mode {
+			continue
+		}
+		ops = append(ops, string(o.Op))
+		if o.Reason != "" && !slices.Contains(why, o.Reason) {
+			why = append(why, o.Reason)
+		}
+	}
+	if len(ops) > 0 {
+		line := fmt.Sprintf("%-10s %-18s %-36s %s", mode, kind[0].Kind, strings.Join(ops, " "), oneLine(strings.Join(why, "; ")))
+		fmt.Fprintln(b, strings.TrimRight(line, " "))
+	}
+}
+
+// ago is how long ago a probe was.
+func ago(at, now time.Time) string {
+	if d := now.Sub(at).Round(time.Second); d >= time.Second {
+		return "asked " + d.String() + " ago"
+	}
+	return "asked now"
+}
