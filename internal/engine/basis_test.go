@@ -19,19 +19,25 @@ func TestALostUpdateIsFound(t *testing.T) {
 		"untouched":   {"the request never arrived", "1", before, before, false},
 		"arrived": {
 			"the write made another version than the recorded one, which is why it was not written last by what is recorded", "2", before,
-			map[string]any{"fingerprint": "new", "written": false, "size": 1}, true,
+			map[string]any{"fingerprint": "new", "written": false, "size": 1},
+			true,
 		},
 		"same version": {
 			"what differs is not explained by a write: it is to be sent again", "1", before,
-			map[string]any{"fingerprint": "new", "written": true, "size": 7}, false,
+			map[string]any{"fingerprint": "new", "written": true, "size": 7},
+			false,
 		},
 		"half": {
-			"what was to change has not all changed", "2", map[string]any{"fingerprint": "old", "written": true, "size": float64(2)},
-			map[string]any{"fingerprint": "new", "written": false, "size": 2}, false,
+			"what was to change has not all changed", "2",
+			map[string]any{"fingerprint": "old", "written": true, "size": float64(2)},
+			map[string]any{"fingerprint": "new", "written": false, "size": 2},
+			false,
 		},
 		"their write": {
-			"it was to undo what somebody else wrote, and nothing says that it did", "2", map[string]any{"fingerprint": "new", "written": false, "size": 1},
-			map[string]any{"fingerprint": "new", "written": false, "size": 1}, false,
+			"it was to undo what somebody else wrote, and nothing says that it did", "2",
+			map[string]any{"fingerprint": "new", "written": false, "size": 1},
+			map[string]any{"fingerprint": "new", "written": false, "size": 1},
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
