@@ -81,6 +81,7 @@ func TestPragmas(t *testing.T) {
 	}{
 		"journal":        {s.writer, "journal_mode", "wal", "readers and the writer do not wait for each other"},
 		"synchronous":    {s.writer, "synchronous", "2", "FULL: a commit survives power loss before a request is sent"},
+		"reader's sync":  {s.reader, "synchronous", "2", "the last connection to close may be the one that writes the WAL back"},
 		"secure delete":  {s.writer, "secure_delete", "1", "what is deleted is overwritten"},
 		"foreign keys":   {s.writer, "foreign_keys", "1", "no step without a run"},
 		"writer's wait":  {s.writer, "busy_timeout", "10000", "other processes write too"},
@@ -92,6 +93,30 @@ func TestPragmas(t *testing.T) {
 		if err := test.db.QueryRowContext(t.Context(), "PRAGMA "+test.pragma).Scan(&got); err != nil || got != test.want {
 			t.Errorf("%s: %s is %q (%v), want %q: %s", name, test.pragma, got, err, test.want, test.reason)
 		}
+	}
+}
+
+// TestPragmasOfALaterConnection: database/sql opens another one when a connection has gone bad.
+func TestPragmasOfALaterConnection(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "slipway.db"), nil)
+	for range 3 {
+		conn, err := s.writer.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "secure_delete": "1"} {
+			var got string
+			if err := conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s is %q (%v), want %q", pragma, got, err, want)
+			}
+		}
+		if err := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(err, driver.ErrBadConn) {
+			t.Fatal(err)
+		}
+		_ = conn.Close() // it is gone already
+	}
+	if n := s.writer.Stats().OpenConnections; n > 1 {
+		t.Errorf("%d connections that write", n)
 	}
 }
 
