@@ -148,6 +148,25 @@ func TestCleaning(t *testing.T) {
 	}
 }
 
+// A mistake in a question is no reason to leave what costs money.
+func TestCleaningAfterPanic(t *testing.T) {
+	w := newWorld(t)
+	out := &watcher{}
+	c := config(t, build(t), w.Env(), out)
+	c.Shipped = func() { panic("a mistake") }
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was kept from whoever runs it")
+			}
+		}()
+		_, _ = Run(t.Context(), c)
+	}()
+	if left := names(w.left()); len(left) > 0 {
+		t.Errorf("left: %v\n%s", left, out.all.String())
+	}
+}
+
 func (w world) logTo(to *watcher) {
 	for _, e := range emulator.All() {
 		w.Kit(e.Name).RequestLog = to

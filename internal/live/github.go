@@ -42,7 +42,7 @@ func githubQuestions() []Question {
 			got, err := s.tooLarge(r)
 			return s.cut(got.short(), err)
 		})},
-		{ID: "github-body-too-large", Asks: "the same: the words of the refusal", Here: `413 "The body is over 26214400 bytes."`, ask: inRepo(func(s *Session, r repository) (string, error) {
+		{ID: "github-body-too-large", Asks: "create an issue by a body of more than 25 MiB: the words of the refusal", Here: `413 "The body is over 26214400 bytes."`, ask: inRepo(func(s *Session, r repository) (string, error) {
 			got, err := s.tooLarge(r)
 			return s.cut(got.quoted(), err)
 		})},

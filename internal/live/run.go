@@ -50,7 +50,7 @@ type Config struct {
 
 // Run ships, asks, destroys, and reports to Out. It deletes what it made when it fails as well, and when ctx ends. An error means that it
 // could not ship, could not ask some question, or could not delete something, which it has then named.
-func Run(ctx context.Context, c Config) ([]Answer, error) {
+func Run(ctx context.Context, c Config) (answers []Answer, err error) {
 	random := make([]byte, 16)
 	_, _ = rand.Read(random)
 	s := newSession(ctx, Prefix+hex.EncodeToString(random[:4]), func(name string) string { return c.Env[name] })
@@ -61,8 +61,8 @@ func Run(ctx context.Context, c Config) ([]Answer, error) {
 	}
 	r.tellEarlier()
 	r.say("The app is %s.", s.App)
-	answers, err := r.play()
-	return answers, errors.Join(err, r.clean())
+	defer func() { err = errors.Join(err, r.clean()) }() // in a panic too
+	return r.play()
 }
 
 type run struct {
