@@ -1,10 +1,14 @@
 package vercelemu
 
 import (
+	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit/speccheck"
 )
 
 // What no document has is judged by the operation whose reply it shares, and the rest by what the vendor's CLI reads.
@@ -62,6 +66,34 @@ func TestRepliesThatNoDocumentHasAreThoseOfTheirSiblings(t *testing.T) {
 			if a.len() == 0 || a.len() != project.len("alias") {
 				t.Errorf("%s: %s", method, a.raw)
 			}
+		}
+	})
+}
+
+// Where the document has one thing for several, or several for one, each thing is judged.
+func TestRepliesThatDifferFromTheDocumentDoSoByAnArrayOnly(t *testing.T) {
+	check := speccheck.Load(t, "vercel")
+	play(t, atOnce(), func(w *world) {
+		w.project("shop")
+		w.deploy("shop", obj{"target": "production"}, map[string]string{"index.html": "x"})
+		judge := func(path string, header http.Header, reply string) {
+			t.Helper()
+			if err := check.Response(httptest.NewRequest("GET", path, nil), 200, header, []byte(reply)); err != nil || !check.Lists("GET", path, 200) {
+				t.Errorf("GET %s: %v\n%s", path, err, reply)
+			}
+		}
+		alias := w.want(200, "GET", "/v4/aliases/shop.vercel.app", nil)
+		judge("/v4/aliases/shop.vercel.app", alias.header, "["+string(alias.raw)+"]")
+		spaces := w.want(200, "GET", "/v1/integrations/git-namespaces", nil)
+		if spaces.len() == 0 {
+			t.Errorf("no namespace to judge: %s", spaces.raw)
+		}
+		for i := range spaces.len() {
+			one, err := json.Marshal(spaces.get(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			judge("/v1/integrations/git-namespaces", spaces.header, string(one))
 		}
 	})
 }
