@@ -27,6 +27,7 @@ var policy = map[string]rule{
 	root:          {},
 	"cmd/slipway": {code: []string{"internal/cli"}, tests: []string{"internal/emulator", "internal/emulator/emukit", "internal/rest"}},
 
+	"internal/attest":   {code: []string{root}},
 	"internal/cli":      {code: []string{anything}},
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
 	"internal/manifest": {code: []string{root}},

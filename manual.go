@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,7 @@ type ManualStep struct {
 	Ways         []Way         `json:"ways"`             // each is enough; the safest first
 	Placeholders []Placeholder `json:"placeholders,omitempty"`
 	See          string        `json:"see"`            // what is to be seen afterwards
-	Undo         []Way         `json:"undo,omitempty"` // none: it cannot be undone
+	Undo         []Way         `json:"undo,omitempty"` // each is enough; none: it cannot be undone
 	Check        string        `json:"check"`          // how Slipway looks, or that a person asserts it
 }
 
@@ -215,6 +216,8 @@ type Evidence struct {
 	Note    string     `json:"note,omitempty"` // asserted: what the person says
 	By      *Principal `json:"by,omitempty"`
 	Differs []string   `json:"differs,omitempty"` // wrong or partial: the fields
+	// Statement is the person's word, asserted, as a signed in-toto statement in a DSSE envelope.
+	Statement json.RawMessage `json:"statement,omitempty"`
 }
 
 // ManualCheck asks to look at a manual step, or, with Assert, states that it is done.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
 )
 
 // home returns the folder of Slipway's state: SLIPWAY_HOME, else what the system has for it
@@ -93,7 +96,7 @@ func (a *app) fingerprintKey() (slipway.FingerprintKey, error) {
 		if err != nil {
 			return slipway.FingerprintKey{}, err
 		}
-		text, err := readOrMakeKey(keyFile(home))
+		text, err := readOrMakeKey(keyFile(home), "fingerprint")
 		if err != nil {
 			return slipway.FingerprintKey{}, err
 		}
@@ -103,32 +106,64 @@ func (a *app) fingerprintKey() (slipway.FingerprintKey, error) {
 	return slipway.NewFingerprintKey(secret)
 }
 
-// readOrMakeKey reads the key at path, or makes it. When two processes make it at once, both get the one that was there first.
-func readOrMakeKey(path string) (string, error) {
+// signingKey returns SLIPWAY_SIGNING_KEY, else the key in the home folder, which is made at first use.
+func (a *app) signingKey() (attest.Key, error) {
+	secret, ok, err := a.settings.secret("SLIPWAY_SIGNING_KEY")
+	if err != nil {
+		return attest.Key{}, err
+	}
+	if !ok {
+		home, err := a.home()
+		if err != nil {
+			return attest.Key{}, err
+		}
+		text, err := readOrMakeKey(filepath.Join(home, "signing.key"), "signing")
+		if err != nil {
+			return attest.Key{}, err
+		}
+		secret = slipway.NewSecret(text)
+		a.redactor.Add(secret)
+	}
+	return attest.NewKey(secret)
+}
+
+// attest signs a statement about a step with the key of this home.
+func (a *app) attest(ctx context.Context, step, digest string, predicate any) (json.RawMessage, error) {
+	key, err := a.signingKey()
+	if err != nil {
+		return nil, err
+	}
+	return key.Sign(ctx, attest.ManualStep, predicate, attest.About(step, digest))
+}
+
+// readOrMakeKey reads the key at path, or makes it. When two processes make it at once, both get the one that was there first. role is
+// fingerprint or signing.
+func readOrMakeKey(path, role string) (string, error) {
+	badKey := func(err error) error { return badKey(path, role, err) }
 	text, err := readKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return text, badKey(path, err)
+		return text, badKey(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", badKey(path, err)
+		return "", badKey(err)
 	}
 	random := make([]byte, 32)
-	_, _ = rand.Read(random)                                            // never fails
-	next, err := os.CreateTemp(filepath.Dir(path), "fingerprint.key.*") // mode 0600
+	_, _ = rand.Read(random)                                                 // never fails
+	next, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
-		return "", badKey(path, err)
+		return "", badKey(err)
 	}
 	defer os.Remove(next.Name())
 	_, err = next.WriteString(hex.EncodeToString(random) + "\n")
 	if err = errors.Join(err, next.Sync(), next.Close()); err != nil {
-		return "", badKey(path, err)
+		return "", badKey(err)
 	}
 	// A link to a name that exists fails, and the file is whole as soon as it has the name.
 	if err := os.Link(next.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", badKey(path, err)
+		return "", badKey(err)
 	}
 	text, err = readKey(path)
-	return text, badKey(path, err)
+	return text, badKey(err)
 }
 
 func readKey(path string) (string, error) {
@@ -145,10 +180,10 @@ func readKey(path string) (string, error) {
 	return strings.TrimSpace(string(content)), err
 }
 
-func badKey(path string, err error) error {
+func badKey(path, role string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return slipway.Errorf(slipway.CodeStore, "the fingerprint key %s cannot be used: %v", path, err).
-		WithHint("make its folder writable, or set SLIPWAY_FINGERPRINT_KEY")
+	return slipway.Errorf(slipway.CodeStore, "the %s key %s cannot be used: %v", role, path, err).
+		WithHint("make its folder writable, or set SLIPWAY_%s_KEY", strings.ToUpper(role))
 }

@@ -156,7 +156,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	}
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
-		Fingerprints: key, Remember: a.redactor.Add, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
+		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
 	})
 	return w, nil
 }

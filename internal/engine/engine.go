@@ -8,6 +8,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,6 +40,8 @@ type Config struct {
 	Lines func() func(string) string
 	// Connect tries out values that a person hands over. Default: none can be.
 	Connect map[slipway.Connection]slipway.Connector
+	// Attest signs a person's word about a step of a plan's digest. Default: it is not signed.
+	Attest func(ctx context.Context, step, digest string, predicate any) (json.RawMessage, error)
 	// HTTP sends the health probes. Default: http.DefaultTransport, 10 s a request.
 	HTTP http.RoundTripper
 	// Settle overrides how long a lost create is looked for. Default: as the kind says, else slipway.DefaultSettle.

@@ -88,6 +88,9 @@ func (b *bench) open() {
 			}
 			return slipway.NewSecret("the value of " + n), n != "UNSET"
 		},
+		Attest: func(_ context.Context, step, digest string, _ any) (json.RawMessage, error) {
+			return json.Marshal(map[string]string{"step": step, "plan": digest})
+		},
 		Connect: map[slipway.Connection]slipway.Connector{slipway.ConnectPostgres: b.connect},
 		Redact:  func(s string) string { return strings.ReplaceAll(s, "npg_", "redacted") },
 		Parse: func(raw []byte) (*slipway.Manifest, error) {

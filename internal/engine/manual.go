@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -227,8 +228,25 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 	if ev, err = asserted(ev, effect, c); err != nil {
 		return slipway.Step{}, err
 	}
+	if ev.Finding == slipway.FindingAsserted && e.Attest != nil {
+		word := assertion{c.Run, effect.Key, c.ID, c.URL, c.Note, c.By, e.Now().UTC()}
+		if ev.Statement, err = e.Attest(ctx, effect.Key, w.plan.Digest(), word); err != nil {
+			return slipway.Step{}, err
+		}
+	}
 	ev.By = &c.By
 	return w.decideStep(ctx, effect, c.By, func(tx slipway.Tx, s slipway.Step) (slipway.Step, error) { return w.recordCheck(tx, u, s, ev) })
+}
+
+// assertion is what a person states.
+type assertion struct {
+	Run  string            `json:"run"`
+	Step string            `json:"step"`
+	ID   string            `json:"id,omitempty"`
+	URL  string            `json:"url,omitempty"`
+	Note string            `json:"note"`
+	By   slipway.Principal `json:"by"`
+	At   time.Time         `json:"at"`
 }
 
 // asserted takes a person's word where nothing else is to be had.

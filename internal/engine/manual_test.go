@@ -223,8 +223,9 @@ func TestRefusedAccountIsCarriedByAPerson(t *testing.T) {
 			}
 		})
 	}
-	if got := b.check(slipway.ManualCheck{Run: run.ID, Step: cacheStep, Assert: true, Note: "made it, id 7"}); got != slipway.FindingAsserted {
-		t.Errorf("asserted: %s", got)
+	s, err := b.CheckManual(t.Context(), slipway.ManualCheck{Run: run.ID, Step: cacheStep, Assert: true, Note: "made it, id 7", By: person})
+	if err != nil || s.Evidence.Finding != slipway.FindingAsserted || !strings.Contains(string(s.Evidence.Statement), cacheStep) {
+		t.Errorf("asserted: %+v, %v", s.Evidence, err)
 	}
 	// The handed value lets Slipway write one variable itself; the other is a person's.
 	b.mustWait(b.resume(run.ID))

@@ -1,0 +1,112 @@
+package attest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func key(t *testing.T, digit string) Key {
+	t.Helper()
+	k, err := NewKey(slipway.NewSecret(strings.Repeat(digit, 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+type predicate struct {
+	Note string `json:"note"`
+}
+
+func sign(t *testing.T, k Key) []byte {
+	t.Helper()
+	raw, err := k.Sign(t.Context(), ManualStep, predicate{"made it"}, About("step", "sha256:"+strings.Repeat("ab", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestSignedStatementOpens(t *testing.T) {
+	k := key(t, "1")
+	raw := sign(t, k)
+	if again := sign(t, k); string(again) != string(raw) {
+		t.Error("the same statement gives other bytes")
+	}
+	public, err := PublicKey(k.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, by, err := Open(t.Context(), raw, key(t, "2"), public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Statement{
+		Type: StatementType, PredicateType: ManualStep, Predicate: json.RawMessage(`{"note":"made it"}`),
+		Subject: []Subject{{Name: "step", Digest: map[string]string{"sha256": strings.Repeat("ab", 32)}}},
+	}
+	if d := cmp.Diff(want, got); d != "" || len(by) != 1 || by[0] != k.ID() {
+		t.Errorf("by %v (-want +got):\n%s", by, d)
+	}
+}
+
+func TestAnythingElseIsRefused(t *testing.T) {
+	k := key(t, "1")
+	edit := func(f func(m map[string]any)) []byte {
+		var m map[string]any
+		if err := json.Unmarshal(sign(t, k), &m); err != nil {
+			t.Fatal(err)
+		}
+		f(m)
+		raw, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	payload := func(m map[string]any, from, to string) {
+		raw, err := base64.StdEncoding.DecodeString(m["payload"].(string))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m["payload"] = base64.StdEncoding.EncodeToString([]byte(strings.Replace(string(raw), from, to, 1)))
+	}
+	for name, tc := range map[string]struct {
+		envelope []byte
+		trusted  []Key
+		reason   string
+	}{
+		"nobody trusted": {sign(t, k), nil, "a verifier without keys trusts nobody"},
+		"another key":    {sign(t, k), []Key{key(t, "2")}, "the signer is not trusted"},
+		"payload":        {edit(func(m map[string]any) { payload(m, "made it", "made up") }), []Key{k}, "the note was changed"},
+		"subject":        {edit(func(m map[string]any) { payload(m, "abab", "baba") }), []Key{k}, "the subject was changed"},
+		"type":           {edit(func(m map[string]any) { m["payloadType"] = "text/plain" }), []Key{k}, "the type is signed as well"},
+		"no signature":   {edit(func(m map[string]any) { m["signatures"] = []any{} }), []Key{k}, "nobody has signed"},
+		"no JSON":        {[]byte("{"), []Key{k}, "it is no envelope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := Open(t.Context(), tc.envelope, tc.trusted...); slipway.ErrorCode(err) != slipway.CodeInvalid {
+				t.Errorf("%s: got %v", tc.reason, err)
+			}
+		})
+	}
+}
+
+// The vector is RFC 8032's first test key: https://www.rfc-editor.org/rfc/rfc8032#section-7.1
+func TestKeyVector(t *testing.T) {
+	k, err := NewKey(slipway.NewSecret("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"))
+	if err != nil || k.String() != "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a" {
+		t.Errorf("got %s, %v", k, err)
+	}
+	for name, seed := range map[string]string{"short": "00", "no hex": strings.Repeat("z", 64), "empty": ""} {
+		if _, err := NewKey(slipway.NewSecret(seed)); slipway.ErrorCode(err) != slipway.CodeInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
