@@ -46,6 +46,10 @@ env:
 verify:
   health: [{path: /, contains: the shop}]
 `
+
+	// Another environment: a branch of the database, and values of its own.
+	previewManifest = appManifest + "environments: [production, preview]\n"
+
 	changedPage = "<h1>the shop</h1><p>open on Sundays</p>\n"
 )
 

@@ -37,6 +37,9 @@ func Operations() []Operation {
 		{Name: "promote", Args: ship, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.ship(ctx), w.WritePage(changedPage))
 		}},
+		{Name: "preview", Args: []string{"ship", "-e", "preview"}, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.ship(ctx), w.WriteManifest(previewManifest))
+		}},
 		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
 }
