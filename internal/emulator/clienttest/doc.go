@@ -7,4 +7,8 @@
 // skipped with the reason, or fails when SLIPWAY_NO_SKIP=1. The vercel CLI
 // (358 MB) is in vercelcli/, with a lock file of its own, and runs only when
 // SLIPWAY_LONG=1.
+//
+// testdata/calls has the operations that each client calls, for the tables of
+// docs/emulators.md. A test fails when its client calls others; with -update it
+// writes them.
 package clienttest
