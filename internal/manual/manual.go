@@ -56,15 +56,21 @@ type page struct {
 	strings.Builder
 	style
 	shell
-	used map[string]bool // the placeholders that something of the runbook needs
+	used    map[string]bool // the placeholders that something of the runbook needs
+	told    map[string]bool // those that were explained
+	given   map[string]bool // those that a reply or an output fills
+	numbers map[string]int  // of the steps, by key
 }
 
 func show(book slipway.Runbook, s style) string {
 	p := &page{style: s, shell: shell{known(book)}}
-	p.used = p.needed(book)
+	p.used, p.told, p.given, p.numbers = p.needed(book), map[string]bool{}, map[string]bool{}, map[string]int{}
+	for _, step := range book.Steps {
+		p.numbers[step.Key] = step.Number
+	}
 	p.WriteString(s.title(book.App, book.Environment))
-	p.WriteString("\nPlan " + s.q(book.Plan) + ". Do the steps in this order; any one of a step's ways is enough. In commands a value that is not known here is\n" +
-		"a shell variable of the placeholder's name: set it first with read -r NAME, so that it is in no history.\n")
+	p.WriteString("\nPlan " + s.q(book.Plan) + ".\n\nDo the steps in this order; any one of a step's ways is enough. A value that is not known here stands as " + s.q("<NAME>") + ",\n" +
+		"and in commands as a variable of that name: set it first with " + s.q("read -r NAME") + ", so that it is in no shell's history.\n")
 	if len(book.Steps) == 0 {
 		p.WriteString("\nNothing is to be done by hand.\n")
 	}
@@ -79,16 +85,14 @@ func (p *page) step(s slipway.ManualStep) {
 	if s.Why != "" {
 		p.item("why", "by hand because "+s.Why)
 	}
-	for _, need := range s.Needs {
-		p.item("after", p.q(need))
+	if after := p.after(s.Needs); after != "" {
+		p.item("after", after)
 	}
 	for _, b := range s.Before {
 		p.item("first", b)
 	}
 	for _, v := range s.Placeholders {
-		if p.used[v.Name] {
-			p.item("value", p.q(v.String())+" for "+v.To+", from "+v.From+map[bool]string{true: " (a secret)"}[v.Secret])
-		}
+		p.value(v)
 	}
 	for i, w := range s.Ways {
 		p.way(fmt.Sprintf("Way %d: %s", i+1, kind(w)), w)
@@ -101,6 +105,39 @@ func (p *page) step(s slipway.ManualStep) {
 	for _, w := range s.Undo {
 		p.way("To undo it: "+kind(w), w)
 	}
+}
+
+// after names the steps of this runbook by their numbers, and says what Slipway does before.
+func (p *page) after(needs []string) string {
+	var steps, others []string
+	for _, key := range needs {
+		if n, here := p.numbers[key]; here {
+			steps = append(steps, fmt.Sprint(n))
+		} else {
+			others = append(others, p.q(key))
+		}
+	}
+	var parts []string
+	if len(steps) > 0 {
+		parts = append(parts, "step "+strings.Join(steps, ", "))
+	}
+	if len(others) > 0 {
+		parts = append(parts, "what Slipway does: "+strings.Join(others, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// value tells once what a placeholder is: from here on the same name is the same value.
+func (p *page) value(v slipway.Placeholder) {
+	if !p.used[v.Name] || p.told[v.Name] {
+		return
+	}
+	p.told[v.Name] = true
+	text := p.q(v.String()) + " for " + v.To + ", from " + v.From
+	if p.given[v.Name] {
+		text = p.q(v.String()) + " for " + v.To + ", from the reply above; it is also found in " + v.From
+	}
+	p.item("value", text+map[bool]string{true: " (a secret)"}[v.Secret])
 }
 
 func (p *page) item(label, text string) { p.WriteString(p.style.item(label, text)) }
@@ -135,7 +172,7 @@ func (p *page) part(w slipway.Way) {
 		p.reply(*w.HTTP)
 	case len(w.Command) > 0:
 		p.WriteString(p.code(p.line(w.Command, w.Input)))
-		p.takes("it prints", w.Prints)
+		p.takes("prints", w.Prints)
 	default:
 		p.page(*w.Page)
 	}
@@ -163,11 +200,13 @@ func (p *page) takes(label string, take map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(take)) {
 		switch path := take[name]; {
 		case !p.used[name]:
+			continue
 		case path == "":
 			p.item(label, p.q("<"+name+">"))
 		default:
 			p.item(label, "its "+p.q(path)+" is "+p.q("<"+name+">"))
 		}
+		p.given[name] = true
 	}
 }
 

@@ -275,7 +275,7 @@ func TestTheManualWayReachesWhatTheAutomatedWayReaches(t *testing.T) {
 		for name, sc := range scenarios() {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				effects := prove(t, sc, byhand.HTTP)
+				effects := prove(t, sc, byJSON(byhand.HTTP))
 				mu.Lock()
 				defer mu.Unlock()
 				for _, e := range effects {
@@ -311,8 +311,23 @@ var elsewhere = map[string]string{
 	"vercel.deployment deploy": "TestDeployByHand: it needs Vercel's command line",
 }
 
+// byJSON is somebody who reads the runbook's JSON.
+func byJSON(means ...byhand.Means) func(*world, *byhand.Person, slipway.Runbook) {
+	return func(w *world, p *byhand.Person, book slipway.Runbook) {
+		w.t.Helper()
+		raw, err := json.Marshal(book)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		p.Means = means
+		if err := p.Do(w.t.Context(), raw); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // prove does the scenario both ways and returns its effects.
-func prove(t *testing.T, sc scenario, means ...byhand.Means) []slipway.Effect {
+func prove(t *testing.T, sc scenario, do func(*world, *byhand.Person, slipway.Runbook)) []slipway.Effect {
 	t.Helper()
 	w := newWorld(t)
 	if sc.before != nil {
@@ -347,11 +362,9 @@ func prove(t *testing.T, sc scenario, means ...byhand.Means) []slipway.Effect {
 		t.Fatal(err)
 	}
 	w.receipts = receipts
-	person := w.person(means...)
+	person := w.person()
 	w.copyFromPages(person, s)
-	if err := person.Do(t.Context(), w.runbook(plan, s)); err != nil {
-		t.Fatal(err)
-	}
+	do(w, person, w.runbook(plan, s))
 	for _, e := range plan.Effects {
 		if e.Op == slipway.OpCreate || e.Op == slipway.OpReplace || e.Op == slipway.OpDelete {
 			delete(w.receipts, e.Address)
@@ -364,6 +377,13 @@ func prove(t *testing.T, sc scenario, means ...byhand.Means) []slipway.Effect {
 	}
 	if diff := cmp.Diff(want, w.holds(plan)); diff != "" {
 		t.Errorf("%s (-automated +by hand):\n%s", sc.reason, diff)
+	}
+	raw, err := json.Marshal(w.runbook(plan, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := person.Undo(t.Context(), raw); err != nil {
+		t.Error(err)
 	}
 	return plan.Effects
 }
@@ -384,10 +404,9 @@ func (w *world) copyFromPages(p *byhand.Person, s sight) {
 	}
 }
 
-// runbook is the JSON of a plan's manual steps.
-func (w *world) runbook(plan *slipway.Plan, s sight) []byte {
-	w.t.Helper()
-	book := slipway.MakeRunbook(plan, slipway.GuideBy(w.providers, w.manifest, func(e slipway.Effect) slipway.Spec {
+// runbook is that of a plan's manual steps.
+func (w *world) runbook(plan *slipway.Plan, s sight) slipway.Runbook {
+	return slipway.MakeRunbook(plan, slipway.GuideBy(w.providers, w.manifest, func(e slipway.Effect) slipway.Spec {
 		spec := s.spec(e.Address)
 		spec.Known = nil
 		if obs := w.seen(e.Address, s); obs.Exists {
@@ -395,11 +414,6 @@ func (w *world) runbook(plan *slipway.Plan, s sight) []byte {
 		}
 		return spec
 	}))
-	raw, err := json.Marshal(book)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return raw
 }
 
 func (w *world) seen(a slipway.Address, s sight) slipway.Observation {

@@ -63,6 +63,7 @@ type (
 		Key          string `json:"key"`
 		Number       int    `json:"number"`
 		Ways         []Way  `json:"ways"`
+		Undo         []Way  `json:"undo"`
 		Placeholders []struct {
 			Name string `json:"name"`
 		} `json:"placeholders"`
@@ -104,6 +105,21 @@ func (p *Person) Do(ctx context.Context, runbook []byte) error {
 		}
 	}
 	return err
+}
+
+// Undo takes all steps back, the last first, where the means are enough.
+func (p *Person) Undo(ctx context.Context, runbook []byte) error {
+	steps, err := Steps(runbook)
+	if err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(steps) {
+		s.Ways = s.Undo
+		if err := p.Step(ctx, s); err != nil && !errors.Is(err, ErrNoWay) {
+			return fmt.Errorf("undo: %w", err)
+		}
+	}
+	return nil
 }
 
 // Step does one step by the first of its ways that the means are enough for.
@@ -318,7 +334,7 @@ func (p *Person) rewrite(link string) (string, error) {
 // take fills placeholders from a reply.
 func (p *Person) take(reply any, take map[string]string) error {
 	for name, path := range take {
-		v, ok := read(reply, path)
+		v, ok := Read(reply, path)
 		if !ok {
 			return fmt.Errorf("the reply has no %s, which is to be <%s>: %v", path, name, reply)
 		}
@@ -329,9 +345,9 @@ func (p *Person) take(reply any, take map[string]string) error {
 
 var inBraces = regexp.MustCompile(`\{([^{}]+)\}`)
 
-// read returns the value at a path, or a text with the values at the paths in its braces. An emulator's endpoint is a whole URL where a real
+// Read returns the value at a path, or a text with the values at the paths in its braces. An emulator's endpoint is a whole URL where a real
 // one is a host: https:// before it falls away.
-func read(reply any, path string) (string, bool) {
+func Read(reply any, path string) (string, bool) {
 	if !strings.Contains(path, "{") {
 		return at(reply, path)
 	}

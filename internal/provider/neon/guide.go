@@ -166,7 +166,7 @@ func (g *guide) project() {
 		g.offer(before, g.createProject(name)...)
 		g.step.See = fmt.Sprintf("the project %q in %s with PostgreSQL %v, its database %q and its role %q", name, p["region"], p["version"], p["database"], p["role"])
 		g.step.Check = "GET /projects finds one project of this name, and Neon gives a connection string for its database and role"
-		g.step.Undo = []slipway.Way{command("projects", "delete", g.projectID())}
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+g.projectID(), nil), command("projects", "delete", g.projectID())}
 	default:
 		g.changeProject(name)
 	}
@@ -241,7 +241,7 @@ func (g *guide) printConnections(project, branch, database, role string) []slipw
 func (g *guide) changeProject(name string) {
 	id, p := g.projectID(), g.spec.Params
 	role, database := str(p["role"]), str(p["database"])
-	var forms, commands, pages, undo []slipway.Way
+	var forms, commands, pages []slipway.Way
 	add := func(f, c, p slipway.Way) {
 		forms, commands, pages = append(forms, f), append(commands, c), append(pages, p)
 	}
@@ -253,7 +253,7 @@ func (g *guide) changeProject(name string) {
 			return g.form("PATCH", 200, rest.Path("/projects/%s", id), map[string]any{"project": map[string]any{"name": to}})
 		}
 		add(rename(name), command("projects", "update", id, "--name", name), page(console+"/"+id+"/settings", checkedProjects, []string{"Settings", "General"}, entry("Project name", name)))
-		undo = append(undo, rename(c.From))
+		g.step.Undo = []slipway.Way{rename(c.From)}
 	}
 	for _, c := range g.effect.Changes {
 		if c.Field == "role" {
@@ -279,7 +279,6 @@ func (g *guide) changeProject(name string) {
 	}
 	g.step.See = fmt.Sprintf("the project is named %q, and its default branch has the role %q and the database %q", name, role, database)
 	g.step.Check = "GET /projects/" + id + " shows the name, and Neon gives a connection string for the database and the role"
-	g.step.Undo = undo
 }
 
 // defaultBranch is exact where the look that planned this saw it.
@@ -321,7 +320,8 @@ func (g *guide) branch() {
 		g.offer(before,
 			taking(g.form("POST", 201, "/projects/"+project+"/branches", body), map[string]string{g.named("branch"): "branch.id"}), cli,
 			page(at, checkedBranches, []string{"Branches", "New branch"}, entry("Branch name", name), entry("Parent branch", "the branch marked Default"), entry("Include data up to", "Current point in time")))
-		g.step.Undo = []slipway.Way{command("branches", "delete", name, "--project-id", project)}
+		made := g.step.Ask(slipway.Placeholder{Name: g.named("branch"), From: "the reply to the request or command: branch.id", To: "what undoes it"})
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/branches/"+made, nil), command("branches", "delete", name, "--project-id", project)}
 	default:
 		g.step.Title = fmt.Sprintf("Rename the Neon branch to %q", name)
 		g.step.Ways = []slipway.Way{
@@ -362,7 +362,9 @@ func (g *guide) endpoint() {
 			g.step.Title = "Delete the compute " + id + " of the Neon branch, and add a new one"
 			before = []slipway.Way{remove[0], remove[0], remove[1]}
 		}
-		g.offer(before, taking(create, map[string]string{g.output("host"): "endpoint.host"}), cli,
+		made := g.step.Ask(slipway.Placeholder{Name: g.named("endpoint"), From: "the reply to the request: endpoint.id", To: "what undoes it"})
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/endpoints/"+made, nil)}
+		g.offer(before, taking(create, map[string]string{g.output("host"): "endpoint.host", g.named("endpoint"): "endpoint.id"}), cli,
 			page(computes, checkedBranches, []string{"Branches", "the branch", "Computes", "Add compute"}, entry("Compute type", "Read-write")))
 	default:
 		g.step.Title = "Enable the compute " + id + " of the Neon branch"
@@ -403,7 +405,10 @@ func (g *guide) role() {
 	g.offer(before, f, c, p)
 	g.step.See = fmt.Sprintf("the role %q among the branch's roles", name)
 	g.step.Check = "GET /projects/" + project + "/branches/" + branch + "/roles/" + name + " finds it, and its operations have finished"
-	g.step.Undo = []slipway.Way{command("roles", "delete", name, "--project-id", project, "--branch", branch)}
+	g.step.Undo = []slipway.Way{
+		g.form("DELETE", 200, "/projects/"+project+"/branches/"+branch+rest.Path("/roles/%s", name), nil),
+		command("roles", "delete", name, "--project-id", project, "--branch", branch),
+	}
 }
 
 func (g *guide) rolesPage(project, branch string, path ...string) slipway.Way {
@@ -456,7 +461,10 @@ func (g *guide) database() {
 		f, c, p := g.addDatabase(project, branch, name, owner)
 		g.offer(before, f.And(g.connections(project, branch, name, owner)...),
 			c.And(g.printConnections(project, branch, name, owner)...), p)
-		g.step.Undo = []slipway.Way{command("databases", "delete", name, "--project-id", project, "--branch", branch)}
+		g.step.Undo = []slipway.Way{
+			g.form("DELETE", 200, "/projects/"+project+"/branches/"+branch+rest.Path("/databases/%s", name), nil),
+			command("databases", "delete", name, "--project-id", project, "--branch", branch),
+		}
 	default:
 		g.changeDatabase(at, project, branch, old)
 	}

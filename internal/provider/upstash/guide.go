@@ -113,7 +113,7 @@ func (g *guide) redis() {
 	case g.making():
 		g.step.Title = fmt.Sprintf("Create the Upstash Redis database %q", g.name)
 		g.step.Ways = g.createRedis()
-		g.step.Undo = []slipway.Way{command("redis", "delete", "--db-id", "<"+g.made()+">")}
+		g.step.Undo = []slipway.Way{g.form("DELETE", "/redis/database/<"+g.made()+">", nil), command("redis", "delete", "--db-id", "<"+g.made()+">")}
 	default:
 		g.step.Title = fmt.Sprintf("Change the Upstash Redis database %q", g.name)
 		g.changeRedis(g.id())
@@ -208,7 +208,7 @@ func (g *guide) redisForm(name, id string, v any) slipway.Way {
 }
 
 func (g *guide) changeRedis(id string) {
-	var forms, commands []slipway.Way
+	var forms, commands, undo []slipway.Way
 	var fields []slipway.Field
 	for _, name := range []string{"name", "tls", "eviction", "plan", "read_regions"} {
 		i := slices.IndexFunc(g.effect.Changes, func(c slipway.Change) bool { return c.Field == name })
@@ -221,8 +221,11 @@ func (g *guide) changeRedis(id string) {
 			commands = append(commands, command(c...))
 		}
 		if from := g.effect.Changes[i].From; name != "tls" && from != nil {
-			g.step.Undo = append(g.step.Undo, g.redisForm(name, id, from))
+			undo = append(undo, g.redisForm(name, id, from))
 		}
+	}
+	if len(undo) > 0 {
+		g.step.Undo = []slipway.Way{undo[0].And(undo[1:]...)}
 	}
 	if len(forms) > 0 {
 		g.step.Ways = append(g.step.Ways, forms[0].And(forms[1:]...))
@@ -248,7 +251,7 @@ func (g *guide) vector() {
 	case g.making():
 		g.step.Title = fmt.Sprintf("Create the Upstash Vector index %q", g.name)
 		g.step.Ways = g.createVector()
-		g.step.Undo = []slipway.Way{command("vector", "delete", "--index-id", "<"+g.made()+">")}
+		g.step.Undo = []slipway.Way{g.form("DELETE", "/vector/index/<"+g.made()+">", nil), command("vector", "delete", "--index-id", "<"+g.made()+">")}
 	default:
 		g.step.Title = fmt.Sprintf("Rename the Upstash Vector index to %q", g.name)
 		g.step.Ways = []slipway.Way{

@@ -269,6 +269,7 @@ func (g *guide) bypass() {
 		g.command("project", "protection", "enable", g.projectName(), "--protection-bypass"),
 		place(ofProject("/settings/deployment-protection"), checkedBypass, []string{"Settings", "Deployment Protection", "Protection Bypass for Automation", "Add Secret"}),
 	}
+	g.step.Undo = []slipway.Way{place(ofProject("/settings/deployment-protection"), checkedBypass, []string{"Settings", "Deployment Protection", "Protection Bypass for Automation", "…", "Delete"})}
 	g.step.See = "a secret under Protection Bypass for Automation; nobody needs to copy it"
 	g.step.Check = "GET /v9/projects/" + id + " shows an automation bypass"
 }
@@ -301,10 +302,15 @@ func (g *guide) env() {
 	if g.effect.Op != slipway.OpCreate {
 		g.step.Title = fmt.Sprintf("Overwrite the variable %s (%s) of the Vercel project", key, to)
 	} else {
-		g.step.Undo = []slipway.Way{remove}
+		made := g.step.Ask(slipway.Placeholder{Name: "VERCEL_ENV_" + strings.ToUpper(key) + "_ID", From: "the reply to the request: created.0.id", To: "what undoes it"})
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v9/projects/"+id+"/env/"+made, nil), remove}
+	}
+	write := g.form("POST", 201, "/v10/projects/"+id+"/env", []any{body}, "upsert=true")
+	if g.effect.Op == slipway.OpCreate {
+		write.HTTP.Take = map[string]string{"VERCEL_ENV_" + strings.ToUpper(key) + "_ID": "created.0.id"}
 	}
 	g.step.Ways = []slipway.Way{
-		g.form("POST", 201, "/v10/projects/"+id+"/env", []any{body}, "upsert=true"), cli,
+		write, cli,
 		place(ofProject("/settings/environment-variables"), checkedEnv, []string{"Settings", "Environment Variables", "Add Environment Variable"}, fields...),
 	}
 	g.step.See = fmt.Sprintf("%s in the list for %s; it applies to the next deployment", key, to)
@@ -397,7 +403,8 @@ func (g *guide) production() {
 		place(ofProject("/deployments"), checkedPromote, []string{"Deployments", "the deployment", "…", "Promote"}),
 	}
 	if fields, _ := g.effect.Basis["fields"].(map[string]any); text(fields["deployment"]) != "" {
-		g.step.Undo = []slipway.Way{g.command("rollback", text(fields["deployment"]), "--yes")}
+		was := text(fields["deployment"])
+		g.step.Undo = []slipway.Way{g.form("POST", 201, "/v1/projects/"+project+"/rollback/"+was, map[string]any{}), g.command("rollback", was, "--yes")}
 	}
 	g.step.See = "every production domain shows the new deployment, and the project's page names it as Current"
 	g.step.Check = "GET /v9/projects/" + project + " shows it as the production target, and each production domain is among its aliases"
