@@ -90,18 +90,18 @@ func (w *worker) runbook(ctx context.Context) (slipway.Runbook, error) {
 	return slipway.MakeRunbook(w.plan, guide), nil
 }
 
-// manualStep finds a manual step by key or number, and refuses one that is not to be done now.
-func (w *worker) manualStep(name string) (slipway.Effect, error) {
+// manualStep finds a manual step by key, address, or its number in the runbook, and refuses one that is not to be done now.
+func (w *worker) manualStep(ctx context.Context, name string) (slipway.Effect, error) {
+	book, err := w.runbook(ctx)
+	if err != nil {
+		return slipway.Effect{}, err
+	}
 	n, _ := strconv.Atoi(name)
-	i := 0
 	var keys []string
-	for _, e := range w.plan.Effects {
-		if e.Mode != slipway.ModeManual {
-			continue
-		}
-		i++
-		keys = append(keys, fmt.Sprintf("%d (%s)", i, e.Key))
-		if i == n || e.Key == name || string(e.Address) == name {
+	for _, s := range book.Steps {
+		e := *w.plan.Effect(s.Key)
+		keys = append(keys, fmt.Sprintf("%d (%s)", s.Number, s.Key))
+		if s.Number == n || s.Key == name || string(e.Address) == name {
 			return e, w.inOrder(e)
 		}
 	}
@@ -146,7 +146,7 @@ func (e *Engine) TakeManual(ctx context.Context, run, step string, release bool,
 	if err != nil {
 		return slipway.Step{}, err
 	}
-	effect, err := w.manualStep(step)
+	effect, err := w.manualStep(ctx, step)
 	if err == nil {
 		err = w.gateOpen(ctx, effect)
 	}
@@ -204,7 +204,7 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 	if err != nil {
 		return slipway.Step{}, err
 	}
-	effect, err := w.manualStep(c.Step)
+	effect, err := w.manualStep(ctx, c.Step)
 	if err == nil {
 		err = e.wellFormed(&c)
 	}
