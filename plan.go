@@ -473,6 +473,7 @@ func (p *planner) addLedger(specs []Spec) {
 			Basis: Basis(s, obs), Gate: GateApply, Reason: "the ledger tells what is about to be made", Reversible: true,
 		}
 		e.DependsOn = p.dependencies(s)
+		e.Mode, e.Cause, e.Why = EffectMode(p.Access, p.Kinds[s.Address.Kind()], e, "")
 		carrier = e.Key
 		p.plan.Effects = append([]Effect{e}, p.plan.Effects...)
 	}
