@@ -87,7 +87,7 @@ func (p ProviderInfo) generally(cause Cause) CauseInfo {
 			Reason: p.Title + " gave no answer that tells", Hint: "see whether the network and the base URL are right, then try again",
 		}
 	}
-	return CauseInfo{}
+	return CauseInfo{Reason: p.Title + " does not let " + credential + " do it", Hint: "use a credential that may do it"}
 }
 
 // Against returns c as it stands when cause holds, in the provider's words where c has none of its own.
