@@ -64,7 +64,7 @@ func (provider) Info() slipway.ProviderInfo {
 			},
 			{
 				Kind: kindVector, Docs: "https://upstash.com/docs/devops/developer-api/vector/create_index",
-				Immutable: []string{"region", "dimensions", "metric"}, Stateful: true, Ledgered: true,
+				Immutable: []string{"region", "dimensions", "metric"}, Stateful: true, Ledgered: true, Root: true,
 				Consequence: map[slipway.Op]string{
 					slipway.OpCreate:  "a Vector index is created and counts towards your plan",
 					slipway.OpUpdate:  "the index is renamed",
