@@ -502,7 +502,7 @@ func ledgerOp(obs Observation) Op {
 func (p *planner) joinBatches() {
 	type batch struct {
 		kind Kind
-		held bool
+		held string
 	}
 	held := p.held()
 	join := map[batch][]string{}
@@ -525,21 +525,33 @@ func (p *planner) joinBatches() {
 	}
 }
 
-// held are the effects that cannot begin before one that Slipway does not do itself.
-func (p *planner) held() map[string]bool {
-	held := map[string]bool{}
-	for again := true; again; {
-		again = false
-		for _, e := range p.plan.Effects {
-			waits := slices.ContainsFunc(slices.Concat(e.DependsOn, e.After), func(key string) bool {
-				return held[key] || p.plan.Effect(key) != nil && p.plan.Effect(key).Mode != ModeAutomated
-			})
-			if waits && !held[e.Key] {
-				held[e.Key], again = true, true
+// held tells for each effect what it waits for that Slipway does not do itself, as one text: only what waits for the same may be made to
+// wait for each other.
+func (p *planner) held() map[string]string {
+	known := map[string][]string{}
+	var waits func(e *Effect) []string
+	waits = func(e *Effect) []string {
+		if keys, ok := known[e.Key]; ok {
+			return keys
+		}
+		known[e.Key] = nil
+		var keys []string
+		for _, key := range slices.Concat(e.DependsOn, e.After) {
+			if o := p.plan.Effect(key); o != nil {
+				if keys = append(keys, waits(o)...); o.Mode != ModeAutomated {
+					keys = append(keys, key)
+				}
 			}
 		}
+		known[e.Key] = slices.Clip(uniq(keys))
+		return known[e.Key]
 	}
-	return held
+	out := map[string]string{}
+	for i := range p.plan.Effects {
+		e := &p.plan.Effects[i]
+		out[e.Key] = strings.Join(waits(e), " ")
+	}
+	return out
 }
 
 // promoteLast makes production move only when all else that is applied has been.
