@@ -18,6 +18,7 @@ const (
 	statusSucceeded       = "succeeded"
 	statusNoChanges       = "no_changes"
 	statusChanges         = "changes"
+	statusDrifted         = "drifted"
 	statusWaitingApproval = "waiting_approval"
 	statusWaitingManual   = "waiting_manual"
 	statusFailed          = "failed"
@@ -55,6 +56,7 @@ type resultError struct {
 var exits = map[string]int{
 	statusWaitingApproval: slipway.ExitWaitingApproval,
 	statusWaitingManual:   slipway.ExitWaitingManual,
+	statusDrifted:         slipway.ExitDiffers,
 	statusFailed:          slipway.ExitFailed,
 	statusRejected:        slipway.ExitRejected,
 	statusCanceled:        slipway.ExitRejected,

@@ -24,6 +24,7 @@ type wanted struct {
 	specs       []slipway.Spec             // in order of need
 	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache
+	shipped     bool           // the Specs are as they were shipped
 	access      slipway.Access // what speaks against the credentials
 	asked       sync.Map       // the providers that were asked what their credential is good for
 	stopped     error          // the first answer that told so, where it is something to be mended

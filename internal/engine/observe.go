@@ -81,7 +81,7 @@ func (e *Engine) lookOnce(ctx context.Context, w *wanted, receipts map[slipway.A
 
 // one observes s. A recorded parent is taken as it is, so that its children need not wait; if it then turns out to be gone, so are they.
 func (o *observer) one(ctx context.Context, s slipway.Spec) error {
-	if o.kinds[s.Address.Kind()].Versioned {
+	if o.kinds[s.Address.Kind()].Versioned && !o.w.shipped {
 		if err := o.wait(ctx, s.Seals...); err != nil {
 			return err
 		}

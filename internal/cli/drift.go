@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (a *app) driftCommand() *cobra.Command {
+	return a.command("drift", "Show what somebody else has changed",
+		"Compare what the last ship made true with what is there now, by the manifest that it shipped: what was changed here since does not count.\n"+
+			"Nothing is changed. A value that cannot be read back counts as changed when it was written anew, even with the same value.\n"+
+			"Exit 0 when all is as it was shipped, 7 when something differs or could not be looked at.", cobra.NoArgs,
+		func(ctx context.Context, _ []string) (result, error) {
+			w, err := a.open(ctx, need{keys: true})
+			if err != nil {
+				return result{}, err
+			}
+			defer w.close()
+			found, run, err := w.engine.Drift(ctx, w.manifest.App, w.environment)
+			if err != nil {
+				return result{Calls: a.calls()}, err
+			}
+			for _, d := range found {
+				a.object("difference", d)
+				a.say("%s\n", differenceText(d))
+			}
+			r := result{Status: statusNoChanges, Run: run.ID, Calls: a.calls()}
+			if len(found) > 0 {
+				r.Status, r.Hint = statusDrifted, "slipway plan shows what a ship would do about it"
+			} else {
+				a.say("no drift: all is as run %s shipped it\n", run.ID)
+			}
+			return r, nil
+		})
+}
+
+func differenceText(d slipway.Difference) string {
+	var parts []string
+	for _, c := range d.Changes {
+		switch c.Field {
+		case "written":
+			parts = append(parts, "written by somebody else")
+		default:
+			parts = append(parts, fmt.Sprintf("%s: %s -> %s", c.Field, valueText(c.From), valueText(c.To)))
+		}
+	}
+	line := fmt.Sprintf("%-8s %s", d.Kind, d.Address)
+	if len(parts) > 0 {
+		line += "  " + strings.Join(parts, ", ")
+	}
+	return line
+}

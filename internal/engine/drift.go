@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"maps"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// Drift looks at what the last ship of an environment made true, and tells what is no longer so. It changes nothing and keeps nothing.
+// CodeConflict when nothing was shipped from this home.
+func (e *Engine) Drift(ctx context.Context, app, environment string) ([]slipway.Difference, slipway.Run, error) {
+	run, err := e.lastShip(ctx, app, environment)
+	if err != nil {
+		return nil, run, err
+	}
+	w, err := e.desire([]byte(run.Manifest), environment, nil)
+	if err != nil {
+		return nil, run, err
+	}
+	receipts, err := e.receipts(ctx, app)
+	if err != nil {
+		return nil, run, err
+	}
+	w.shipped = true
+	for i, s := range w.specs {
+		w.specs[i] = e.asShipped(s, receipts)
+	}
+	s, err := e.look(ctx, w, receipts)
+	if err != nil {
+		return nil, run, err
+	}
+	return slipway.FindDrift(e.planInput(w, s)), run, nil
+}
+
+// lastShip is the newest ship of an environment that succeeded.
+func (e *Engine) lastShip(ctx context.Context, app, environment string) (slipway.Run, error) {
+	runs, err := e.Runs(ctx, slipway.RunFilter{App: app, Environment: environment, Limit: 1000})
+	if err != nil {
+		return slipway.Run{}, err
+	}
+	for _, r := range runs {
+		switch {
+		case r.Operation == slipway.OperationDestroy && r.Status == slipway.RunSucceeded:
+			return r, slipway.Errorf(slipway.CodeConflict, "the last run that succeeded took %s (%s) down", app, environment)
+		case r.Status == slipway.RunSucceeded:
+			return r, nil
+		}
+	}
+	return slipway.Run{}, slipway.Errorf(slipway.CodeConflict, "%s (%s) was never shipped from this home", app, environment).
+		WithHint("ship it first: slipway ship; what a ship would change shows with: slipway plan")
+}
+
+// asShipped is s as the last ship made it true: without the fingerprint of a value, which may have changed here since, and with what
+// production was moved to.
+func (e *Engine) asShipped(s slipway.Spec, receipts map[slipway.Address]slipway.Receipt) slipway.Spec {
+	kind := e.kinds[s.Address.Kind()]
+	if s.Params = maps.Clone(s.Params); kind.Versioned {
+		s.Params = map[string]any{}
+	}
+	delete(s.Params, "fingerprint")
+	for name := range s.IDs {
+		if r, recorded := receipts[s.Address]; recorded {
+			s.Params[name] = r.ID
+		}
+	}
+	return s
+}
