@@ -29,6 +29,7 @@ var policy = map[string]rule{
 
 	"internal/attest":   {code: []string{root}},
 	"internal/cli":      {code: []string{anything}},
+	"internal/connect":  {code: []string{root, "internal/rest"}, tests: []string{"internal/emulator"}},
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
 	"internal/manifest": {code: []string{root}},
 	"internal/manual":   {code: []string{root}, tests: []string{byhand, "internal/provider", "internal/rest", "internal/selftest"}},
@@ -36,7 +37,7 @@ var policy = map[string]rule{
 	"internal/rest":     {code: []string{root}},
 	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: inMemory},
 	"internal/source":   {code: []string{root}},
-	"internal/store":    {code: []string{root}},
+	"internal/store":    {code: []string{root}, tests: []string{"internal/redact"}},
 
 	// A provider shares nothing with its emulator but the tests of both.
 	"internal/provider":         {code: []string{root, "internal/rest", "internal/provider/github", "internal/provider/neon", "internal/provider/upstash", "internal/provider/vercel"}},

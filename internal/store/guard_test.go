@@ -51,25 +51,11 @@ func callWithCanaries(t *testing.T, s slipway.Store, method reflect.Method) int 
 		return -1
 	}
 	for target := 0; ; target++ {
-		n := 0
-		args := make([]reflect.Value, method.Type.NumIn())
-		for i := range args {
-			args[i] = reflect.New(method.Type.In(i)).Elem()
-			fill(args[i], func() string {
-				n++
-				if n-1 == target {
-					return "x" + canary
-				}
-				return fmt.Sprint("x", n)
-			})
-		}
+		args, n := argumentsWith(method, target, "x"+canary)
 		if target >= n {
 			return n
 		}
-		err := call(t, s, method.Name, args)
-		if slipway.ErrorCode(err) == slipway.CodeNotFound { // it begins with the run's row, where the text that leaks is not
-			err = call(t, s, method.Name, withRun(args))
-		}
+		err := callFilled(t, s, method, args)
 		if slipway.ErrorCode(err) != slipway.CodeSecretLeak {
 			t.Errorf("%s, text %d: got %v, want secret_leak", method.Name, target, err)
 			continue
@@ -78,6 +64,35 @@ func callWithCanaries(t *testing.T, s slipway.Store, method reflect.Method) int 
 			t.Errorf("%s, text %d: %q must name table and column and not the value", method.Name, target, msg)
 		}
 	}
+}
+
+// argumentsWith returns arguments of a method with one of their texts given, and how many texts there are.
+func argumentsWith(method reflect.Method, target int, text string) (args []reflect.Value, n int) {
+	args = make([]reflect.Value, method.Type.NumIn())
+	for i := range args {
+		args[i] = reflect.New(method.Type.In(i)).Elem()
+		fill(args[i], func() string {
+			n++
+			if n-1 == target {
+				return text
+			}
+			return fmt.Sprint("x", n)
+		})
+	}
+	return args, n
+}
+
+func callWith(t *testing.T, s slipway.Store, method reflect.Method, target int, text string) error {
+	args, _ := argumentsWith(method, target, text)
+	return callFilled(t, s, method, args)
+}
+
+func callFilled(t *testing.T, s slipway.Store, method reflect.Method, args []reflect.Value) error {
+	err := call(t, s, method.Name, args)
+	if slipway.ErrorCode(err) == slipway.CodeNotFound { // it begins with the run's row, where the text that leaks is not
+		err = call(t, s, method.Name, withRun(args))
+	}
+	return err
 }
 
 func call(t *testing.T, s slipway.Store, method string, args []reflect.Value) error {
