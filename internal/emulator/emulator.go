@@ -101,7 +101,7 @@ func newVercel(o Options, _ func(int) string) Instance {
 	token, account := o.world.vercelToken, vercelemu.DefaultAccount()
 	s := &vercelemu.Server{
 		Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime, Repos: o.world.repository,
-		HostNetwork: o.SandboxNetwork, Reachable: o.world.reachable, CAFile: o.world.certFile(),
+		HostNetwork: o.SandboxNetwork, Reachable: o.world.reachable, CAFile: o.world.certFile(), Partner: o.world,
 	}
 	return Instance{
 		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close, Settings: vercelSettings(s),
@@ -130,9 +130,10 @@ func newNeon(o Options, secret func(int) string) Instance {
 	return Instance{API: s, Kit: &s.Kit, State: s, Settings: neonSettings(s), Env: credentials("NEON_API_KEY", key, "NEON_ORG_ID", account.Orgs[0].ID)}
 }
 
-func newUpstash(_ Options, secret func(int) string) Instance {
+func newUpstash(o Options, secret func(int) string) Instance {
 	email, key := upstashemu.DefaultEmail, secret(32)
 	s := &upstashemu.Server{Accounts: map[string]upstashemu.Account{email: {APIKey: key}}}
+	o.world.upstash = s
 	return Instance{
 		API: s, Kit: &s.Kit, Data: s.Data(), State: s, Close: s.Close, Settings: upstashSettings(s),
 		OnData: func(at *emukit.Server) { s.DataURL = at.URL },

@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/githubemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu/pgserver"
+	"github.com/slipway-dev/slipway/internal/emulator/upstashemu"
 	"github.com/slipway-dev/slipway/internal/emulator/vercelemu"
 )
 
@@ -17,6 +18,7 @@ type world struct {
 	vercelToken string            // accepted by the Vercel API and by Sandbox
 	postgres    *pgserver.Server  // nil: control plane only
 	github      *githubemu.Server // set before anything is served
+	upstash     *upstashemu.Server
 
 	mu    sync.Mutex
 	ports map[string]int // that deployed apps may reach, by who listens there
@@ -97,3 +99,11 @@ func (w *world) repository(provider, name string) *vercelemu.Repository {
 	}
 	return &vercelemu.Repository{ID: found.ID, DefaultBranch: found.DefaultBranch, Tree: found.Tree}
 }
+
+// Provision is of vercelemu.Partner: what Vercel's Marketplace sells is made at the emulated Upstash.
+func (w *world) Provision(product, name string, metadata map[string]any) (id string, variables map[string]string, err error) {
+	return w.upstash.Provision(product, name, metadata)
+}
+
+// Discard is of vercelemu.Partner.
+func (w *world) Discard(id string) { w.upstash.Discard(id) }

@@ -18,6 +18,10 @@ func upstashQuestions() []Question {
 			FindOut: "make a database in Vercel's marketplace, and list databases with that account's email and key",
 		},
 		{
+			ID: "upstash-marketplace", NotAsked: "it takes Upstash's integration, installed in a Vercel team",
+			FindOut: "list the products of its configuration with their metadataSchema, make a store of each, connect them, and read the names of the project's variables",
+		},
+		{
 			ID: "upstash-readonly-key", NotAsked: "it takes an API key that was made read-only",
 			FindOut: "make such a key in Upstash's console, delete the Redis database no-such-id with it, and read the status",
 		},

@@ -17,6 +17,10 @@ func vercelQuestions() []Question {
 			return s.short("vercel", "GET", "/v2/user", nil, wrongCredential)
 		}},
 		{ID: "vercel-project-token", NotAsked: "it takes a token that is limited to a project", FindOut: "make one, and get /v2/user, /v2/teams/{id} and /v10/projects with it"},
+		{
+			ID: "vercel-store-variables", NotAsked: "it takes an integration that is installed in the team",
+			FindOut: "connect a store to a project that has one of its variables, and to one that has none, and read the variables' type",
+		},
 		{ID: "vercel-unpaid", NotAsked: "it takes an account that has not paid", FindOut: "create a project in a team whose payment has failed"},
 		{ID: "vercel-name-taken", Asks: "create a project whose name is taken", Here: "409 conflict", ask: func(s *Session) (string, error) {
 			return s.createsProject(obj{"name": s.App})

@@ -133,6 +133,13 @@ func TestErrorEnvelopes(t *testing.T) {
 
 			"token":             refuse("a token that is not there", "https://vercel.com/docs/rest-api/reference/endpoints/authentication/get-auth-token-metadata", "GET /v5/user/tokens/none", nil, 404, absent("Token not found")),
 			"namespaces":        {"a wrong token, asking for Git namespaces", "[? vercel-wrong-token]", "nope", acme, "GET", "/v1/integrations/git-namespaces", nil, 403, obj{"code": "forbidden", "message": "Not authorized", "invalidToken": true}},
+			"configurations":    {"the view is required", document, "", acme, "GET", "/v1/integrations/configurations", nil, 400, obj{"code": "bad_request", "message": "Invalid request: `view` should be equal to one of the allowed values \"account\", \"project\"."}},
+			"products":          refuse("an integration that is not installed", document, "GET /v1/integrations/configuration/icfg_none/products", nil, 404, absent("Configuration not found")),
+			"store":             refuse("an integration that is not installed sells nothing", document, "POST /v1/storage/stores/integration/direct", obj{"name": "x", "integrationConfigurationId": "icfg_none", "integrationProductIdOrSlug": "upstash-kv"}, 404, absent("Configuration not found")),
+			"stores":            {"a wrong token, asking for stores", "[? vercel-wrong-token]", "nope", acme, "GET", "/v1/storage/stores", nil, 403, obj{"code": "forbidden", "message": "Not authorized", "invalidToken": true}},
+			"no store":          refuse("a store that is not there", document, "GET /storage/stores/none", nil, 404, absent("Store not found")),
+			"connect no store":  refuse("nor connected", errorsPage, "POST /v1/storage/stores/none/connections", obj{"envVarEnvironments": []string{}, "projectId": p}, 404, absent("Store not found")),
+			"delete no store":   refuse("nor deleted", errorsPage, "DELETE /v1/storage/stores/integration/none", nil, 404, absent("Store not found")),
 			"team":              refuse("a team that is not there", document, "GET /v2/teams/none", nil, 404, absent("Team not found")),
 			"projects' limit":   refuse("at most 100 a page", document, "GET /v10/projects?limit=101", nil, 400, wrong("Invalid request: `limit` should be a number from 1 to 100.")),
 			"no project":        refuse("a project that is not there", errorsPage, "GET /v9/projects/none", nil, 404, noProject),

@@ -134,7 +134,7 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 // routes is everything that is modelled.
 func routes() []route {
 	return slices.Concat(accountRoutes(), accessRoutes(), projectRoutes(), envRoutes(), fileRoutes(), deploymentRoutes(), aliasRoutes(), promoteRoutes(), domainRoutes(),
-		webhookRoutes(), checkRoutes(), customEnvRoutes(), cliRoutes())
+		webhookRoutes(), checkRoutes(), customEnvRoutes(), marketRoutes(), cliRoutes())
 }
 
 func (s *Server) mux() *http.ServeMux {

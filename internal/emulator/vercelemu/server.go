@@ -131,6 +131,10 @@ type Server struct {
 	HostNetwork bool
 	// Reachable tells which ports functions may reach. nil: none.
 	Reachable func(port int) bool
+	// Partner makes the stores that are bought in the Marketplace. nil makes stores without variables.
+	Partner Partner
+	// NoMarketplace makes every account one that has installed no integration.
+	NoMarketplace bool
 	// CAFile holds certificates that functions trust besides the usual ones. "" means none.
 	CAFile string
 
@@ -175,6 +179,7 @@ type scope struct {
 	team     string // name, "" for a personal account
 	projects []*project
 	webhooks []*webhook
+	stores   []*marketStore
 	files    map[string][]byte // by SHA-1
 }
 
