@@ -45,12 +45,13 @@ type kind struct {
 // kinds are the types of each emulator's state; one without a name is no thing of its own.
 var kinds = map[string]map[string]kind{
 	"vercel": {
-		"project":    {name: "vercel.project", key: []string{"name"}, chance: []string{"id"}, hidden: []string{"deployments", "job", "birth"}},
-		"envVar":     {name: "vercel.env", key: []string{"key", "targets", "gitBranch"}, chance: []string{"id"}, hidden: []string{"by"}},
-		"deployment": {name: "vercel.deployment", key: []string{"name", "target", "tree"}, chance: []string{"id", "host"}, hidden: []string{"birth", "buildID", "ended"}},
-		"alias":      {name: "vercel.alias", key: []string{"host"}, hidden: []string{"uid"}},
-		"domain":     {name: "vercel.domain", key: []string{"name"}},
-		"scope":      {}, "aliasJob": {}, "aliasMove": {},
+		"project":     {name: "vercel.project", key: []string{"name"}, chance: []string{"id"}, hidden: []string{"deployments", "job", "birth"}},
+		"envVar":      {name: "vercel.env", key: []string{"key", "targets", "gitBranch"}, chance: []string{"id"}, hidden: []string{"by"}},
+		"deployment":  {name: "vercel.deployment", key: []string{"name", "target", "tree"}, chance: []string{"id", "host"}, hidden: []string{"birth", "buildID", "ended"}},
+		"alias":       {name: "vercel.alias", key: []string{"host"}, hidden: []string{"uid"}},
+		"domain":      {name: "vercel.domain", key: []string{"name"}},
+		"marketStore": {name: "vercel.store", key: []string{"name"}, chance: []string{"id", "partnerID"}},
+		"scope":       {}, "aliasJob": {}, "aliasMove": {}, "storeLink": {},
 	},
 	"neon": {
 		"project":  {name: "neon.project", key: []string{"name", "deleted"}, chance: []string{"id"}, hidden: []string{"birth", "seq", "ops", "running"}},
