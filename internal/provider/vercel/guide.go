@@ -302,12 +302,12 @@ func (g *guide) env() {
 	if g.effect.Op != slipway.OpCreate {
 		g.step.Title = fmt.Sprintf("Overwrite the variable %s (%s) of the Vercel project", key, to)
 	} else {
-		made := g.step.Ask(slipway.Placeholder{Name: "VERCEL_ENV_" + strings.ToUpper(key) + "_ID", From: "the reply to the request: created.0.id", To: "what undoes it"})
+		made := g.step.Ask(slipway.Placeholder{Name: "VERCEL_ENV_" + strings.ToUpper(key) + "_ID", From: "the reply to the request: created.id", To: "what undoes it"})
 		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v9/projects/"+id+"/env/"+made, nil), remove}
 	}
-	write := g.form("POST", 201, "/v10/projects/"+id+"/env", []any{body}, "upsert=true")
+	write := g.form("POST", 201, "/v10/projects/"+id+"/env", body, "upsert=true") // alone, a refusal is an error status; in a list it hides in failed
 	if g.effect.Op == slipway.OpCreate {
-		write.HTTP.Take = map[string]string{"VERCEL_ENV_" + strings.ToUpper(key) + "_ID": "created.0.id"}
+		write.HTTP.Take = map[string]string{"VERCEL_ENV_" + strings.ToUpper(key) + "_ID": "created.id"}
 	}
 	g.step.Ways = []slipway.Way{
 		write, cli,

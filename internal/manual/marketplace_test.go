@@ -1,0 +1,146 @@
+package manual_test
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/manual/byhand"
+)
+
+// An account that the Developer API refuses has no automated way to compare with: what must be there afterwards is looked at by itself.
+func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
+	w := newWorld(t)
+	shippedWithout := of("vercel.project", "neon.project")
+	w.automate(only(w.plan(w.look(), nil), shippedWithout))
+	person := w.person(byhand.HTTP)
+	project := w.receipts["vercel.project/shop"].ID
+	person.Values["VERCEL_PROJECT_ID"] = project
+
+	stores := of("upstash.redis", "upstash.vector")
+	s := w.look()
+	refused := slipway.Access{{Provider: "upstash", Cause: slipway.CauseAccountRefused, Reason: "the Developer API serves native accounts only"}}
+	plan := only(w.plan(s, refused), stores)
+	w.do(person, plan, s)
+
+	env := w.variables(project)
+	want := []string{
+		"KV_REST_API_READ_ONLY_TOKEN", "KV_REST_API_TOKEN", "KV_REST_API_URL", "KV_URL", "REDIS_URL",
+		"UPSTASH_VECTOR_REST_READONLY_TOKEN", "UPSTASH_VECTOR_REST_TOKEN", "UPSTASH_VECTOR_REST_URL",
+	}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(env))); diff != "" {
+		t.Errorf("the project's variables (-want +got):\n%s", diff)
+	}
+	w.answers("POST", env["KV_REST_API_URL"], env["KV_REST_API_TOKEN"], `["PING"]`, `"PONG"`)
+	w.answers("POST", env["UPSTASH_VECTOR_REST_URL"]+"/info", env["UPSTASH_VECTOR_REST_TOKEN"], `{}`, `"dimension":3`)
+	for _, api := range []string{"/v2/redis/databases", "/v2/vector/index"} {
+		if out := w.native(api); strings.TrimSpace(out) != "[]" {
+			t.Errorf("the Developer API shows what the Marketplace made: %s", out)
+		}
+	}
+
+	// The app's own variables are carried from the store's page.
+	person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env["KV_REST_API_TOKEN"], env["KV_REST_API_URL"]
+	s = w.look()
+	carried := only(w.plan(s, append(mayOnlyRead(slipway.CauseReadOnly)[:1], refused...)), func(e slipway.Effect) bool {
+		return e.Address == "vercel.env/CACHE_TOKEN@production" || e.Address == "vercel.env/CACHE_URL@production"
+	})
+	w.do(person, carried, s)
+	for _, name := range []string{"CACHE_TOKEN", "CACHE_URL"} {
+		if _, there := w.variables(project)[name]; !there {
+			t.Errorf("the project has no variable %s", name)
+		}
+	}
+
+	// Made anew, and deleted.
+	again := only(plan, func(e slipway.Effect) bool { return e.Address == "upstash.redis/cache" })
+	again.Effects[0].Op, again.Effects[0].Basis = slipway.OpReplace, map[string]any{"exists": true, "id": "cache"}
+	before := env["KV_REST_API_URL"]
+	w.do(person, again, s)
+	if env = w.variables(project); env["KV_REST_API_URL"] == before {
+		t.Error("replaced, and still the same database")
+	}
+	for i := range plan.Effects {
+		plan.Effects[i].Op = slipway.OpDelete
+	}
+	w.do(person, plan, s)
+	if diff := cmp.Diff([]string{"CACHE_TOKEN", "CACHE_URL"}, slices.Sorted(maps.Keys(w.variables(project)))); diff != "" {
+		t.Errorf("deleted (-want +got):\n%s", diff)
+	}
+}
+
+// do does a plan's manual steps by the JSON of its runbook.
+func (w *world) do(p *byhand.Person, plan *slipway.Plan, s sight) {
+	w.t.Helper()
+	raw, err := json.Marshal(w.runbook(plan, s))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := p.Do(w.t.Context(), raw); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// get is a request with the credentials of whoever has them all.
+func (w *world) get(method, url, user, body string) string {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if name, password, basic := strings.Cut(user, ":"); basic {
+		r.SetBasicAuth(name, password)
+	} else {
+		r.Header.Set("Authorization", "Bearer "+user)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	out, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(out)
+}
+
+// variables are the project's, with their values where those can be read.
+func (w *world) variables(project string) map[string]string {
+	w.t.Helper()
+	base, team := w.Env["SLIPWAY_VERCEL_URL"], "?teamId="+w.Env["VERCEL_TEAM_ID"]
+	var list struct {
+		Envs []struct{ ID, Key string }
+	}
+	if err := json.Unmarshal([]byte(w.get("GET", base+"/v10/projects/"+project+"/env"+team, w.Env["VERCEL_TOKEN"], "")), &list); err != nil {
+		w.t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, e := range list.Envs {
+		var one struct{ Value string }
+		if err := json.Unmarshal([]byte(w.get("GET", base+"/v1/projects/"+project+"/env/"+e.ID+team, w.Env["VERCEL_TOKEN"], "")), &one); err != nil {
+			w.t.Fatal(err)
+		}
+		out[e.Key] = one.Value
+	}
+	return out
+}
+
+func (w *world) native(path string) string {
+	return w.get("GET", w.Env["SLIPWAY_UPSTASH_URL"]+path, w.Env["UPSTASH_EMAIL"]+":"+w.Env["UPSTASH_API_KEY"], "")
+}
+
+// answers waits until a data plane answers with want in its reply.
+func (w *world) answers(method, url, token, body, want string) {
+	w.t.Helper()
+	for !strings.Contains(w.get(method, url, token, body), want) {
+		w.pause()
+	}
+}
