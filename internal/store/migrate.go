@@ -48,11 +48,17 @@ func migrate(ctx context.Context, db *sql.DB, lockPath string) (err error) {
 	return unusable(err)
 }
 
-// schemaVersion returns 0 for an empty database. goose is not asked: it takes a damaged table for one that is not there.
+// schemaVersion returns 0 for an empty database, and that it is damaged for one that has runs and no version. goose is not asked: it takes a
+// damaged table for one that is not there.
 func schemaVersion(ctx context.Context, db *sql.DB) (version int64, err error) {
-	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version)
-	if primary(err) == sqlite3.SQLITE_ERROR { // no such table
+	var tables int
+	const ask = "SELECT coalesce(max(version_id), 0), (SELECT count(*) FROM sqlite_schema WHERE name = 'runs') FROM goose_db_version WHERE is_applied"
+	err = db.QueryRowContext(ctx, ask).Scan(&version, &tables)
+	switch {
+	case primary(err) == sqlite3.SQLITE_ERROR: // no such table
 		return 0, nil
+	case err == nil && version == 0 && tables > 0:
+		return 0, &slipway.Error{Code: slipway.CodeStore, Op: "database", Message: damaged.message, Hint: damaged.hint}
 	}
 	return version, unusable(err)
 }

@@ -194,6 +194,12 @@ func TestUnusableFiles(t *testing.T) {
 		"overwritten": {"the pages after the first are garbage", put(func(b []byte) []byte {
 			return append(b[:4096], bytes.Repeat([]byte{0xaa}, len(b)-4096)...)
 		}), "damaged", "ledger"},
+		"half written": {"the second half of every page after the first is lost", put(func(b []byte) []byte {
+			for at := 4096; at < len(b); at += 4096 {
+				clear(b[at+2048 : at+4096])
+			}
+			return b
+		}), "damaged", "ledger"},
 		"no lock file": {"a folder is in the place of the lock: nothing can be written beside it", func(path string) error {
 			return errors.Join(put(bytes.Clone)(path), os.Mkdir(path+".migrate", 0o700))
 		}, "cannot be opened", "permissions"},
