@@ -69,8 +69,12 @@ func (e *Engine) lookOnce(ctx context.Context, w *wanted, receipts map[slipway.A
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if err := o.readLedger(ctx); err != nil {
+	again, err := o.readLedger(ctx)
+	if err != nil {
 		return nil, err
+	}
+	if again { // what hangs on what was not seen by name was looked at without it
+		return e.lookOnce(ctx, w, o.receipts)
 	}
 	if err := o.list(ctx); err != nil {
 		return nil, err
@@ -281,8 +285,9 @@ func (e *Engine) literal(in slipway.Input) slipway.Secret {
 	return v
 }
 
-// readLedger finds the ledger among what was observed and looks again, by id, at what only the ledger knows.
-func (o *observer) readLedger(ctx context.Context) error {
+// readLedger finds the ledger among what was observed and looks again, by id, at what only the ledger knows. again reports whether that
+// was anything but what had been found by name.
+func (o *observer) readLedger(ctx context.Context) (again bool, err error) {
 	for _, s := range o.w.specs {
 		obs := o.sight.observed[s.Address]
 		text, _ := obs.Fields["value"].(string)
@@ -291,16 +296,16 @@ func (o *observer) readLedger(ctx context.Context) error {
 		}
 		l, err := slipway.DecodeLedger(text)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if l.App != o.w.manifest.App {
-			return slipway.Errorf(slipway.CodeConflict, "the Vercel project belongs to the Slipway app %q, not to %q", l.App, o.w.manifest.App).
+			return false, slipway.Errorf(slipway.CodeConflict, "the Vercel project belongs to the Slipway app %q, not to %q", l.App, o.w.manifest.App).
 				WithHint("give this app another name: in the manifest")
 		}
 		o.sight.ledger = &l
 	}
 	if o.sight.ledger == nil {
-		return nil
+		return again, nil
 	}
 	told := o.sight.ledger.Receipts()
 	for _, a := range slices.Sorted(maps.Keys(told)) {
@@ -312,8 +317,9 @@ func (o *observer) readLedger(ctx context.Context) error {
 		if declared && !o.w.visible(a.Kind()) {
 			o.sight.observed[a] = unseen(r, true)
 		} else if obs := o.sight.observed[a]; declared && obs.Receipt.ID != r.ID {
+			again = true
 			if err := o.again(ctx, s, r); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if obs := o.sight.observed[a]; declared && obs.Exists && !obs.Unseen {
@@ -323,7 +329,7 @@ func (o *observer) readLedger(ctx context.Context) error {
 		}
 		o.receipts[a] = r
 	}
-	return nil
+	return again, nil
 }
 
 func isLedger(s slipway.Spec) bool { return s.Inputs["value"].Ledger }
