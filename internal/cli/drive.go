@@ -104,6 +104,9 @@ func (f *follower) follow(ctx context.Context, id string) (slipway.Run, error) {
 		if run.Status != slipway.RunActive {
 			return run, nil
 		}
+		if err := f.engine.Err(); err != nil {
+			return run, err
+		}
 		if err := f.store.Changed(ctx, time.Second); err != nil {
 			return run, err
 		}

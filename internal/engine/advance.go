@@ -50,6 +50,7 @@ func (e *Engine) advance(ctx context.Context, id string) {
 	w := &worker{Engine: e, id: id, files: files, passes: passes{now: e.Now, of: map[string]*passAge{}}, made: make(chan struct{}, 1)}
 	ok, err := w.claim(ctx)
 	if err != nil || !ok {
+		e.noteUnwritable(err)
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -98,6 +99,7 @@ func (w *worker) heartbeat(ctx context.Context, cancel context.CancelCauseFunc) 
 		}
 		if now := w.Now(); now.Sub(renewed) >= renewal {
 			if err := w.commit(ctx, func(slipway.Tx) error { return nil }); err != nil {
+				w.noteUnwritable(err)
 				cancel(err)
 				return
 			}
@@ -471,6 +473,7 @@ func (w *worker) failWith(ctx context.Context, re slipway.RunError, step string)
 		return err
 	})
 	if err != nil {
+		w.noteUnwritable(err)
 		w.Log.Error("a run could not be marked as failed", "run", w.id, "code", slipway.ErrorCode(err))
 	}
 }

@@ -60,9 +60,10 @@ type Engine struct {
 	kinds map[slipway.Kind]slipway.KindInfo
 	queue *localQueue
 
-	mu   sync.Mutex
-	mine map[string]slipway.FileSet // the runs that this process was asked to work on, and their source trees (nil for a destroy)
-	anew map[string]bool            // the runs whose refused requests were asked to be tried again
+	mu         sync.Mutex
+	mine       map[string]slipway.FileSet // the runs that this process was asked to work on, and their source trees (nil for a destroy)
+	unwritable error                      // what keeps this process from writing
+	anew       map[string]bool            // the runs whose refused requests were asked to be tried again
 }
 
 var _ slipway.Service = (*Engine)(nil)
@@ -96,8 +97,25 @@ func New(c Config) *Engine {
 			e.kinds[k.Kind] = k
 		}
 	}
-	e.queue = &localQueue{store: c.Store, now: c.Now}
+	e.queue = &localQueue{store: c.Store, now: c.Now, failed: e.noteUnwritable}
 	return e
+}
+
+// Err returns what keeps this process from writing what its runs do, nil for nothing: then they stand still, and look as if they went on.
+func (e *Engine) Err() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.unwritable
+}
+
+// noteUnwritable keeps err when it is one that does not pass by itself.
+func (e *Engine) noteUnwritable(err error) {
+	if slipway.ErrorCode(err) != slipway.CodeStore || slipway.RetryClass(err) != slipway.RetryNever {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unwritable = err
 }
 
 // Start works on the runs that Ship, Destroy and Resume were asked for, until ctx ends or Stop. Only the process that owns the database calls it.
@@ -106,11 +124,14 @@ func (e *Engine) Start(ctx context.Context) error { return e.queue.Start(ctx, e.
 // Stop ends the work at once and waits for it: requests in flight are given up, and what they did is looked for by whoever resumes.
 func (e *Engine) Stop() { e.queue.Stop() }
 
-// Wait returns the run as soon as it is no longer active.
+// Wait returns the run as soon as it is no longer active. It fails with Err where that cannot be written.
 func (e *Engine) Wait(ctx context.Context, id string) (slipway.Run, error) {
 	for {
 		run, err := e.run(ctx, id)
 		if err != nil || run.Status != slipway.RunActive {
+			return run, err
+		}
+		if err := e.Err(); err != nil {
 			return run, err
 		}
 		if err := e.Store.Changed(ctx, time.Second); err != nil {

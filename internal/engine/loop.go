@@ -26,8 +26,9 @@ const sweepEvery = 30 * time.Second
 
 // localQueue is the loop over the due table.
 type localQueue struct {
-	store slipway.Store
-	now   func() time.Time
+	store  slipway.Store
+	now    func() time.Time
+	failed func(error) // told why a run that is due could not be taken
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -121,6 +122,7 @@ func (q *localQueue) take(ctx context.Context) (due []string, wait time.Duration
 	var next time.Time
 	look := func(tx slipway.Tx) (err error) { next, err = tx.NextDue(); return err }
 	if err := q.store.Read(ctx, look); err != nil {
+		q.failed(err)
 		return nil, time.Second
 	}
 	if next.IsZero() {
@@ -131,6 +133,7 @@ func (q *localQueue) take(ctx context.Context) (due []string, wait time.Duration
 	}
 	take := func(tx slipway.Tx) (err error) { due, err = tx.TakeDue(now); return err }
 	if err := q.store.Tx(ctx, take); err != nil {
+		q.failed(err)
 		return nil, time.Second
 	}
 	return due, 0
