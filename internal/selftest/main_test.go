@@ -14,6 +14,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "slipway":
 		os.Exit(cli.Main(os.Args[1:]))
+	case "faulty":
+		os.Exit(faulty(os.Args[1:]))
 	case "mortal":
 		os.Exit(mortal(os.Args[1:]))
 	}
