@@ -79,7 +79,7 @@ func (a *app) finish(ctx context.Context, err error) int {
 		r.Exit = exits[r.Status]
 	}
 	if r.Error != nil {
-		fmt.Fprint(a.err, r.Error.text())
+		fmt.Fprint(a.err, a.redactor.String(r.Error.text())) // as a whole: the writer sees it line by line
 	} else if r.Hint != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", r.Hint)
 	}

@@ -17,7 +17,7 @@ func (a *app) selftestCommand() *cobra.Command {
 		Use: "selftest", Short: "Prove on emulators that this program keeps its promises",
 		Long: "Prove on emulators, in a temporary folder, that this program keeps its promises. Nothing outside this machine is touched.",
 	}
-	c.AddCommand(a.selftestCrashCommand())
+	c.AddCommand(a.selftestCrashCommand(), a.selftestSecretsCommand())
 	return c
 }
 
