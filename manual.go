@@ -235,9 +235,9 @@ type ManualCheck struct {
 type Connection string
 
 const (
-	ConnectPostgres Connection = "postgres" // output url: TLS, select 1
-	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING
-	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info
+	ConnectPostgres Connection = "postgres" // output url: TLS, select 1; tells database, role and owner
+	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING; tells nothing
+	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info; tells dimensions and metric
 )
 
 // Outputs are the outputs that the connection takes.
@@ -248,5 +248,7 @@ func (c Connection) Outputs() []string {
 	return []string{"rest_url", "rest_token"}
 }
 
-// Connector tries a resource's values out. It returns CodeUnauthorized, CodeUnavailable or CodeCheckFailed, and never a value.
-type Connector func(ctx context.Context, values map[string]Secret) error
+// Connector tries a resource's values out, by output. facts are what it saw of the resource, under the names of Spec.Params: where one differs
+// from what is declared, the values are another resource's. It fails with CodeUnauthorized, CodeUnavailable or CodeCheckFailed, and tells
+// never a value.
+type Connector func(ctx context.Context, values map[string]Secret) (facts map[string]any, err error)

@@ -453,11 +453,18 @@ func (w *worker) examineByValues(ctx context.Context, u *unit) (slipway.Evidence
 		return ev, nil
 	}
 	ev := slipway.Evidence{Finding: slipway.FindingDone, How: "connected with " + strings.Join(slices.Sorted(maps.Keys(values)), ", ")}
-	if err := connect(ctx, values); err != nil {
+	facts, err := connect(ctx, values)
+	if err != nil {
 		if ctx.Err() != nil {
 			return ev, ctx.Err()
 		}
 		ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
+		return ev, nil
+	}
+	fields := maps.Clone(u.spec.Params) // as declared, but for what it told
+	maps.Copy(fields, facts)
+	if ev.Differs = differing(u.spec, slipway.Observation{Fields: fields}); len(ev.Differs) > 0 {
+		ev.Finding = slipway.FindingWrong
 	}
 	return ev, nil
 }

@@ -13,16 +13,16 @@ import (
 
 var grace = slipway.Principal{Kind: slipway.PrincipalUser, Name: "grace"}
 
-// connect stands for a connection test: a value is right when a database of the cloud has it.
-func (b *bench) connect(_ context.Context, values map[string]slipway.Secret) error {
+// connect stands for a connection test: a value is right when a database of the cloud has it. It tells the database's region.
+func (b *bench) connect(_ context.Context, values map[string]slipway.Secret) (map[string]any, error) {
 	b.cloud.mu.Lock()
 	defer b.cloud.mu.Unlock()
-	for id := range b.cloud.dbs {
+	for id, db := range b.cloud.dbs {
 		if values["url"].Reveal() == "postgres://secret-of-"+id {
-			return nil
+			return map[string]any{"region": db["region"], "latency": 7}, nil
 		}
 	}
-	return slipway.Errorf(slipway.CodeUnauthorized, "the password is wrong")
+	return nil, slipway.Errorf(slipway.CodeUnauthorized, "the password is wrong")
 }
 
 // byHand makes a database as a person does, on the provider's page, and returns its id.
@@ -198,6 +198,10 @@ func TestRefusedAccountIsCarriedByAPerson(t *testing.T) {
 	b.given = map[string]string{"SLIPWAY_OUTPUT_DB_URL": "postgres://wrong"}
 	if got := b.check(slipway.ManualCheck{Run: run.ID, Step: dbStep}); got != slipway.FindingWrong {
 		t.Errorf("a value that does not connect: %s", got)
+	}
+	b.given["SLIPWAY_OUTPUT_DB_URL"] = "postgres://secret-of-" + c.byHand("shop-db", "west")
+	if got := b.check(slipway.ManualCheck{Run: run.ID, Step: dbStep}); got != slipway.FindingWrong {
+		t.Errorf("a value that connects to something else than declared: %s", got)
 	}
 	b.given["SLIPWAY_OUTPUT_DB_URL"] = "postgres://secret-of-" + c.byHand("shop-db", "east")
 	if got := b.check(slipway.ManualCheck{Run: run.ID, Step: dbStep}); got != slipway.FindingDone {
