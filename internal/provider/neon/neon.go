@@ -29,6 +29,8 @@ const (
 	defaultVersion int64 = 17
 	// mainBranch is what Neon calls the default branch of a new project.
 	mainBranch = "main"
+
+	connectPage = "the project's Dashboard, Connect, with branch, database and role chosen"
 )
 
 // regions: https://neon.com/docs/introduction/regions
@@ -61,13 +63,15 @@ func (provider) Info() slipway.ProviderInfo {
 				{Name: "database", Type: slipway.FieldString, Help: "database name; default: the app's name with _ for -"},
 				{Name: "role", Type: slipway.FieldString, Help: "role that owns the database; default: the app's name with _ for -"},
 			},
+			Connects: slipway.ConnectPostgres,
+			// https://neon.com/docs/connect/connect-from-any-app
 			Outputs: []slipway.OutputInfo{
-				{Name: "url", Secret: true, Help: "connection string"},
-				{Name: "pooled_url", Secret: true, Help: "connection string through the connection pooler"},
-				{Name: "host", Help: "host name of the compute"},
-				{Name: "database", Help: "database name"},
-				{Name: "user", Help: "role name"},
-				{Name: "password", Secret: true, Help: "the role's password"},
+				{Name: "url", Secret: true, Help: "connection string", Where: connectPage + ", Connection pooling off, Show password, Copy snippet"},
+				{Name: "pooled_url", Secret: true, Help: "connection string through the connection pooler", Where: connectPage + ", Connection pooling on, Show password, Copy snippet"},
+				{Name: "host", Help: "host name of the compute", Where: connectPage + ", Connection pooling off: between @ and /"},
+				{Name: "database", Help: "database name", Where: connectPage + ", Database"},
+				{Name: "user", Help: "role name", Where: connectPage + ", Role"},
+				{Name: "password", Secret: true, Help: "the role's password", Where: connectPage + ", Show password: between : and @"},
 			},
 		}},
 		Kinds: []slipway.KindInfo{

@@ -79,7 +79,7 @@ func (provider) Info() slipway.ProviderInfo {
 
 func redisType() slipway.ResourceType {
 	return slipway.ResourceType{
-		Name: string(kindRedis), Help: "an Upstash Redis database", Environment: true,
+		Name: string(kindRedis), Help: "an Upstash Redis database", Environment: true, Connects: slipway.ConnectRedis,
 		Fields: []slipway.FieldInfo{
 			{Name: "region", Type: slipway.FieldString, Required: true, Enum: slices.Concat(awsRegions, gcpRegions), Help: "primary region; cannot be changed later"},
 			{Name: "read_regions", Type: slipway.FieldStrings, Enum: awsRegions, Help: "regions with a read replica"},
@@ -88,29 +88,29 @@ func redisType() slipway.ResourceType {
 			{Name: "tls", Type: slipway.FieldBool, Help: "accept TLS connections only; cannot be turned off later"},
 		},
 		Outputs: []slipway.OutputInfo{
-			{Name: "rest_url", Help: "URL of the REST API"},
-			{Name: "rest_token", Secret: true, Help: "token of the REST API"},
-			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write"},
-			{Name: "url", Secret: true, Help: "rediss:// connection string"},
-			{Name: "endpoint", Help: "host name"},
-			{Name: "password", Secret: true, Help: "password of the user default"},
+			{Name: "rest_url", Help: "URL of the REST API", Where: "the database's page, Details, HTTPS"},
+			{Name: "rest_token", Secret: true, Help: "token of the REST API", Where: "the database's page, Details, Token"},
+			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write", Where: "the database's page, Details, Readonly Token"},
+			{Name: "url", Secret: true, Help: "rediss:// connection string", Where: "the database's page, Details, TCP"},
+			{Name: "endpoint", Help: "host name", Where: "the database's page, Details, Endpoint"},
+			{Name: "password", Secret: true, Help: "password of the user default", Where: "the database's page, Details, TCP: between : and @"},
 		},
 	}
 }
 
 func vectorType() slipway.ResourceType {
 	return slipway.ResourceType{
-		Name: string(kindVector), Help: "an Upstash Vector index", Environment: true,
+		Name: string(kindVector), Help: "an Upstash Vector index", Environment: true, Connects: slipway.ConnectVector,
 		Fields: []slipway.FieldInfo{
 			{Name: "region", Type: slipway.FieldString, Required: true, Enum: vectorRegions, Help: "where the index lives; cannot be changed later"},
 			{Name: "dimensions", Type: slipway.FieldInt, Required: true, Help: "numbers in one vector; cannot be changed later"},
 			{Name: "metric", Type: slipway.FieldString, Default: "cosine", Enum: slices.Sorted(maps.Keys(metrics)), Help: "how vectors are compared; cannot be changed later"},
 		},
 		Outputs: []slipway.OutputInfo{
-			{Name: "rest_url", Help: "URL of the REST API"},
-			{Name: "rest_token", Secret: true, Help: "token of the REST API"},
-			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write"},
-			{Name: "endpoint", Help: "host name"},
+			{Name: "rest_url", Help: "URL of the REST API", Where: "the index's page, Details, Endpoint"},
+			{Name: "rest_token", Secret: true, Help: "token of the REST API", Where: "the index's page, Details, Token"},
+			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write", Where: "the index's page, Details, Readonly Token"},
+			{Name: "endpoint", Help: "host name", Where: "the index's page, Details, Endpoint: without https://"},
 		},
 	}
 }
