@@ -11,6 +11,7 @@ import (
 // it.
 type CauseInfo struct {
 	Cause  Cause
+	Kind   Kind   // that it is about alone; "" for all of the provider's
 	Sign   string // how it is found: the call, and the answer that tells
 	Reason string // begins lower case, has no final stop, and can stand after "by hand because"
 	Hint   string // the next thing to try
@@ -50,7 +51,7 @@ func (p ProviderInfo) Says(cause Cause) CauseInfo {
 	out.Cause = cause
 	if i := slices.IndexFunc(p.Causes, func(c CauseInfo) bool { return c.Cause == cause }); i >= 0 {
 		own := p.Causes[i]
-		out = CauseInfo{cause, cmp.Or(own.Sign, out.Sign), cmp.Or(own.Reason, out.Reason), cmp.Or(own.Hint, out.Hint)}
+		out = CauseInfo{cause, own.Kind, cmp.Or(own.Sign, out.Sign), cmp.Or(own.Reason, out.Reason), cmp.Or(own.Hint, out.Hint)}
 	}
 	return out
 }
@@ -94,6 +95,7 @@ func (p ProviderInfo) generally(cause Cause) CauseInfo {
 func (p ProviderInfo) Against(c Capability, cause Cause) Capability {
 	said := p.Says(cause)
 	c.Provider, c.Cause, c.State = p.Name, cause, cause.State()
+	c.Kind = cmp.Or(c.Kind, said.Kind)
 	c.Reason, c.Hint = cmp.Or(c.Reason, said.Reason), cmp.Or(c.Hint, said.Hint)
 	return c
 }

@@ -47,7 +47,7 @@ var causes = []slipway.CauseInfo{
 		Hint: "look at the token's scope, its user's role in the team, and " + settingTeam,
 	},
 	{
-		Cause: slipway.CauseAppNotInstalled, Sign: "GET /v1/integrations/git-namespaces?provider=github: an empty list",
+		Cause: slipway.CauseAppNotInstalled, Kind: kindLink, Sign: "GET /v1/integrations/git-namespaces?provider=github: an empty list",
 		Reason: "Vercel's GitHub app is installed on no account of the token's user", Hint: "install it: https://github.com/apps/vercel",
 	},
 }
