@@ -37,13 +37,33 @@ func NewHarness(ctx context.Context, w *World, op Operation) (*Harness, error) {
 	if err := h.Restore(); err != nil {
 		return nil, err
 	}
-	for range 2 { // the second time it is done already, as it is after each interruption
-		if a, err := w.ask(ctx, op.Yes(op.Args...)); err != nil || a.exit != 0 {
-			return nil, fmt.Errorf("selftest: an uninterrupted %s: %v: %w", op.Name, a, err)
+	if err := h.uninterrupted(ctx); err != nil {
+		return nil, fmt.Errorf("selftest: an uninterrupted %s: %w", op.Name, err)
+	}
+	return h, nil
+}
+
+// uninterrupted does the operation twice: what it leaves the first time is there as soon as it says so, and the second time changes nothing.
+func (h *Harness) uninterrupted(ctx context.Context) error {
+	for i := range 2 {
+		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
+		if err == nil && a.exit != 0 {
+			err = errors.New(a.String())
+		}
+		if err != nil {
+			return err
+		}
+		got, err := h.World.Observe()
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			h.want = got
+		} else if r := Compare(h.want, got); !r.Clean() {
+			return fmt.Errorf("it was not done when it said so: %s", strings.Join(r.Findings, "; "))
 		}
 	}
-	h.want, err = w.Observe()
-	return h, err
+	return nil
 }
 
 // Restore brings the world back to where the operation begins.
@@ -100,14 +120,15 @@ func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report
 		if a.exit != 0 {
 			r.Differences++
 			r.find("the run did not succeed: %s", a)
+		}
+		got, err := h.World.Observe()
+		if err != nil {
+			return r, err
+		}
+		if r.Add(Compare(h.want, got)); !r.Clean() {
 			break
 		}
 	}
-	got, err := h.World.Observe()
-	if err != nil {
-		return r, err
-	}
-	r.Add(Compare(h.want, got))
 	for i, f := range r.Findings {
 		r.Findings[i] = where + ": " + f
 	}

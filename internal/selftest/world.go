@@ -18,11 +18,13 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
-// What the providers and Slipway know of lists that lag: a thing shows in the third list read after its creation, and Slipway looks three
-// times in this time for a create whose reply was lost.
+// What takes time: a thing shows in the third list read after its creation, and Slipway looks three times in the settle time for a create
+// whose reply was lost.
 const (
 	unseen = 2
 	settle = 100 * time.Millisecond
+	// pending is how long a build, and what Neon does, takes: longer than a process that goes on needs to look at it.
+	pending = 120 * time.Millisecond
 )
 
 // Options are the settings of a World. The zero value is a new folder, and this program.
@@ -75,7 +77,7 @@ func New(ctx context.Context, o Options) (_ *World, err error) {
 		}
 	}
 	if w.running, err = emulator.Start(ctx, emulator.Options{
-		NeonProjectTime: 20 * time.Millisecond, NeonOpTime: 10 * time.Millisecond, BuildTime: 20 * time.Millisecond, Hook: w.hook,
+		NeonProjectTime: pending, NeonOpTime: pending, BuildTime: pending, Hook: w.hook,
 	}); err != nil {
 		return nil, fmt.Errorf("selftest: %w", err)
 	}
