@@ -29,6 +29,9 @@ func fullPlan() *slipway.Plan {
 		}},
 		Checks: []slipway.Check{{
 			Key: "c#health", Address: deploy, DependsOn: []string{"d#deploy"}, Probes: []slipway.HealthProbe{{Path: "/", Status: 204, Contains: "ok"}},
+			Gate: slipway.GateApply, Job: &slipway.Job{
+				Commands: [][]string{{"npm", "test"}}, Network: []string{"all"}, Timeout: 600, Memory: 4096, Runtime: "node24", Sandbox: "local",
+			},
 		}},
 		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"},
 		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true,
@@ -45,11 +48,13 @@ func fullPlan() *slipway.Plan {
 //	    "basis": {"exists": True, "id": "x", "fields": {"size": 1}},
 //	    "depends_on": ["a#create"], "after": ["b#create"], "gate": "apply", "reason": "", "reversible": False}],
 //	  "checks": [{"key": "c#health", "address": "cloud.deploy/shop@production", "depends_on": ["d#deploy"],
-//	    "probes": [{"path": "/", "status": 204, "contains": "ok"}]}],
+//	    "probes": [{"path": "/", "status": 204, "contains": "ok"}], "gate": "apply",
+//	    "job": {"commands": [["npm", "test"]], "network": ["all"], "timeout_seconds": 600, "memory_mib": 4096, "runtime": "node24",
+//	      "sandbox": "local"}}],
 //	  "undeclared": ["cloud.db/old"], "kept": ["cloud.db/kept"], "serving": "dpl-0", "drift": True}
 //	raw = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 //	print("sha256:" + hashlib.sha256(raw).hexdigest())
-const planVector = "sha256:6ae9636f727d8751a36917b1ffb3180e35842e54ca1b1c6b09b6fe0ae94aa001"
+const planVector = "sha256:bfe3b9acdb5b9ee4ec3658aab00d7490b3049bde71f6b87924ad76957e880805"
 
 func TestDigestVector(t *testing.T) {
 	if got := fullPlan().Digest(); got != planVector {
@@ -79,6 +84,7 @@ func TestDigestBindsAllButProse(t *testing.T) {
 	}
 	for in, of := range map[string]any{
 		"": slipway.Plan{}, "Effects.": slipway.Effect{}, "Checks.": slipway.Check{}, "Effects.Secrets.": slipway.SecretWrite{}, "Checks.Probes.": slipway.HealthProbe{},
+		"Checks.Job.": slipway.Job{},
 	} {
 		for f := range reflect.TypeOf(of).Fields() {
 			if !changed[in+f.Name] {
@@ -101,6 +107,9 @@ func mutations(v reflect.Value, path string) (out []mutation) {
 		for i := range v.NumField() {
 			out = append(out, mutations(v.Field(i), strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."))...)
 		}
+	case reflect.Pointer:
+		change(" dropped", func() { v.SetZero() })
+		out = append(out, mutations(v.Elem(), path)...)
 	case reflect.Slice:
 		change(" dropped", func() { v.SetLen(0) })
 		for i := range v.Len() {
@@ -119,7 +128,7 @@ func mutations(v reflect.Value, path string) (out []mutation) {
 		}
 	case reflect.String:
 		change("", func() { v.SetString(v.String() + "x") })
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		change("", func() { v.SetInt(v.Int() + 1) })
 	case reflect.Bool:
 		change("", func() { v.SetBool(!v.Bool()) })

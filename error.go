@@ -36,7 +36,8 @@ const (
 	CodePlanMismatch   Code = "plan_mismatch"   // the plan is not the one that was asked for
 	CodeRejected       Code = "rejected"        // a person said no
 	CodeBuildFailed    Code = "build_failed"    // the deployment failed to build
-	CodeCheckFailed    Code = "check_failed"    // a probe did not pass
+	CodeCheckFailed    Code = "check_failed"    // a probe or a verification did not pass
+	CodeUnsandboxed    Code = "unsandboxed"     // nothing here can run commands apart from Slipway
 	CodeSecretLeak     Code = "secret_leak"     // the store's guard refused a value that holds a secret
 	CodeStore          Code = "store"           // the database is unusable
 	CodeCanceled       Code = "canceled"        // cancelled, or interrupted

@@ -16,8 +16,8 @@ const (
 	EventStepDone      EventType = "step.done"
 	EventStepFailed    EventType = "step.failed"
 	EventStepRetry     EventType = "step.retry"
-	EventStepWaiting   EventType = "step.waiting" // its resource is there and not yet usable
-	EventLog           EventType = "log"          // one line of a build
+	EventStepWaiting   EventType = "step.waiting"   // its resource is there and not yet usable
+	EventLog           EventType = "log"            // one line of a build, or of a job's commands
 	EventManualWaiting EventType = "manual.waiting" // a person's steps are all that can go on
 	EventManualTaken   EventType = "manual.taken"   // a person has taken a step, or given it back
 	EventManualChecked EventType = "manual.checked" // somebody looked at a step, or asserted it

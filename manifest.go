@@ -57,7 +57,12 @@ type EnvVar struct {
 
 // Verify says what must hold before production is touched.
 type Verify struct {
-	Commands [][]string    `json:"commands,omitempty"`
+	Commands [][]string    `json:"commands,omitempty"` // argv each, run in a sandbox before the deployment
+	Network  []string      `json:"network,omitempty"`  // hosts that the commands reach, or [all]; default none
+	Timeout  string        `json:"timeout,omitempty"`  // of all commands, such as 10m; the default
+	Memory   int64         `json:"memory,omitempty"`   // MiB; default 4096
+	Runtime  string        `json:"runtime,omitempty"`  // of Vercel Sandbox; default node24
+	Sandbox  string        `json:"sandbox,omitempty"`  // auto (default), vercel or local
 	Health   []HealthProbe `json:"health,omitempty"`
 }
 

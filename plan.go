@@ -88,12 +88,15 @@ type Change struct {
 	To    any    `json:"to"`
 }
 
-// Check is a step that looks and changes nothing: the health probes on a deployment.
+// Check is a step that changes nothing of the app's: health probes on a deployment, or a job on the source before it. Exactly one of
+// Probes and Job.
 type Check struct {
 	Key       string        `json:"key"`
 	Address   Address       `json:"address"` // the deployment
 	DependsOn []string      `json:"depends_on,omitempty"`
-	Probes    []HealthProbe `json:"probes"`
+	Gate      Gate          `json:"gate,omitempty"` // of a job: it costs compute, and runs the source's code
+	Probes    []HealthProbe `json:"probes,omitempty"`
+	Job       *Job          `json:"job,omitempty"`
 }
 
 // Plan is the ordered effects and checks of a run.
@@ -127,6 +130,16 @@ func (p *Plan) Effect(key string) *Effect {
 	for i := range p.Effects {
 		if p.Effects[i].Key == key {
 			return &p.Effects[i]
+		}
+	}
+	return nil
+}
+
+// Check returns the check with that key, nil for none.
+func (p *Plan) Check(key string) *Check {
+	for i := range p.Checks {
+		if p.Checks[i].Key == key {
+			return &p.Checks[i]
 		}
 	}
 	return nil
@@ -183,6 +196,8 @@ type PlanInput struct {
 	Listed      []Observation       // ours by the provider's own mark, declared or not
 	Ledger      *Ledger             // what the provider's ledger says now; nil for none
 	Probes      []HealthProbe
+	Job         *Job   // what is to pass before the source is deployed; nil for nothing
+	JobParent   Kind   // the kind of the resource that the job needs; "" for none
 	LastServed  string // the deployment that our last promote moved production to; "" when nothing is recorded
 	PromoteAuto bool   // the apply approval covers the promote, unless production has drifted
 	Access      Access // what the credentials are good for
@@ -213,6 +228,7 @@ func MakePlan(in PlanInput) (*Plan, error) {
 	p.addLedger(specs)
 	p.joinBatches()
 	p.promoteLast()
+	p.addJob(specs)
 	p.addChecks(specs)
 	p.undeclared(specs)
 	return p.plan, nil
@@ -574,6 +590,26 @@ func (p *planner) promoteLast() {
 		return 0
 	}
 	slices.SortStableFunc(p.plan.Effects, func(a, b Effect) int { return last(a) - last(b) })
+}
+
+// addJob puts the job before every deployment. It needs the source, and at the most the one resource whose id its sandbox asks for: all
+// else is made beside it.
+func (p *planner) addJob(specs []Spec) {
+	var needs []Address
+	for _, s := range specs {
+		if s.Address.Kind() == p.JobParent {
+			needs = append(needs, s.Address)
+		}
+	}
+	for i := range p.plan.Effects {
+		e := &p.plan.Effects[i]
+		if p.Job == nil || e.Op != OpDeploy {
+			continue
+		}
+		c := Check{Key: string(e.Address) + "#verify", Address: e.Address, Gate: e.Gate, Job: p.Job, DependsOn: p.dependencies(Spec{Needs: needs})}
+		p.plan.Checks = append(p.plan.Checks, c)
+		e.DependsOn = uniq(append(e.DependsOn, c.Key))
+	}
 }
 
 // addChecks puts the probes between a deployment and what depends on it.

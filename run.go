@@ -109,7 +109,7 @@ type Step struct {
 	// Unknown: a failed step whose request may have acted.
 	Unknown  bool           `json:"unknown,omitempty"`
 	Attempt  int            `json:"attempt,omitempty"` // requests sent
-	Basis    map[string]any `json:"basis,omitempty"`   // done: what was observed after it
+	Basis    map[string]any `json:"basis,omitempty"`   // done: what was observed after it; of a job, done or failed: its JobResult
 	Receipt  *Receipt       `json:"receipt,omitempty"` // done: what was made; intended: nil
 	Since    string         `json:"since,omitempty"`   // where a followed log goes on
 	Error    *RunError      `json:"error,omitempty"`
@@ -187,7 +187,7 @@ func WhatNext(p Progress) Next {
 		consider(e.Key, e.DependsOn, e.After, e.Gate, e.Mode)
 	}
 	for _, c := range p.Plan.Checks {
-		consider(c.Key, c.DependsOn, nil, "", ModeAutomated)
+		consider(c.Key, c.DependsOn, nil, c.Gate, ModeAutomated)
 	}
 	n.Done = all
 	n.Stuck = failed && len(n.Ready) == 0 && len(p.InFlight) == 0

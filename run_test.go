@@ -184,7 +184,7 @@ func (r *run) needs(key string) (needs, after []string, gate slipway.Gate) {
 		return e.DependsOn, e.After, e.Gate
 	}
 	i := slices.IndexFunc(r.Plan.Checks, func(c slipway.Check) bool { return c.Key == key })
-	return r.Plan.Checks[i].DependsOn, nil, ""
+	return r.Plan.Checks[i].DependsOn, nil, r.Plan.Checks[i].Gate
 }
 
 // start puts one ready key in flight.

@@ -265,6 +265,10 @@ func drawWorld(t *rapid.T) *world {
 	if rapid.Bool().Draw(t, "no probes") {
 		w.Probes = nil
 	}
+	if rapid.Bool().Draw(t, "job") {
+		w.Job = slipway.Verify{Commands: [][]string{{"npm", "test"}}}.Job()
+		w.JobParent = rapid.SampledFrom([]slipway.Kind{"", "cloud.project"}).Draw(t, "job's parent")
+	}
 	for i := range w.Specs {
 		w.disturb(t, &w.Specs[i])
 	}
