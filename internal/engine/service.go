@@ -181,7 +181,8 @@ func (e *Engine) Cancel(ctx context.Context, id, reason string, by slipway.Princ
 			return err
 		}
 		if run.Status.Final() {
-			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", id, run.Status)
+			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", id, run.Status).
+				WithHint("look at it with: slipway status %s", id)
 		}
 		run.Error = &slipway.RunError{Code: slipway.CodeCanceled, Message: strings.TrimSpace("cancelled by " + by.Name + " " + reason)}
 		run, err = e.setStatus(tx, run, slipway.RunCanceled)
@@ -198,7 +199,8 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 			return err
 		}
 		if run.Status.Final() {
-			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", run.ID, run.Status)
+			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", run.ID, run.Status).
+				WithHint("look at it with: slipway status %s", run.ID)
 		}
 		if out, err = requested(tx, d); err != nil {
 			return err
