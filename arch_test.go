@@ -28,6 +28,7 @@ var policy = map[string]rule{
 	"cmd/slipway": {code: []string{"internal/cli"}, tests: []string{"internal/emulator", "internal/emulator/emukit", "internal/rest"}},
 
 	"internal/attest":   {code: []string{root}},
+	"internal/audit":    {code: []string{root, "internal/attest"}, tests: []string{"internal/redact", "internal/store"}},
 	"internal/cli":      {code: []string{anything}},
 	"internal/connect":  {code: []string{root, "internal/rest"}, tests: []string{"internal/emulator"}},
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},

@@ -25,6 +25,18 @@ const (
 	StatementType = "https://in-toto.io/Statement/v1"
 	// ManualStep is the predicate of a person's statement that a manual step is done: run, step, note, by and at.
 	ManualStep = "https://slipway.dev/attestation/manual-step/v1"
+
+	// What an audit bundle states, each with the predicate that docs/format-audit-bundle.md describes.
+	Approval       = "https://slipway.dev/attestation/approval/v1"
+	Bundle         = "https://slipway.dev/attestation/audit-bundle/v1"
+	Checkpoint     = "https://slipway.dev/attestation/checkpoint/v1"
+	ManualEvidence = "https://slipway.dev/attestation/manual-evidence/v1"
+	Promotion      = "https://slipway.dev/attestation/promotion/v1"
+	Provision      = "https://slipway.dev/attestation/provision/v1"
+	// Provenance: https://slsa.dev/spec/v1.0/provenance
+	Provenance = "https://slsa.dev/provenance/v1"
+	// TestResult: https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
+	TestResult = "https://in-toto.io/attestation/test-result/v0.1"
 )
 
 // Statement is an in-toto Statement.
@@ -101,8 +113,8 @@ func (s signer) Verify(_ context.Context, data, sig []byte) error {
 func (s signer) KeyID() (string, error)   { return s.ID(), nil }
 func (s signer) Public() crypto.PublicKey { return s.public }
 
-// Sign returns the envelope of a statement as JSON. The same statement gives the same bytes.
-func (k Key) Sign(ctx context.Context, predicateType string, predicate any, about ...Subject) (json.RawMessage, error) {
+// Payload returns a statement as it is signed. The same statement gives the same bytes.
+func Payload(predicateType string, predicate any, about ...Subject) ([]byte, error) {
 	raw, err := json.Marshal(predicate)
 	if err != nil {
 		return nil, slipway.Errorf(slipway.CodeInternal, "a statement cannot be encoded: %v", err)
@@ -111,6 +123,20 @@ func (k Key) Sign(ctx context.Context, predicateType string, predicate any, abou
 	if err != nil {
 		return nil, slipway.Errorf(slipway.CodeInternal, "a statement cannot be encoded: %v", err)
 	}
+	return payload, nil
+}
+
+// Sign returns the envelope of a statement as JSON. The same statement gives the same bytes.
+func (k Key) Sign(ctx context.Context, predicateType string, predicate any, about ...Subject) (json.RawMessage, error) {
+	payload, err := Payload(predicateType, predicate, about...)
+	if err != nil {
+		return nil, err
+	}
+	return k.SignPayload(ctx, payload)
+}
+
+// SignPayload returns the envelope of what Payload made, as JSON.
+func (k Key) SignPayload(ctx context.Context, payload []byte) (json.RawMessage, error) {
 	envelope, err := dsse.NewEnvelopeSigner(signer{k})
 	if err != nil {
 		return nil, slipway.Errorf(slipway.CodeInternal, "a statement cannot be signed: %v", err)

@@ -1,0 +1,405 @@
+package audit
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gowebpki/jcs"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
+)
+
+// Exporter writes bundles. The same run gives the same bytes with the same Key and Tool, wherever it is; the core is the same with any.
+type Exporter struct {
+	Key  attest.Key
+	Tool Tool
+	// Guard reports whether bytes hold a secret: then nothing is written but what came before. nil lets everything pass.
+	Guard func([]byte) bool
+	// Runbook returns the manual steps of a plan, from what is recorded of its run alone. nil: bundles have none.
+	Runbook func(run slipway.Run, plan *slipway.Plan, receipts map[slipway.Address]slipway.Receipt) (slipway.Runbook, error)
+}
+
+// Summary tells what was exported.
+type Summary struct {
+	Run        string `json:"run"`
+	Status     string `json:"status"` // of the run
+	Complete   bool   `json:"complete"`
+	Core       string `json:"core"` // sha256:… of index.json: equal for all exports of the run
+	Bytes      int64  `json:"bytes"`
+	Entries    int    `json:"entries"`
+	Events     int64  `json:"events"`
+	Statements int    `json:"statements"`
+	Key        string `json:"key"` // public, in hex
+	KeyID      string `json:"key_id"`
+}
+
+// part is one entry that is about to be written.
+type part struct {
+	name  string
+	write func(io.Writer) error
+}
+
+// export is one under way.
+type export struct {
+	Exporter
+	tx    slipway.Tx
+	parts []part
+	files []File
+	record
+	checkpoint Checkpoint
+}
+
+// record is what is known of a run.
+type record struct {
+	run       slipway.Run
+	plans     []*slipway.Plan // by revision, from 1
+	steps     []slipway.Step  // by revision and key
+	approvals []slipway.Approval
+	receipts  map[slipway.Address]slipway.Receipt // of this run's own steps
+	left      []Remark
+}
+
+// Export writes the bundle of a run, finished or not, as it is at one moment. CodeNotFound: there is no such run. CodeSecretLeak: something of it
+// holds a secret.
+func (x Exporter) Export(ctx context.Context, store slipway.Store, run string, out Output) (s Summary, err error) {
+	err = store.Read(ctx, func(tx slipway.Tx) error {
+		e := &export{Exporter: x, tx: tx}
+		if err := e.load(run); err != nil {
+			return err
+		}
+		s, err = e.writeAll(ctx, out)
+		return err
+	})
+	return s, err
+}
+
+// load reads all but events and what is large.
+func (e *export) load(run string) (err error) {
+	if e.run, err = e.tx.Run(run); err != nil {
+		return err
+	}
+	e.run.CreatedAt, e.run.UpdatedAt = e.run.CreatedAt.UTC(), e.run.UpdatedAt.UTC()
+	if e.approvals, err = e.tx.Approvals(run); err != nil {
+		return err
+	}
+	for i := range e.approvals {
+		a := &e.approvals[i]
+		a.CreatedAt, a.DecidedAt, a.ExpiresAt = a.CreatedAt.UTC(), a.DecidedAt.UTC(), a.ExpiresAt.UTC()
+	}
+	slices.SortFunc(e.approvals, func(a, b slipway.Approval) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	e.receipts = map[slipway.Address]slipway.Receipt{}
+	for revision := 1; revision <= e.run.Revision; revision++ {
+		plan, err := e.tx.Plan(run, revision)
+		if err != nil {
+			return err
+		}
+		e.plans = append(e.plans, plan)
+		steps, err := e.tx.Steps(run, revision)
+		if err != nil {
+			return err
+		}
+		e.addSteps(steps)
+	}
+	return nil
+}
+
+func (e *export) addSteps(steps []slipway.Step) {
+	slices.SortFunc(steps, func(a, b slipway.Step) int { return strings.Compare(a.Key, b.Key) })
+	for _, s := range steps {
+		s.IntentAt, s.EndedAt = s.IntentAt.UTC(), s.EndedAt.UTC()
+		if s.Receipt != nil {
+			r := *s.Receipt
+			r.CreatedAt = r.CreatedAt.UTC()
+			s.Receipt = &r
+			e.receipts[r.Address] = r
+		}
+		e.steps = append(e.steps, s)
+	}
+}
+
+// writeAll writes the archive.
+func (e *export) writeAll(ctx context.Context, out Output) (s Summary, err error) {
+	if err := e.collect(); err != nil {
+		return s, err
+	}
+	a := &archiver{out: out}
+	if _, err := a.add(nameMagic, func(w io.Writer) error { _, err := io.WriteString(w, magic); return err }); err != nil {
+		return s, err
+	}
+	for _, p := range e.parts {
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		f, err := a.add(p.name, p.write)
+		if err != nil {
+			return s, err
+		}
+		e.files = append(e.files, f)
+	}
+	index, payloads, err := e.index()
+	if err != nil {
+		return s, err
+	}
+	if err := e.seal(ctx, a, index, payloads); err != nil {
+		return s, err
+	}
+	return Summary{
+		Run: e.run.ID, Status: string(e.run.Status), Complete: e.run.Status.Final(), Core: digest(index), Bytes: a.at + int64(len(directory(a.entries, a.at))),
+		Entries: len(a.entries), Events: e.checkpoint.Seq, Statements: len(payloads), Key: e.Key.String(), KeyID: e.Key.ID(),
+	}, nil
+}
+
+// collect makes the list of the core's entries, in order.
+func (e *export) collect() error {
+	for _, add := range []func() error{e.addRecords, e.addPlans, e.addSource} {
+		if err := add(); err != nil {
+			return err
+		}
+	}
+	e.parts = append(e.parts, part{nameEvents, e.writeEvents})
+	slices.SortFunc(e.parts, func(a, b part) int { return strings.Compare(a.name, b.name) })
+	return nil
+}
+
+func (e *export) addRecords() error {
+	version := 0
+	if len(e.plans) > 0 {
+		version = e.plans[len(e.plans)-1].Format
+	}
+	spec := Spec{
+		Bundle: Version, Plan: version, Canonical: "RFC 8785", Statement: attest.StatementType, Envelope: "DSSE 1.0", Signature: "Ed25519, RFC 8032",
+		Predicate: predicates,
+	}
+	if err := e.guarded(nameManifest, []byte(e.run.Manifest)); err != nil {
+		return err
+	}
+	if e.approvals == nil {
+		e.approvals = []slipway.Approval{}
+	}
+	if e.steps == nil {
+		e.steps = []slipway.Step{}
+	}
+	e.parts = append(e.parts, part{nameManifest, func(w io.Writer) error { _, err := io.WriteString(w, e.run.Manifest); return err }})
+	for name, v := range map[string]any{nameRun: e.run, nameApprovals: e.approvals, nameSteps: e.steps, nameReceipts: e.receipts, nameSpec: spec} {
+		if err := e.add(name, v); err != nil {
+			return err
+		}
+	}
+	e.left = append(e.left, Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"})
+	return nil
+}
+
+func (e *export) addPlans() error {
+	for i, plan := range e.plans {
+		if err := e.add(fmt.Sprintf(namePlan, i+1), plan); err != nil {
+			return err
+		}
+		byHand := slices.ContainsFunc(plan.Effects, func(x slipway.Effect) bool { return x.Mode == slipway.ModeManual })
+		if !byHand || e.Runbook == nil {
+			continue
+		}
+		book, err := e.Runbook(e.run, plan, e.receipts)
+		if err != nil {
+			e.left = append(e.left, Remark{fmt.Sprintf("runbook of revision %d", i+1), "it cannot be made again from the run's manifest"})
+			continue
+		}
+		if err := e.add(fmt.Sprintf(nameRunbook, i+1), book); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SourceArtifact is the name under which the list of a source tree's files is kept.
+func SourceArtifact(digest string) string { return "source/" + digest }
+
+// addSource adds the list of the source's files.
+func (e *export) addSource() error {
+	if e.run.Source == "" {
+		return nil
+	}
+	raw, err := e.tx.Artifact(SourceArtifact(e.run.Source))
+	if slipway.ErrorCode(err) == slipway.CodeNotFound {
+		e.left = append(e.left, Remark{"source files", "the list was not kept when the run began; the source is named by its digest"})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return e.add(nameSource, json.RawMessage(raw))
+}
+
+// add makes an entry of v, as canonical JSON.
+func (e *export) add(name string, v any) error {
+	raw, err := canonical(v)
+	if err != nil {
+		return err
+	}
+	if err := e.guarded(name, raw); err != nil {
+		return err
+	}
+	e.parts = append(e.parts, part{name, func(w io.Writer) error { _, err := w.Write(raw); return err }})
+	return nil
+}
+
+func (e *export) guarded(name string, data []byte) error {
+	if e.Guard != nil && e.Guard(data) {
+		return slipway.Errorf(slipway.CodeSecretLeak, "refused to write a secret into the bundle: %s holds one", name).
+			WithHint("this is a defect in slipway: no bundle was written; please report the name of the entry")
+	}
+	return nil
+}
+
+// canonical returns v as RFC 8785 has it.
+func canonical(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err == nil {
+		raw, err = jcs.Transform(raw)
+	}
+	if err != nil {
+		return nil, slipway.Errorf(slipway.CodeInternal, "the bundle cannot be encoded: %v", err)
+	}
+	return raw, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// tail is how much of what came before is looked at together with what follows it.
+const tail = 4096
+
+// writeEvents writes the chain: h(0) = SHA-256 of the run's id, h(n) = SHA-256 of h(n-1) and the event.
+func (e *export) writeEvents(w io.Writer) error {
+	head := sha256.Sum256([]byte(e.run.ID))
+	ends := map[string][]byte{} // of each step's output
+	buffer := make([]byte, 0, 1024)
+	for after := int64(0); ; {
+		events, err := e.tx.Events(e.run.ID, after)
+		if err != nil {
+			return err
+		}
+		for _, event := range events {
+			event.At = event.At.UTC()
+			line, err := canonical(event)
+			if err != nil {
+				return err
+			}
+			if err := e.guardEvent(event, line, ends); err != nil {
+				return err
+			}
+			h := sha256.New()
+			h.Write(head[:])
+			h.Write(line)
+			h.Sum(head[:0])
+			buffer = append(buffer[:0], `{"event":`...)
+			buffer = append(buffer, line...)
+			buffer = append(buffer, `,"hash":"`...)
+			buffer = hex.AppendEncode(buffer, head[:])
+			buffer = append(buffer, "\"}\n"...)
+			if _, err := w.Write(buffer); err != nil {
+				return err
+			}
+			after = event.Seq
+		}
+		if len(events) == 0 {
+			e.checkpoint = Checkpoint{Run: e.run.ID, Seq: after, Head: hex.EncodeToString(head[:])}
+			return nil
+		}
+	}
+}
+
+// guardEvent looks at an event, and at a line of output together with the lines before it.
+func (e *export) guardEvent(event slipway.Event, line []byte, ends map[string][]byte) error {
+	if err := e.guarded(nameEvents, line); err != nil || event.Type != slipway.EventLog || e.Guard == nil {
+		return err
+	}
+	text, _ := event.Data["text"].(string)
+	joined := append(ends[event.Step], text...)
+	ends[event.Step] = bytes.Clone(joined[max(0, len(joined)-tail):])
+	if len(joined) > 2*tail {
+		joined = joined[:2*tail] // the rest is within the line
+	}
+	return e.guarded(nameEvents, joined)
+}
+
+// index makes the index, and the statements that it lists, which are signed after it.
+func (e *export) index() (index []byte, payloads [][]byte, err error) {
+	i := Index{
+		Format: FormatName, Version: Version, Run: e.run.ID, App: e.run.App, Environment: e.run.Environment, Status: string(e.run.Status),
+		Complete: e.run.Status.Final(), Files: e.files, Statements: []Payload{}, Events: e.checkpoint, Left: e.left,
+	}
+	for n, s := range e.statements() {
+		predicate, err := canonical(s.predicate)
+		if err != nil {
+			return nil, nil, err
+		}
+		payload, err := attest.Payload(s.about, json.RawMessage(predicate), s.subject...)
+		if err != nil {
+			return nil, nil, err
+		}
+		path := fmt.Sprintf(nameStatement, n+1)
+		if err := e.guarded(path, payload); err != nil {
+			return nil, nil, err
+		}
+		sum := sha256.Sum256(payload)
+		i.Statements = append(i.Statements, Payload{Path: path, Type: s.about, SHA256: hex.EncodeToString(sum[:])})
+		payloads = append(payloads, payload)
+	}
+	index, err = canonical(i)
+	return index, payloads, err
+}
+
+// seal writes the index, the signature over it, and the statements.
+func (e *export) seal(ctx context.Context, a *archiver, index []byte, payloads [][]byte) error {
+	put := func(name string, data []byte) error {
+		_, err := a.add(name, func(w io.Writer) error { _, err := w.Write(data); return err })
+		return err
+	}
+	if err := put(nameIndex, index); err != nil {
+		return err
+	}
+	envelope := Envelope{
+		Run: e.run.ID, Core: digest(index), Checkpoint: e.checkpoint, Complete: e.run.Status.Final(), Tool: e.Tool, Key: e.Key.String(),
+	}
+	signed, err := e.Key.Sign(ctx, attest.Bundle, envelope, attest.About(nameIndex, digest(index)))
+	if err != nil {
+		return err
+	}
+	if err := put(nameSignature, signed); err != nil {
+		return err
+	}
+	for n, payload := range payloads {
+		signed, err := e.Key.SignPayload(ctx, payload)
+		if err != nil {
+			return err
+		}
+		if err := put(fmt.Sprintf(nameStatement, n+1), signed); err != nil {
+			return err
+		}
+	}
+	return a.close()
+}
+
+// approvalsOf returns the ids of the approvals that opened a gate for a plan.
+func (r *record) approvalsOf(gate slipway.Gate, plan string) []string {
+	var ids []string
+	for _, a := range r.approvals {
+		if a.Gate == gate && a.Content["plan"] == plan && (a.State == slipway.ApprovalConsumed || a.State == slipway.ApprovalApproved) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
