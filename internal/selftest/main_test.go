@@ -7,7 +7,8 @@ import (
 	"github.com/slipway-dev/slipway/internal/cli"
 )
 
-// roleVariable makes the test binary play Slipway's command line: "slipway" as it is released, "mortal" as one that crashVariables kill, "panics…" as one that panics.
+// roleVariable makes the test binary play Slipway's command line: "slipway" as it is released, "mortal" as one that crashVariables kill, "panics…" as one that panics,
+// "profiled" under the profiler.
 const roleVariable = "SLIPWAY_SELFTEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -18,6 +19,8 @@ func TestMain(m *testing.M) {
 		os.Exit(faulty(os.Args[1:]))
 	case "mortal":
 		os.Exit(mortal(os.Args[1:]))
+	case "profiled":
+		os.Exit(profiled(os.Args[1:]))
 	case "panics", "panics-late":
 		os.Exit(panicking(os.Getenv(roleVariable), os.Args[1:]))
 	}

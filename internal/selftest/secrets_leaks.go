@@ -43,10 +43,10 @@ func (s *secrets) leaks() []leak {
 	plain := func(t string) string { return t }
 	page := func(t string) string { return "<html><body>" + t + "</body></html>" }
 	all := []leak{
+		{"Vercel, 500 once", "vercel", "POST", "*/env", 500, nil, vercel, false, false},
 		{"Vercel, 403", "vercel", "GET", "*", 403, nil, vercel, true, false},
 		{"Vercel, 400 to the variables", "vercel", "POST", "*/env", 400, nil, vercel, true, false},
 		{"Vercel, variables that failed", "vercel", "POST", "*/env", 201, nil, failed, true, false},
-		{"Vercel, 500 once", "vercel", "POST", "*/env", 500, nil, vercel, false, false},
 		{"Vercel, a page", "vercel", "POST", "*/deployments", 502, map[string]string{"Content-Type": "text/html"}, page, true, false},
 		{"Vercel, a redirect", "vercel", "GET", "*", 307, map[string]string{"Location": "https://u:LEAK@example.com/?t=LEAK"}, plain, true, false},
 		{"Vercel, no JSON", "vercel", "POST", "*/env", 201, nil, plain, true, false},
@@ -62,8 +62,7 @@ func (s *secrets) leaks() []leak {
 		return all
 	}
 	all = slices.DeleteFunc(all, func(l leak) bool { return l.slow })
-	s.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:2]
+	return []leak{all[0], all[1+s.random.IntN(len(all)-1)]} // the first is sent again, which others are not
 }
 
 // leak ships with a provider that answers so, and then without.
