@@ -57,6 +57,11 @@ env:
   EMPTY:        {value: ""}
 verify:
   commands: [[npm, ci], [npm, test]]
+  network: [registry.npmjs.org, "*.example.com"]
+  timeout: 15m
+  memory: 8192
+  runtime: node22
+  sandbox: vercel
   health: [{path: /api/health, contains: ok}, {path: /, status: 307}]
 promote: {approval: auto}
 `
@@ -80,7 +85,8 @@ func TestParseReadsEverything(t *testing.T) {
 		},
 		Verify: slipway.Verify{
 			Commands: [][]string{{"npm", "ci"}, {"npm", "test"}},
-			Health:   []slipway.HealthProbe{{Path: "/api/health", Status: 200, Contains: "ok"}, {Path: "/", Status: 307}},
+			Network:  []string{"registry.npmjs.org", "*.example.com"}, Timeout: "15m", Memory: 8192, Runtime: "node22", Sandbox: "vercel",
+			Health: []slipway.HealthProbe{{Path: "/api/health", Status: 200, Contains: "ok"}, {Path: "/", Status: 307}},
 		},
 		Promote: slipway.Promote{Approval: "auto"},
 	}
@@ -197,6 +203,15 @@ var invalid = map[string]sample{
 	"undeclared target":          {"app: a\nenv:\n  A: {value: x, targets: [production, preview]}\n", []string{`3:39 env.A.targets.1: the environment "preview" is not declared`}, "environments: [production, preview]", "it would be written nowhere", true},
 	"command is text":            {"app: a\nverify: {commands: [npm test]}\n", []string{"2:21 verify.commands.0: must be a list, not text"}, "[npm, test]", "there is no shell", false},
 	"empty command":              {"app: a\nverify: {commands: [[]]}\n", []string{"2:21 verify.commands.0: the list is empty"}, "", "nothing to run", false},
+	"command is a shell line":    {"app: a\nverify: {commands: [[npm ci && npm test]]}\n", []string{`2:22 verify.commands.0.0: the program "npm ci && npm test" is a line for a shell`}, "[[npm, ci], [npm, test]]", "there is no shell", true},
+	"command with a joint":       {"app: a\nverify: {commands: [[npm, ci, '&&', npm, test]]}\n", []string{`2:31 verify.commands.0.2: "&&" would be an argument`}, "[[npm, ci], [npm, test]]", "there is no shell", true},
+	"command for a shell":        {"app: a\nverify: {commands: [[/bin/bash, -ec, 'npm ci; npm test']]}\n", []string{"2:33 verify.commands.0.1: a shell line is not a list of words"}, "[bash, scripts/verify.sh]", "what runs is what was looked at, word by word", true},
+	"package of any version":     {"app: a\nverify: {commands: [[npx, eslint, .], [pnpm, dlx, -s, tsx@latest], [npm, exec, --yes, --package=a@^1, b]]}\n", []string{"2:22 verify.commands.0.0: npx runs whatever", "2:40 verify.commands.1.0: pnpm dlx runs whatever", "2:69 verify.commands.2.0: npm exec runs whatever"}, "eslint@9.17.0", "what runs is what was looked at", true},
+	"hosts":                      {"app: a\nverify: {network: ['https://a.com', localhost, all]}\n", []string{"2:20 verify.network.0: must be a host", "2:37 verify.network.1: must be a host", "2:48 verify.network.2: all hosts, and others"}, "scheme", "a policy names hosts", false},
+	"time limit":                 {"app: a\nverify: {timeout: 10}\n", []string{"2:19 verify.timeout: must be text"}, "10", "a number has no unit", false},
+	"time limit too long":        {"app: a\nverify: {timeout: 999m}\n", []string{"2:19 verify.timeout: must be at most 5h0m0s"}, "split", "no sandbox lives longer", true},
+	"time limit in days":         {"app: a\nverify: {timeout: 1d}\n", []string{"2:19 verify.timeout: must be a time"}, "10m", "", false},
+	"memory":                     {"app: a\nverify: {memory: 16}\n", []string{"2:18 verify.memory: must be from 256 to 65536"}, "", "nothing runs in that", false},
 	"health path":                {"app: a\nverify: {health: [{path: api}, {path: //evil.com}, {status: 200}]}\n", []string{"2:26 verify.health.0.path: must be a path", "2:39 verify.health.1.path: must be a path", "2:52 verify.health.2: the key path is missing"}, "/api/health", "a probe never leaves the deployment", false},
 	"health status":              {"app: a\nverify: {health: [{path: /, status: 42}]}\n", []string{"2:37 verify.health.0.status: must be from 100 to 599"}, "", "no such status", false},
 	"approval":                   {"app: a\npromote: {approval: never}\n", []string{`2:21 promote.approval: "never" is not one of the allowed values`}, "required, auto", "two ways", false},

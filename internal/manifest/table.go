@@ -107,6 +107,11 @@ var (
 		says: "be a folder inside the manifest's own folder, with forward slashes",
 		hint: "move slipway.yaml to the folder that holds the app, or name it with -f",
 	}
+	hostRule = &rule{
+		pattern: `^(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$|^all$`, max: 253,
+		says: "be a host such as registry.npmjs.org or *.npmjs.org, or all", hint: "leave out scheme, port and path",
+	}
+	durationRule   = &rule{pattern: `^[1-9][0-9]{0,4}s$|^[1-9][0-9]{0,2}m$|^[1-5]h$`, says: "be a time such as 90s, 10m or 1h", hint: "for example: 10m"}
 	outputRule     = &rule{pattern: `[^ ]`, forbid: `^/|^[A-Za-z]:|\\|(^|/)\.\.(/|$)|` + controls, max: 256, says: "be a relative path without .."}
 	repositoryRule = &rule{
 		pattern: `^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`, forbid: `/\.{1,2}$`,
@@ -273,6 +278,14 @@ func verifyNode() *node {
 			shape: list, max: 50, example: "[[npm, ci], [npm, test]]", help: "commands that run in a sandbox before the deployment, each a list of words; no shell",
 			item: &node{shape: list, min: 1, max: 100, example: "[npm, test]", item: &node{rule: &rule{pattern: `.`, forbid: `\x00`, max: 4096, says: "be 1 to 4096 characters"}}},
 		}},
+		{"network", false, &node{
+			shape: list, min: 1, max: 100, unique: true, example: "[registry.npmjs.org]",
+			help: "the hosts that the commands reach, or [all]; default: none. Only Vercel Sandbox can tell hosts apart", item: &node{rule: hostRule},
+		}},
+		{"timeout", false, &node{rule: durationRule, help: "time limit of all commands together, such as 90s or 10m; default: 10m"}},
+		{"memory", false, &node{shape: integer, min: 256, max: 65536, help: "memory in MiB; default: 4096"}},
+		{"runtime", false, &node{enum: []string{"node22", "node24", "node26", "python3.13", "python3.14"}, help: "what Vercel Sandbox has installed; default: node24"}},
+		{"sandbox", false, &node{enum: []string{"auto", "vercel", "local"}, help: "where the commands run: Vercel Sandbox, isolated on this machine, or the first of them that can be used (auto); default: auto"}},
 		{"health", false, &node{
 			shape: list, max: 50, example: "[{path: /api/health}]", help: "HTTP GETs on the new deployment",
 			item: &node{shape: object, example: "{path: /api/health, status: 200}", keys: []key{
