@@ -27,6 +27,10 @@ func emulator(t *testing.T, account githubemu.Account, schedule string) *githube
 	return s
 }
 
+func is(reason string, api http.Handler, settings map[string]string, want []string, evidence string) providertest.Access {
+	return providertest.Access{Reason: reason, API: api, Settings: settings, Want: want, Evidence: evidence}
+}
+
 func TestProbe(t *testing.T) {
 	owner := githubemu.DefaultAccount()
 	as := func(access string) http.Handler { return emulator(t, owner, "* *#*=with:access:"+access) }
@@ -38,21 +42,21 @@ func TestProbe(t *testing.T) {
 	shop, alone := map[string]string{settingToken: token, settingRepository: "acme/shop"}, map[string]string{settingToken: token}
 	const user, repo = "GET /user 200", "; GET /repos/acme/shop "
 	providertest.Probe(t, New, &slipway.Manifest{App: "shop"}, settingURL, "", map[string]providertest.Access{
-		"alone":            {"a token, and no repository is named", faulty(""), alone, nil, user},
-		"repository":       {"it may write", faulty(""), shop, nil, user + repo + "200"},
-		"invalid":          {"nothing else is asked", faulty(""), map[string]string{settingToken: "ghp_wrong", settingRepository: "acme/shop"}, []string{"invalid"}, "GET /user 401"},
-		"expired":          {"that is all that GitHub says of it", as("expired"), shop, []string{"invalid"}, "GET /user 401"},
-		"read-only":        {"it may not push", as("read-only"), shop, []string{"read_only"}, user + repo + "200"},
-		"classic, no repo": {"its scopes tell", emulator(t, classic, ""), alone, []string{"read_only"}, user},
-		"elsewhere":        {"it is for other repositories", as("elsewhere"), shop, []string{"wrong_team"}, user + repo + "404"},
-		"app":              {"an app's token is no user's", as("app"), shop, nil, "GET /user 403" + repo + "200"},
-		"app, elsewhere":   {"the app is not there", emulator(t, owner, "* *#*=with:access:app, GET /repos/*#*=404"), shop, []string{"app_not_installed"}, "GET /user 403" + repo + "404"},
-		"rate limited":     {"429", faulty("* *#*=429:5"), shop, []string{"rate_limited"}, "GET /user 429"},
-		"rate limited by 403": {
-			"which is no refusal", limited, shop, []string{"rate_limited"}, user + repo + "403",
-		},
-		"down": {"5xx tells nothing", faulty("* *#*=503"), shop, []string{"unreachable"}, "GET /user 503"},
-		"cut":  {"no answer", faulty("* *#*=reset-before"), shop, []string{"unreachable"}, "GET /user no answer"},
+		"alone":            is("a token, and no repository is named", faulty(""), alone, nil, user),
+		"repository":       is("it may write", faulty(""), shop, nil, user+repo+"200"),
+		"invalid":          is("nothing else is asked", faulty(""), map[string]string{settingToken: "ghp_wrong", settingRepository: "acme/shop"}, []string{"invalid"}, "GET /user 401"),
+		"expired":          is("that is all that GitHub says of it", as("expired"), shop, []string{"invalid"}, "GET /user 401"),
+		"read-only":        is("it may not push", as("read-only"), shop, []string{"read_only"}, user+repo+"200"),
+		"classic, no repo": is("its scopes tell", emulator(t, classic, ""), alone, []string{"read_only"}, user),
+		"elsewhere":        is("it is for other repositories", as("elsewhere"), shop, []string{"wrong_team"}, user+repo+"404"),
+		"app":              is("an app's token is no user's", as("app"), shop, nil, "GET /user 403"+repo+"200"),
+		"app, elsewhere":   is("the app is not there", emulator(t, owner, "* *#*=with:access:app, GET /repos/*#*=404"), shop, []string{"app_not_installed"}, "GET /user 403"+repo+"404"),
+		"rate limited":     is("429", faulty("* *#*=429:5"), shop, []string{"rate_limited"}, "GET /user 429"),
+		"rate limited by 403": is(
+			"which is no refusal", limited, shop, []string{"rate_limited"}, user+repo+"403",
+		),
+		"down": is("5xx tells nothing", faulty("* *#*=503"), shop, []string{"unreachable"}, "GET /user 503"),
+		"cut":  is("no answer", faulty("* *#*=reset-before"), shop, []string{"unreachable"}, "GET /user no answer"),
 	})
 }
 

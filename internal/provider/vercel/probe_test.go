@@ -40,6 +40,10 @@ func rewritten(api http.Handler, path, body string) http.Handler {
 	})
 }
 
+func is(reason string, api http.Handler, settings map[string]string, want []string, evidence string) providertest.Access {
+	return providertest.Access{Reason: reason, API: api, Settings: settings, Want: want, Evidence: evidence}
+}
+
 func TestProbe(t *testing.T) {
 	team, alone := map[string]string{settingToken: token, settingTeam: "acme"}, map[string]string{settingToken: token}
 	const who, whole = "GET /v2/user 200; GET /v5/user/tokens/current 200", "GET /v2/user 200; GET /v5/user/tokens/current 200; GET /v2/teams/acme 200"
@@ -48,31 +52,31 @@ func TestProbe(t *testing.T) {
 		User: developer.Tokens[token].User, Teams: developer.Tokens[token].Teams, Role: "DEVELOPER", Permissions: []string{"CreateProject", "EnvVariableManager"},
 	}
 	providertest.Probe(t, New, manifest(), settingURL, "", map[string]providertest.Access{
-		"team":              {"an owner of the team", server(), team, nil, whole},
-		"personal":          {"the token's own account", server(), alone, nil, who + "; GET /v10/projects 200"},
-		"invalid":           {"nothing else is asked", server(), map[string]string{settingToken: "vercel-canary-wrong"}, []string{"invalid"}, "GET /v2/user 403 forbidden"},
-		"expired":           {"that is all that the API says of it", as(t, "expired"), team, []string{"invalid"}, "GET /v2/user 403 forbidden"},
-		"wrong team":        {"the token is good, and not for this team", server(), map[string]string{settingToken: token, settingTeam: "team_beta"}, []string{"wrong_team"}, "GET /v2/user 403 forbidden"},
-		"wrong team, later": {"an API that does not look at the team when the user is asked for", userOfAnyTeam(server()), map[string]string{settingToken: token, settingTeam: "beta"}, []string{"wrong_team"}, who + "; GET /v2/teams/beta 403 forbidden"},
-		"no team":           {"the token is limited to a team, and none is named", as(t, "team"), alone, []string{"wrong_team"}, who},
-		"limited to a team": {"and it is named", as(t, "team"), team, nil, whole},
-		"viewer":            {"the role only reads", as(t, "viewer"), team, []string{"read_only"}, whole},
-		"contributor":       {"single projects", as(t, "contributor"), team, []string{"project_scoped"}, whole},
-		"developer": {"four permissions are missing", as(t, "developer"), team, []string{
+		"team":              is("an owner of the team", server(), team, nil, whole),
+		"personal":          is("the token's own account", server(), alone, nil, who+"; GET /v10/projects 200"),
+		"invalid":           is("nothing else is asked", server(), map[string]string{settingToken: "vercel-canary-wrong"}, []string{"invalid"}, "GET /v2/user 403 forbidden"),
+		"expired":           is("that is all that the API says of it", as(t, "expired"), team, []string{"invalid"}, "GET /v2/user 403 forbidden"),
+		"wrong team":        is("the token is good, and not for this team", server(), map[string]string{settingToken: token, settingTeam: "team_beta"}, []string{"wrong_team"}, "GET /v2/user 403 forbidden"),
+		"wrong team, later": is("an API that does not look at the team when the user is asked for", userOfAnyTeam(server()), map[string]string{settingToken: token, settingTeam: "beta"}, []string{"wrong_team"}, who+"; GET /v2/teams/beta 403 forbidden"),
+		"no team":           is("the token is limited to a team, and none is named", as(t, "team"), alone, []string{"wrong_team"}, who),
+		"limited to a team": is("and it is named", as(t, "team"), team, nil, whole),
+		"viewer":            is("the role only reads", as(t, "viewer"), team, []string{"read_only"}, whole),
+		"contributor":       is("single projects", as(t, "contributor"), team, []string{"project_scoped"}, whole),
+		"developer": is("four permissions are missing", as(t, "developer"), team, []string{
 			"forbidden vercel.project create", "forbidden vercel.project delete", "forbidden vercel.env", "forbidden vercel.deployment deploy", "forbidden vercel.production promote",
-		}, whole},
-		"developer with permissions": {"and some are given", developer, team, []string{"forbidden vercel.deployment deploy", "forbidden vercel.production promote"}, whole},
-		"project":                    {"what is the user's is refused", as(t, "project"), team, []string{"project_scoped"}, "GET /v2/user 403 forbidden; GET /v5/user/tokens/current 403 forbidden"},
-		"project, and told": {
+		}, whole),
+		"developer with permissions": is("and some are given", developer, team, []string{"forbidden vercel.deployment deploy", "forbidden vercel.production promote"}, whole),
+		"project":                    is("what is the user's is refused", as(t, "project"), team, []string{"project_scoped"}, "GET /v2/user 403 forbidden; GET /v5/user/tokens/current 403 forbidden"),
+		"project, and told": is(
 			"the metadata tells the scope", rewritten(server(), "/v5/user/tokens/current", `{"token":{"scopes":[{"type":"project","projectId":"prj_1"}]}}`), team, []string{"project_scoped"}, who,
-		},
-		"no GitHub app":    {"it is about links alone", as(t, "no-github"), team, []string{"app_not_installed vercel.link"}, whole},
-		"GitHub app hides": {"what cannot be asked is not told", faulty(t, "GET */git-namespaces#*=403"), team, nil, whole},
-		"no metadata":      {"a token that may not ask for itself can be ready", faulty(t, "GET */tokens/current#*=403"), team, nil, "GET /v2/user 200; GET /v5/user/tokens/current 403 forbidden; GET /v2/teams/acme 200"},
-		"rate limited":     {"429 passes", faulty(t, "* *#*=429:5"), team, []string{"rate_limited"}, "GET /v2/user 429 rate_limited"},
-		"down":             {"5xx tells nothing", faulty(t, "* *#*=503"), team, []string{"unreachable"}, "GET /v2/user 503 service_unavailable"},
-		"half down":        {"and nothing is concluded from the rest", faulty(t, "GET */teams/*#*=503, GET */projects/*#*=503"), team, []string{"unreachable"}, "GET /v2/user 200; GET /v5/user/tokens/current 200; GET /v2/teams/acme 503 service_unavailable"},
-		"cut":              {"no answer", faulty(t, "* *#*=reset-before"), team, []string{"unreachable"}, "GET /v2/user no answer"},
+		),
+		"no GitHub app":    is("it is about links alone", as(t, "no-github"), team, []string{"app_not_installed vercel.link"}, whole),
+		"GitHub app hides": is("what cannot be asked is not told", faulty(t, "GET */git-namespaces#*=403"), team, nil, whole),
+		"no metadata":      is("a token that may not ask for itself can be ready", faulty(t, "GET */tokens/current#*=403"), team, nil, "GET /v2/user 200; GET /v5/user/tokens/current 403 forbidden; GET /v2/teams/acme 200"),
+		"rate limited":     is("429 passes", faulty(t, "* *#*=429:5"), team, []string{"rate_limited"}, "GET /v2/user 429 rate_limited"),
+		"down":             is("5xx tells nothing", faulty(t, "* *#*=503"), team, []string{"unreachable"}, "GET /v2/user 503 service_unavailable"),
+		"half down":        is("and nothing is concluded from the rest", faulty(t, "GET */teams/*#*=503, GET */projects/*#*=503"), team, []string{"unreachable"}, "GET /v2/user 200; GET /v5/user/tokens/current 200; GET /v2/teams/acme 503 service_unavailable"),
+		"cut":              is("no answer", faulty(t, "* *#*=reset-before"), team, []string{"unreachable"}, "GET /v2/user no answer"),
 	})
 }
 
