@@ -68,6 +68,9 @@ type Tx interface {
 	TakeDue(now time.Time) (runs []string, err error)
 }
 
+// SourceArtifact is the name under which the list of a source tree's files is kept, as JSON: []File, sorted by path.
+func SourceArtifact(digest string) string { return "source/" + digest }
+
 // RunFilter narrows Runs; zero fields do not.
 type RunFilter struct {
 	App         string

@@ -221,15 +221,12 @@ func (e *export) addPlans() error {
 	return nil
 }
 
-// SourceArtifact is the name under which the list of a source tree's files is kept.
-func SourceArtifact(digest string) string { return "source/" + digest }
-
 // addSource adds the list of the source's files.
 func (e *export) addSource() error {
 	if e.run.Source == "" {
 		return nil
 	}
-	raw, err := e.tx.Artifact(SourceArtifact(e.run.Source))
+	raw, err := e.tx.Artifact(slipway.SourceArtifact(e.run.Source))
 	if slipway.ErrorCode(err) == slipway.CodeNotFound {
 		e.left = append(e.left, Remark{"source files", "the list was not kept when the run began; the source is named by its digest"})
 		return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -109,6 +110,9 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 		if err := tx.AddRun(run); err != nil {
 			return err
 		}
+		if err := keepSource(tx, files); err != nil {
+			return err
+		}
 		data := map[string]any{"operation": string(run.Operation), "environment": run.Environment, "by": run.Requester.Name}
 		if err := e.event(tx, run.ID, slipway.EventRunCreated, "", data); err != nil {
 			return err
@@ -117,6 +121,18 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 		return e.queue.Insert(tx, run.ID, e.Now())
 	})
 	return run, err
+}
+
+// keepSource keeps the list of the files that a run ships.
+func keepSource(tx slipway.Tx, files slipway.FileSet) error {
+	if files == nil {
+		return nil
+	}
+	list, err := json.Marshal(files.Files())
+	if err != nil {
+		return slipway.Errorf(slipway.CodeInternal, "the list of the source's files cannot be encoded: %v", err)
+	}
+	return tx.PutArtifact(slipway.SourceArtifact(files.Digest()), list)
 }
 
 func sameWanted(old, run slipway.Run) bool {
