@@ -1,6 +1,9 @@
 package slipway
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Prober is a Session that can say what its credential is good for. Probing changes nothing outside.
 type Prober interface {
@@ -77,7 +80,9 @@ type Capability struct {
 	Reason   string          `json:"reason,omitempty"`
 	Evidence string          `json:"evidence,omitempty"` // method, path, status and code of the probe, redacted
 	Hint     string          `json:"hint,omitempty"`
-	Expires  string          `json:"expires,omitempty"` // when the credential ends, RFC 3339, where the provider tells
+	// Environment is the one that it is about; "" for all.
+	Environment string `json:"environment,omitempty"`
+	Expires     string `json:"expires,omitempty"` // when the credential ends, RFC 3339, where the provider tells
 	// Credential is a keyed fingerprint of the credential that was refused: another one may do what this one may not.
 	Credential string `json:"credential,omitempty"`
 }
@@ -113,6 +118,11 @@ func (a Access) Find(kind Kind, op Op) (Capability, bool) {
 		}
 	}
 	return best, rank >= 0
+}
+
+// In returns what counts in an environment.
+func (a Access) In(environment string) Access {
+	return slices.DeleteFunc(slices.Clone(a), func(c Capability) bool { return c.Environment != "" && c.Environment != environment })
 }
 
 // Readable reports whether resources of a kind can be looked at.

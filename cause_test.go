@@ -61,3 +61,16 @@ func TestAgainst(t *testing.T) {
 		}
 	}
 }
+
+func TestAccessInAnEnvironment(t *testing.T) {
+	kind := KindInfo{Kind: "acme.env"}
+	a := Access{{Provider: "acme", Kind: "acme.env", Cause: CauseForbidden, Environment: Production}}
+	for environment, want := range map[string]Mode{Production: ModeManual, Preview: ModeAutomated} {
+		if got, _ := a.In(environment).Mode(kind, OpCreate); got != want {
+			t.Errorf("what is said of production makes %s %q", environment, got)
+		}
+	}
+	if len(a) != 1 {
+		t.Error("what is found is not forgotten")
+	}
+}

@@ -21,6 +21,7 @@ func (d DestroyScope) covers(a Address, environment string) bool {
 // MakeDestroy returns the deletes, in reverse order of need, of what the receipts say Slipway made. What was adopted or existed before
 // is kept and named. It is pure.
 func MakeDestroy(in PlanInput, scope DestroyScope) *Plan {
+	in.Access = in.Access.In(in.Environment)
 	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
 		Format: PlanFormat, Operation: OperationDestroy, App: in.App, Environment: in.Environment, Effects: []Effect{},
 	}}

@@ -136,7 +136,7 @@ func (a *app) diagnose(found []probed, local []slipway.Capability) result {
 		for _, c := range p.found {
 			a.object("capability", asked{c, p.at, int(now.Sub(p.at).Seconds())})
 			a.say("%s", capabilityText(c, ago(p.at, now)))
-			if c.State != slipway.CapabilityReady && p.matters(c) {
+			if c.State != slipway.CapabilityReady && p.matters(c, a.environment) {
 				r.Status = statusFailed
 			}
 		}
@@ -149,7 +149,7 @@ func (a *app) diagnose(found []probed, local []slipway.Capability) result {
 		}
 	}
 	for _, p := range found {
-		all := p.operations()
+		all := p.operations(a.environment)
 		for _, o := range all {
 			a.object("operation", o)
 		}

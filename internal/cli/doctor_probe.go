@@ -51,8 +51,11 @@ func (a *app) probe(ctx context.Context, providers []slipway.Provider, settings 
 	return out, nil
 }
 
-// matters reports whether a finding is about something that Slipway does.
-func (p probed) matters(c slipway.Capability) bool {
+// matters reports whether a finding is about something that Slipway does in an environment.
+func (p probed) matters(c slipway.Capability, environment string) bool {
+	if c.Environment != "" && c.Environment != environment {
+		return false
+	}
 	if c.Kind == "" {
 		return len(p.info.Kinds) > 0
 	}
@@ -77,10 +80,10 @@ var opOrder = []slipway.Op{
 	opLook, slipway.OpCreate, slipway.OpUpdate, slipway.OpAdopt, slipway.OpReplace, slipway.OpDelete, slipway.OpDeploy, slipway.OpPromote,
 }
 
-// operations are all that a provider's kinds have.
-func (p probed) operations() []operation {
+// operations are all that a provider's kinds have, as they are done in an environment.
+func (p probed) operations(environment string) []operation {
 	var out []operation
-	access := slipway.Access(p.found)
+	access := slipway.Access(p.found).In(environment)
 	for _, kind := range p.info.Kinds {
 		for _, op := range opOrder {
 			if _, has := kind.Consequence[op]; !has && op != opLook {

@@ -221,13 +221,14 @@ func (p *probe) role() slipway.Cause {
 // permissions are those that a DEVELOPER must be given: https://vercel.com/docs/rbac/access-roles/extended-permissions
 var permissions = []struct {
 	name, title string
+	environment string // the one that it is about; "" for all: a DEVELOPER may deploy to preview and write its variables
 	kind        slipway.Kind
 	ops         []slipway.Op
 }{
-	{"CreateProject", "make projects", kindProject, []slipway.Op{slipway.OpCreate, slipway.OpDelete}},
-	{"EnvVariableManager", "write the variables of production", kindEnv, []slipway.Op{""}},
-	{"FullProductionDeployment", "deploy to production", kindDeployment, []slipway.Op{slipway.OpDeploy}},
-	{"FullProductionDeployment", "move production", kindProduction, []slipway.Op{slipway.OpPromote}},
+	{"CreateProject", "make projects", "", kindProject, []slipway.Op{slipway.OpCreate, slipway.OpDelete}},
+	{"EnvVariableManager", "write the variables of production", slipway.Production, kindEnv, []slipway.Op{""}},
+	{"FullProductionDeployment", "deploy to production", slipway.Production, kindDeployment, []slipway.Op{slipway.OpDeploy}},
+	{"FullProductionDeployment", "move production", slipway.Production, kindProduction, []slipway.Op{slipway.OpPromote}},
 }
 
 // missing returns a finding for each operation that the user's role lacks the permission for.
@@ -242,7 +243,7 @@ func (p *probe) missing() []slipway.Capability {
 			continue
 		}
 		for _, op := range need.ops {
-			c := slipway.Capability{Name: need.title, Kind: need.kind, Op: op, Account: p.out.Account}
+			c := slipway.Capability{Name: need.title, Kind: need.kind, Op: op, Environment: need.environment, Account: p.out.Account}
 			c.Reason = "the token's user is a DEVELOPER without the permission to " + need.title
 			c.Hint = "ask an owner of the team for the permission " + need.name + ", or the role MEMBER"
 			out = append(out, rest.Finding(p.info, c, slipway.CauseForbidden, p.seen[len(p.seen)-1]))
