@@ -208,6 +208,7 @@ type PlanInput struct {
 // MakePlan returns what must change so that what is observed becomes what is desired. It is pure: the same input gives the same plan.
 // It fails with CodeAmbiguous, CodeConflict or CodeInvalid (a cycle) and then there is no plan.
 func MakePlan(in PlanInput) (*Plan, error) {
+	in.Access = in.Access.In(in.Environment)
 	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
 		Format: PlanFormat, Operation: in.Operation, App: in.App, Environment: in.Environment, Source: in.Source, Effects: []Effect{},
 		Access: in.Access,
