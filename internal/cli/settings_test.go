@@ -90,7 +90,7 @@ func TestTheFingerprintKeyIsMadeOnce(t *testing.T) {
 	for i := range keys {
 		group.Go(func() {
 			var err error
-			if keys[i], err = readOrMakeKey(path); err != nil {
+			if keys[i], err = readOrMakeKey(path, "fingerprint"); err != nil {
 				t.Error(err)
 			}
 		})
