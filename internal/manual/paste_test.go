@@ -18,7 +18,7 @@ import (
 func TestWhatIsShownCanBePasted(t *testing.T) {
 	for _, program := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " not found")
+			skip(t, program+" not found: install it to paste commands")
 		}
 	}
 	all := scenarios()

@@ -198,7 +198,7 @@ func (g *guide) createProject(name string) []slipway.Way {
 	}
 	create := taking(g.form("POST", 201, "/projects", body), take)
 	cli := command("projects", "create", "--name", name, "--region-id", region, "--pg-version", version, "--database", database, "--role", role, "--org-id", org, "--output", "json")
-	cli.Prints = map[string]string{g.named("project"): "project.id"}
+	cli.Prints = take // it prints as much of the same reply
 	within := console + "/" + id
 	return []slipway.Way{
 		create.And(g.connections(id, "", database, role)...),
@@ -316,11 +316,11 @@ func (g *guide) branch() {
 			before = remove
 		}
 		cli := command("branches", "create", "--project-id", project, "--name", name, "--no-compute", "--output", "json")
-		cli.Prints = map[string]string{g.named("branch"): "branch.id"}
+		cli.Prints = map[string]string{g.named("branch"): "id"} // without a compute it prints the branch alone
 		g.offer(before,
 			taking(g.form("POST", 201, "/projects/"+project+"/branches", body), map[string]string{g.named("branch"): "branch.id"}), cli,
 			page(at, checkedBranches, []string{"Branches", "New branch"}, entry("Branch name", name), entry("Parent branch", "the branch marked Default"), entry("Include data up to", "Current point in time")))
-		made := g.step.Ask(slipway.Placeholder{Name: g.named("branch"), From: "the reply to the request or command: branch.id", To: "what undoes it"})
+		made := g.step.Ask(slipway.Placeholder{Name: g.named("branch"), From: "the reply to the request, branch.id, or what the command prints, id", To: "what undoes it"})
 		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/branches/"+made, nil), command("branches", "delete", name, "--project-id", project)}
 	default:
 		g.step.Title = fmt.Sprintf("Rename the Neon branch to %q", name)
@@ -356,13 +356,13 @@ func (g *guide) endpoint() {
 		g.step.Title = fmt.Sprintf("Add a read-write compute to the Neon branch %q", cmp.Or(g.spec.Name, g.effect.Name))
 		create := g.form("POST", 201, "/projects/"+project+"/endpoints", map[string]any{"endpoint": map[string]any{"branch_id": branch, "type": readWrite}})
 		cli := command("branches", "add-compute", branch, "--project-id", project, "--type", readWrite, "--output", "json")
-		cli.Prints = map[string]string{g.output("host"): "host"}
+		cli.Prints = map[string]string{g.output("host"): "host", g.named("endpoint"): "id"}
 		var before []slipway.Way
 		if g.replacing() {
 			g.step.Title = "Delete the compute " + id + " of the Neon branch, and add a new one"
 			before = []slipway.Way{remove[0], remove[0], remove[1]}
 		}
-		made := g.step.Ask(slipway.Placeholder{Name: g.named("endpoint"), From: "the reply to the request: endpoint.id", To: "what undoes it"})
+		made := g.step.Ask(slipway.Placeholder{Name: g.named("endpoint"), From: "the reply to the request, endpoint.id, or what the command prints, id", To: "what undoes it"})
 		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/endpoints/"+made, nil)}
 		g.offer(before, taking(create, map[string]string{g.output("host"): "endpoint.host", g.named("endpoint"): "endpoint.id"}), cli,
 			page(computes, checkedBranches, []string{"Branches", "the branch", "Computes", "Add compute"}, entry("Compute type", "Read-write")))
@@ -418,7 +418,8 @@ func (g *guide) rolesPage(project, branch string, path ...string) slipway.Way {
 func (g *guide) addRole(project, branch, name string) (form, cli, pages slipway.Way) {
 	form = g.form("POST", 201, "/projects/"+project+"/branches/"+branch+"/roles", map[string]any{"role": map[string]any{"name": name}})
 	form.HTTP.Take = map[string]string{g.output("user"): "role.name", g.output("password"): "role.password"}
-	cli = command("roles", "create", "--project-id", project, "--branch", branch, "--name", name)
+	cli = command("roles", "create", "--project-id", project, "--branch", branch, "--name", name, "--output", "json")
+	cli.Prints = map[string]string{g.output("user"): "name", g.output("password"): "password"}
 	pages = g.rolesPage(project, branch, "Add role")
 	pages.Page.Fields = []slipway.Field{entry("Role name", name)}
 	return form, cli, pages
@@ -427,7 +428,8 @@ func (g *guide) addRole(project, branch, name string) (form, cli, pages slipway.
 func (g *guide) addDatabase(project, branch, name, owner string) (form, cli, pages slipway.Way) {
 	form = g.form("POST", 201, "/projects/"+project+"/branches/"+branch+"/databases", map[string]any{"database": map[string]any{"name": name, "owner_name": owner}})
 	form.HTTP.Take = map[string]string{g.output("database"): "database.name"}
-	cli = command("databases", "create", "--project-id", project, "--branch", branch, "--name", name, "--owner-name", owner)
+	cli = command("databases", "create", "--project-id", project, "--branch", branch, "--name", name, "--owner-name", owner, "--output", "json")
+	cli.Prints = map[string]string{g.output("database"): "name"}
 	pages = g.rolesPage(project, branch, "Add database")
 	pages.Page.Fields = []slipway.Field{entry("Database name", name), entry("Owner", owner)}
 	return form, cli, pages

@@ -290,14 +290,11 @@ func (g *guide) env() {
 	value := g.value(key)
 	kind := text(g.spec.Params["type"])
 	body := map[string]any{"key": key, "value": value, "type": kind, "target": []string{to}}
-	fields := []slipway.Field{entry("Key", key), entry("Value", value), entry("Environments", to), entry("Sensitive", map[bool]string{true: "on", false: "off"}[kind == "sensitive"])}
+	fields := []slipway.Field{entry("Key", key), entry("Value", value), entry("Environments", to), entry("Sensitive", "on")}
 	if mark := text(g.spec.Params["fingerprint"]); mark != "" {
 		body["comment"] = envComment + mark
 		fields = append(fields, entry("Note", envComment+mark))
 	}
-	add := []string{"env", "add", key, to, "--project", g.projectName(), "--force", "--yes", map[bool]string{true: "--sensitive", false: "--no-sensitive"}[kind == "sensitive"]}
-	cli := g.command(add...)
-	cli.Input = value
 	g.step.Title = fmt.Sprintf("Set the variable %s (%s) of the Vercel project", key, to)
 	if g.effect.Op != slipway.OpCreate {
 		g.step.Title = fmt.Sprintf("Overwrite the variable %s (%s) of the Vercel project", key, to)
@@ -309,9 +306,14 @@ func (g *guide) env() {
 	if g.effect.Op == slipway.OpCreate {
 		write.HTTP.Take = map[string]string{"VERCEL_ENV_" + strings.ToUpper(key) + "_ID": "created.id"}
 	}
-	g.step.Ways = []slipway.Way{
-		write, cli,
-		place(ofProject("/settings/environment-variables"), checkedEnv, []string{"Settings", "Environment Variables", "Add Environment Variable"}, fields...),
+	g.step.Ways = []slipway.Way{write}
+	if kind == "sensitive" && body["comment"] == nil { // the CLI writes no comment
+		cli := g.command("env", "add", key, to, "--project", g.projectName(), "--force", "--yes", "--sensitive")
+		cli.Input = value
+		g.step.Ways = append(g.step.Ways, cli)
+	}
+	if kind == "sensitive" { // neither the CLI nor the dashboard makes a plain one
+		g.step.Ways = append(g.step.Ways, place(ofProject("/settings/environment-variables"), checkedEnv, []string{"Settings", "Environment Variables", "Add Environment Variable"}, fields...))
 	}
 	g.step.See = fmt.Sprintf("%s in the list for %s; it applies to the next deployment", key, to)
 	g.step.Check = fmt.Sprintf("the project's variables have one of this name for %s alone, of type %s; a sensitive value cannot be read back", to, kind)
@@ -337,7 +339,7 @@ func (g *guide) deployment() {
 		g.step.Before = []string{mayDeploy}
 		g.step.Title = "Delete the deployment " + g.id()
 		g.step.Ways = []slipway.Way{
-			g.form("DELETE", 200, rest.Path("/v13/deployments/%s", g.id()), nil), g.command("remove", g.id(), "--yes"),
+			g.form("DELETE", 200, rest.Path("/v13/deployments/%s", g.id()), nil),
 			place(ofProject("/deployments"), checkedDeployment, []string{"Deployments", g.id(), "…", "Delete"}),
 		}
 		g.step.See, g.step.Check = "its URL answers 404", "GET /v13/deployments/"+g.id()+" answers 404"
@@ -365,7 +367,8 @@ func (g *guide) deployment() {
 	look.HTTP.Until = map[string]string{"deployments.0.state": "READY"}
 	look.HTTP.Take = map[string]string{deploymentName: "deployments.0.uid"}
 	g.step.Ways = []slipway.Way{deploy.And(look)}
-	g.step.Undo = []slipway.Way{g.command("remove", g.deploymentURL(), "--yes")}
+	made := g.step.Ask(slipway.Placeholder{Name: deploymentName, From: "the reply to the request: deployments.0.uid", To: "what comes after the deployment, and what undoes it"})
+	g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v13/deployments/"+made, nil)}
 	g.step.See = "the deployment's state is Ready, and its URL shows the app; production serves what it served"
 	g.step.Check = "a deployment of this project with these marks is READY"
 }
@@ -396,11 +399,15 @@ func (g *guide) production() {
 		id = g.step.Ask(slipway.Placeholder{Name: deploymentName, From: "the deployment's page: Deployment ID, dpl_…", To: "the request of this step"})
 	}
 	g.step.Before = []string{mayDeploy, "the deployment has been looked at, and is the one that production is to serve"}
-	g.step.Title = "Promote the deployment " + which + " to production"
+	title, path, verb, button := "Promote the deployment "+which+" to production", "/v10/projects/"+project+"/promote/", "promote", "Promote"
+	if g.effect.Op == slipway.OpRollback {
+		title, path, verb, button = "Roll production back to the deployment "+which, "/v1/projects/"+project+"/rollback/", "rollback", "Instant Rollback"
+	}
+	g.step.Title = title
 	g.step.Ways = []slipway.Way{
-		g.form("POST", 201, "/v10/projects/"+project+"/promote/"+id, map[string]any{}),
-		g.command("promote", which, "--yes"),
-		place(ofProject("/deployments"), checkedPromote, []string{"Deployments", "the deployment", "…", "Promote"}),
+		g.form("POST", 201, path+id, map[string]any{}),
+		g.command(verb, which, "--yes"),
+		place(ofProject("/deployments"), checkedPromote, []string{"Deployments", "the deployment", "…", button}),
 	}
 	if fields, _ := g.effect.Basis["fields"].(map[string]any); text(fields["deployment"]) != "" {
 		was := text(fields["deployment"])
