@@ -91,7 +91,7 @@ func TestCrash(t *testing.T) {
 					if len(all) < 500 {
 						t.Errorf("%d trials: the points are not seen", len(all))
 					}
-					part := p.part(all, mode.every, mode.sample)
+					part := p.part(all, mode.every && !raced, mode.sample)
 					r, missed := try(t, h, part)
 					t.Logf("counts: %d of %d trials, %d without a kill: %s", len(part), len(all), missed, summary(r))
 					if missed > len(part)/2 {
