@@ -83,3 +83,19 @@ func TestDebugLog(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStoreIsGuarded(t *testing.T) {
+	d := newDesk(t)
+	a := d.app(strings.NewReader(""), newScreen())
+	a.dir, a.file = d.dir, "slipway.yaml"
+	w, err := a.open(t.Context(), need{keys: true, create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	a.redactor.Add(slipway.NewSecret(logged1))
+	err = w.store.Tx(t.Context(), func(tx slipway.Tx) error { return tx.AddRun(slipway.Run{ID: "r1", URL: "https://x/" + url.PathEscape(logged1)}) })
+	if slipway.ErrorCode(err) != slipway.CodeSecretLeak {
+		t.Errorf("a secret that the process knows is written: %v", err)
+	}
+}
