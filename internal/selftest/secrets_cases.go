@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -247,7 +248,7 @@ func wrapped(text string) string {
 func (s *secrets) values() []string {
 	var out []string
 	for name, v := range s.canaries {
-		if strings.HasPrefix(name, "generated") || strings.Contains(name, "GITHUB") || strings.HasPrefix(name, "password") || name == madeKey || strings.HasSuffix(name, "before") {
+		if strings.HasPrefix(name, "generated") || strings.Contains(name, "GITHUB") || strings.HasPrefix(name, "password") || strings.HasPrefix(name, madeKey) || strings.HasSuffix(name, "before") {
 			continue // not told, or a part of what it was told
 		}
 		out = append(out, v)
@@ -354,9 +355,15 @@ func (s *secrets) ownKey(ctx context.Context) error {
 	if err := s.all(ctx, "plan", "ship --yes --json"); err != nil {
 		return err
 	}
-	made, err := os.ReadFile(filepath.Join(s.Home, "fingerprint.key"))
-	s.canaries[madeKey] = strings.TrimSpace(string(made))
-	return err
+	for name, file := range map[string]string{madeKey: "fingerprint.key", madeKey + ", signing": "signing.key"} {
+		made, err := os.ReadFile(filepath.Join(s.Home, file))
+		if err == nil {
+			s.canaries[name] = strings.TrimSpace(string(made))
+		} else if name == madeKey || !errors.Is(err, fs.ErrNotExist) { // it signs what a person asserts, and nobody may have
+			return err
+		}
+	}
+	return nil
 }
 
 // watching lets f see the calls while do runs.

@@ -40,7 +40,7 @@ verify:
 
 // Names of canaries that others ask for.
 const (
-	madeKey    = "the fingerprint key that slipway made"
+	madeKey    = "the key that slipway made"
 	awkwardOne = "secret SELFTEST_AWKWARD"
 )
 

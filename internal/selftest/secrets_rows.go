@@ -1,6 +1,7 @@
 package selftest
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"path/filepath"
@@ -10,36 +11,36 @@ import (
 )
 
 // rows looks at every value of every column of every table, and notes the types of events.
-func (s *secrets) rows() error {
+func (s *secrets) rows(ctx context.Context) error {
 	names, err := filepath.Glob(filepath.Join(s.Home, "apps", "*", "slipway.db"))
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := s.database(name); err != nil {
+		if err := s.database(ctx, name); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(name), err)
 		}
 	}
 	return nil
 }
 
-func (s *secrets) database(name string) error {
+func (s *secrets) database(ctx context.Context, name string) error {
 	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(name)+"?mode=ro")
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	tables, err := texts(db, `SELECT name FROM sqlite_master WHERE type = 'table'`)
+	tables, err := texts(ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table'`)
 	if err != nil {
 		return err
 	}
 	for _, table := range tables {
-		columns, err := texts(db, `SELECT name FROM pragma_table_info('`+table+`')`)
+		columns, err := texts(ctx, db, `SELECT name FROM pragma_table_info('`+table+`')`)
 		if err != nil {
 			return err
 		}
 		for _, column := range columns {
-			values, err := texts(db, fmt.Sprintf(`SELECT %q FROM %q WHERE %[1]q IS NOT NULL ORDER BY rowid`, column, table))
+			values, err := texts(ctx, db, fmt.Sprintf(`SELECT %q FROM %q WHERE %[1]q IS NOT NULL ORDER BY rowid`, column, table))
 			if err != nil {
 				return err
 			}
@@ -50,7 +51,7 @@ func (s *secrets) database(name string) error {
 			s.look(sink, table+"."+column, []byte(strings.Join(values, "\n")))
 		}
 	}
-	types, err := texts(db, `SELECT DISTINCT type FROM events`)
+	types, err := texts(ctx, db, `SELECT DISTINCT type FROM events`)
 	for _, t := range types {
 		s.events[t] = true
 	}
@@ -58,8 +59,8 @@ func (s *secrets) database(name string) error {
 }
 
 // texts are the values of a query's one column.
-func texts(db *sql.DB, query string) (out []string, err error) {
-	rows, err := db.Query(query)
+func texts(ctx context.Context, db *sql.DB, query string) (out []string, err error) {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}

@@ -31,17 +31,31 @@ const (
 // Sinks are all that there are. A file that a run makes and that belongs to none of them is a gap, and so is a sink that nothing reached.
 func Sinks() []Sink {
 	return []Sink{
-		{Name: sinkStdout}, {Name: sinkStderr}, {Name: sinkJSON}, {Name: sinkDebug}, {Name: sinkCrash}, {Name: sinkRows}, {Name: sinkEvents},
-		{Name: sinkRequests}, {Name: sinkProvider},
+		{Name: sinkStdout},
+		{Name: sinkStderr},
+		{Name: sinkJSON},
+		{Name: sinkDebug},
+		{Name: sinkCrash},
+		{Name: sinkRows},
+		{Name: sinkEvents},
+		{Name: sinkRequests},
+		{Name: sinkProvider},
 		{Name: "database file with its freed pages", Files: []string{"home/apps/*/slipway.db"}},
 		{Name: "write-ahead log", Files: []string{"home/apps/*/slipway.db-wal"}},
 		{Name: "shared memory of the database", Files: []string{"home/apps/*/slipway.db-shm"}},
 		{Name: "locks", Files: []string{"home/apps/*/slipway.db.migrate", "home/apps/*/owner.lock", "home/apps/*/owner.lock.owner"}},
-		{Name: "fingerprint key", Files: []string{"home/fingerprint.key"}, Own: []string{madeKey}},
+		{Name: "keys of Slipway's own", Files: []string{"home/fingerprint.key", "home/signing.key"}, Own: []string{madeKey, madeKey + ", signing"}},
 		{Name: "what probes found", Files: []string{"home/probes.json"}},
 		{Name: "temporary files", Files: []string{"tmp/**"}},
 		{Name: "files that init writes", Files: []string{"fresh/**"}},
 	}
+}
+
+// empty are the sinks that nothing need reach, and why.
+var empty = map[string]string{
+	"temporary files":               "what makes one removes it",
+	"write-ahead log":               "the last process to close the database writes it back",
+	"shared memory of the database": "it goes with the write-ahead log",
 }
 
 // planted are the files that the suite itself writes.
