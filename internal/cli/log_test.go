@@ -94,7 +94,9 @@ func TestTheStoreIsGuarded(t *testing.T) {
 	}
 	defer w.close()
 	a.redactor.Add(slipway.NewSecret(logged1))
-	err = w.store.Tx(t.Context(), func(tx slipway.Tx) error { return tx.AddRun(slipway.Run{ID: "r1", URL: "https://x/" + url.PathEscape(logged1)}) })
+	err = w.store.Tx(t.Context(), func(tx slipway.Tx) error {
+		return tx.AddRun(slipway.Run{ID: "r1", URL: "https://x/" + url.PathEscape(logged1)})
+	})
 	if slipway.ErrorCode(err) != slipway.CodeSecretLeak {
 		t.Errorf("a secret that the process knows is written: %v", err)
 	}
