@@ -190,7 +190,10 @@ func neonBranch() subject {
 		create: "POST */branches", lookup: "GET */branches", byID: "GET */branches/*", address: "neon.branch/db@preview",
 		list: "branches", element: named("name", "preview"),
 		rival: inProject(`POST /branches {"branch":{"name":"preview"}}`),
-		near:  inProject(`POST /branches {"branch":{"name":"preview-1"}}`, `POST /branches {"branch":{"name":"my preview"}}`),
+		near: func(c *cloud) error {
+			n := time.Now().UnixNano() // of the bubble
+			return inProject(fmt.Sprintf(`POST /branches {"branch":{"name":"preview-%d"}}`, n), fmt.Sprintf(`POST /branches {"branch":{"name":"my preview %d"}}`, n))(c)
+		},
 		count: inBranches(func(b neonBranches) int { return 1 }),
 		never: map[string]string{"namesake that differs": nameAlone},
 	})
