@@ -3,6 +3,7 @@
 package attest
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -113,17 +114,23 @@ func (s signer) Verify(_ context.Context, data, sig []byte) error {
 func (s signer) KeyID() (string, error)   { return s.ID(), nil }
 func (s signer) Public() crypto.PublicKey { return s.public }
 
-// Payload returns a statement as it is signed. The same statement gives the same bytes.
+// Payload returns a statement as it is signed. The same statement gives the same bytes; a predicate that is JSON stays as it is.
 func Payload(predicateType string, predicate any, about ...Subject) ([]byte, error) {
-	raw, err := json.Marshal(predicate)
+	raw, err := encode(predicate)
 	if err != nil {
+		return nil, err
+	}
+	return encode(Statement{Type: StatementType, Subject: about, PredicateType: predicateType, Predicate: raw})
+}
+
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return nil, slipway.Errorf(slipway.CodeInternal, "a statement cannot be encoded: %v", err)
 	}
-	payload, err := json.Marshal(Statement{Type: StatementType, Subject: about, PredicateType: predicateType, Predicate: raw})
-	if err != nil {
-		return nil, slipway.Errorf(slipway.CodeInternal, "a statement cannot be encoded: %v", err)
-	}
-	return payload, nil
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // Sign returns the envelope of a statement as JSON. The same statement gives the same bytes.

@@ -119,6 +119,7 @@ var predicates = map[string]string{
 type Fault struct {
 	Place   string `json:"place"` // an entry, with a line or a field of it; or a byte of the file
 	Message string `json:"message"`
+	Signer  string `json:"signer,omitempty"` // the id of a key that has signed and is not trusted
 }
 
 func (f *Fault) Error() string { return f.Place + ": " + f.Message }

@@ -371,7 +371,11 @@ func (e *export) seal(ctx context.Context, a *archiver, index []byte, payloads [
 	envelope := Envelope{
 		Run: e.run.ID, Core: digest(index), Checkpoint: e.checkpoint, Complete: e.run.Status.Final(), Tool: e.Tool, Key: e.Key.String(),
 	}
-	signed, err := e.Key.Sign(ctx, attest.Bundle, envelope, attest.About(nameIndex, digest(index)))
+	predicate, err := canonical(envelope)
+	if err != nil {
+		return err
+	}
+	signed, err := e.Key.Sign(ctx, attest.Bundle, json.RawMessage(predicate), attest.About(nameIndex, digest(index)))
 	if err != nil {
 		return err
 	}
@@ -392,7 +396,7 @@ func (e *export) seal(ctx context.Context, a *archiver, index []byte, payloads [
 
 // approvalsOf returns the ids of the approvals that opened a gate for a plan.
 func (r *record) approvalsOf(gate slipway.Gate, plan string) []string {
-	var ids []string
+	ids := []string{}
 	for _, a := range r.approvals {
 		if a.Gate == gate && a.Content["plan"] == plan && (a.State == slipway.ApprovalConsumed || a.State == slipway.ApprovalApproved) {
 			ids = append(ids, a.ID)

@@ -1,0 +1,226 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
+)
+
+// claim is a statement that the records call for: what it must say, and about what.
+type claim struct {
+	predicateType string
+	predicate     map[string]any
+	name, digest  string // of the subject
+}
+
+// checkClaims says that the statements are those that the records call for, no more and no less, in the same order.
+func (b *reading) checkClaims(context.Context) error {
+	claims := b.claims()
+	for i, s := range b.statements {
+		if i >= len(claims) {
+			return fault(s.path, "the records do not call for this statement")
+		}
+		c := claims[i]
+		if s.PredicateType != c.predicateType {
+			return fault(s.path, "it states %s, and the records call for %s", s.PredicateType, c.predicateType)
+		}
+		if err := subjectIs(s.path, s.Statement, c.name, strings.TrimPrefix(c.digest, "sha256:")); err != nil {
+			return err
+		}
+		if err := sameClaim(s.path, s.Predicate, c.predicate); err != nil {
+			return err
+		}
+	}
+	if len(claims) > len(b.statements) {
+		c := claims[len(b.statements)]
+		return fault(nameIndex+" statements", "a statement %s about %s is missing", c.predicateType, c.name)
+	}
+	return nil
+}
+
+// sameClaim names the first member in which a predicate is not as it must be.
+func sameClaim(place string, have json.RawMessage, want map[string]any) error {
+	var got map[string]any
+	if err := decode(place+" predicate", have, &got); err != nil {
+		return err
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			return fault(place+" predicate "+name, "the records do not call for it")
+		}
+	}
+	for name, w := range want {
+		wanted, err := canonical(w)
+		given, errGiven := canonical(got[name])
+		if _, there := got[name]; err != nil || errGiven != nil || !there || !bytes.Equal(wanted, given) {
+			return fault(place+" predicate "+name, "it is not what the records say")
+		}
+	}
+	return nil
+}
+
+// claims are what the records call for, in order.
+func (b *reading) claims() (all []claim) {
+	for _, a := range b.approvals {
+		if a.State == slipway.ApprovalRequested {
+			continue
+		}
+		plan, _ := a.Content["plan"].(string)
+		m := map[string]any{"run": a.Run, "approval": a.ID, "gate": a.Gate, "state": a.State, "plan": plan}
+		put(m, map[string]any{"how": a.How, "reason": a.Reason, "decided_at": timestamp(a.DecidedAt), "expires_at": timestamp(a.ExpiresAt)})
+		if a.By != nil {
+			m["by"] = a.By
+		}
+		all = append(all, claim{attest.Approval, m, "gate " + string(a.Gate), a.Subject})
+	}
+	receipts := map[slipway.Address]slipway.Receipt{}
+	for _, s := range b.steps {
+		if s.Receipt != nil {
+			receipts[s.Receipt.Address] = *s.Receipt
+		}
+	}
+	for _, s := range b.steps {
+		all = append(all, b.stepClaims(s, receipts)...)
+	}
+	sum := ""
+	for _, f := range b.index.Files {
+		if f.Path == nameEvents {
+			sum = f.SHA256
+		}
+	}
+	return append(all, claim{attest.Checkpoint, map[string]any{"run": b.run.ID, "seq": b.index.Events.Seq, "head": b.index.Events.Head}, nameEvents, sum})
+}
+
+// put adds those of more that are not empty.
+func put(m, more map[string]any) {
+	for name, v := range more {
+		if v != "" {
+			m[name] = v
+		}
+	}
+}
+
+// about names what a step made, else the step itself, by the digest of its plan.
+func (b *reading) about(s slipway.Step) (name, sum string) {
+	if s.Receipt == nil {
+		return s.Key, b.digests[s.Revision-1]
+	}
+	sum, _ = valueDigest(s.Receipt) // it was decoded from JSON
+	return string(s.Receipt.Address), sum
+}
+
+func (b *reading) stepClaims(s slipway.Step, receipts map[slipway.Address]slipway.Receipt) (all []claim) {
+	p, plan := b.plans[s.Revision-1], b.digests[s.Revision-1]
+	for _, c := range p.Checks {
+		if c.Key == s.Key && (s.State == slipway.StepDone || s.State == slipway.StepFailed) {
+			return []claim{testClaim(c, s, plan, receipts)}
+		}
+	}
+	x := p.Effect(s.Key)
+	if x == nil || s.State != slipway.StepDone {
+		return nil
+	}
+	name, sum := b.about(s)
+	m := map[string]any{"run": b.run.ID, "revision": s.Revision, "plan": plan, "step": s.Key}
+	put(m, map[string]any{"ended_at": timestamp(s.EndedAt)})
+	if x.Mode == slipway.ModeManual && s.Evidence != nil {
+		m["finding"], m["asserted"], m["by"] = s.Evidence.Finding, s.Evidence.Finding == slipway.FindingAsserted, s.Evidence.By
+		put(m, map[string]any{"how": s.Evidence.How, "note": s.Evidence.Note})
+		all = append(all, claim{attest.ManualEvidence, m, name, sum})
+	} else {
+		m["op"], m["address"], m["approvals"] = x.Op, x.Address, b.openers(x.Gate, plan)
+		put(m, map[string]any{"intent_at": timestamp(s.IntentAt)})
+		if s.Receipt != nil {
+			put(m, map[string]any{"id": s.Receipt.ID, "account": s.Receipt.Account})
+		}
+		all = append(all, claim{attest.Provision, m, name, sum})
+	}
+	switch x.Op {
+	case slipway.OpDeploy:
+		all = append(all, claim{attest.Provenance, b.provenanceClaim(*x, s, plan), name, sum})
+	case slipway.OpPromote:
+		all = append(all, claim{attest.Promotion, b.promotionClaim(*x, s, plan), name, sum})
+	}
+	return all
+}
+
+// openers are the approvals that opened a gate for a plan.
+func (b *reading) openers(gate slipway.Gate, plan string) []string {
+	ids := []string{}
+	for _, a := range b.approvals {
+		opened := a.State == slipway.ApprovalApproved || a.State == slipway.ApprovalConsumed
+		if opened && a.Gate == gate && a.Content["plan"] == plan {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
+
+func testClaim(c slipway.Check, s slipway.Step, plan string, receipts map[slipway.Address]slipway.Receipt) claim {
+	tests := []string{}
+	for _, p := range c.Probes {
+		tests = append(tests, "GET "+p.Path)
+	}
+	result, list := "PASSED", "passedTests"
+	if s.State == slipway.StepFailed {
+		result, list = "FAILED", "failedTests"
+	}
+	m := map[string]any{"result": result, "configuration": []attest.Subject{attest.About("plan", plan)}}
+	if len(tests) > 0 {
+		m[list] = tests
+	}
+	r, made := receipts[c.Address]
+	if !made {
+		return claim{attest.TestResult, m, string(c.Address), plan}
+	}
+	if len(r.URLs) > 0 {
+		m["url"] = r.URLs[0]
+	}
+	sum, _ := valueDigest(r) // it was decoded from JSON
+	return claim{attest.TestResult, m, string(c.Address), sum}
+}
+
+func (b *reading) promotionClaim(x slipway.Effect, s slipway.Step, plan string) map[string]any {
+	m := map[string]any{
+		"run": b.run.ID, "revision": s.Revision, "plan": plan, "step": s.Key, "deployment": s.Basis["deployment"], "urls": []string{},
+		"approvals": b.openers(x.Gate, plan),
+	}
+	put(m, map[string]any{"replaced": b.plans[s.Revision-1].Serving, "ended_at": timestamp(s.EndedAt)})
+	if s.Receipt != nil && s.Receipt.URLs != nil {
+		m["urls"] = s.Receipt.URLs
+	}
+	return m
+}
+
+func (b *reading) provenanceClaim(x slipway.Effect, s slipway.Step, plan string) map[string]any {
+	sums := map[string]string{}
+	for _, f := range b.index.Files {
+		sums[f.Path] = f.SHA256
+	}
+	dependencies := []attest.Subject{}
+	if b.run.Source != "" {
+		dependencies = append(dependencies, attest.About("source tree", b.run.Source))
+	}
+	dependencies = append(dependencies, attest.About(nameManifest, "sha256:"+sums[nameManifest]))
+	parameters := map[string]any{
+		"app": b.run.App, "environment": b.run.Environment, "plan": plan, "kind": x.Address.Kind(), "input": s.Basis["input"],
+	}
+	if s.Receipt != nil {
+		hosts := []string{}
+		for _, u := range s.Receipt.URLs {
+			hosts = append(hosts, strings.SplitN(strings.SplitN(u+"://", "://", 3)[1], "/", 2)[0])
+		}
+		parameters["id"], parameters["urls"], parameters["domains"] = s.Receipt.ID, s.Receipt.URLs, hosts
+	}
+	metadata := map[string]any{"invocationId": fmt.Sprintf("%s/%d/%s", b.run.ID, s.Revision, s.Key)}
+	put(metadata, map[string]any{"startedOn": timestamp(s.IntentAt), "finishedOn": timestamp(s.EndedAt)})
+	return map[string]any{
+		"buildDefinition": map[string]any{"buildType": buildType, "externalParameters": parameters, "resolvedDependencies": dependencies},
+		"runDetails":      map[string]any{"builder": map[string]any{"id": builderID}, "metadata": metadata},
+	}
+}

@@ -1,0 +1,466 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gowebpki/jcs"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
+)
+
+// facts are a bundle's records, decoded.
+type facts struct {
+	run       slipway.Run
+	plans     []*slipway.Plan // by revision, from 1
+	digests   []string        // of the plans, computed from their entries
+	books     map[int]slipway.Runbook
+	approvals []slipway.Approval
+	steps     []slipway.Step
+	late      []slipway.Step // settled after the run's own events had ended
+	words     []string       // of people: the steps that stand on one
+}
+
+// eventLog is what the events tell. Lines of output are counted alone.
+type eventLog struct {
+	all   []slipway.Event
+	lines int64
+}
+
+// takeEvent decodes an event.
+func (b *reading) takeEvent(place string, seq int64, data []byte) error {
+	var e slipway.Event
+	if err := decode(place, data, &e); err != nil {
+		return err
+	}
+	switch {
+	case e.Seq != seq || e.Run != b.index.Run:
+		return fault(place, "it is event %d of run %s", e.Seq, e.Run)
+	case seq == 1 && e.Type != slipway.EventRunCreated:
+		return fault(place, "the first event is %s", e.Type)
+	case e.Type == slipway.EventLog:
+		b.log.lines++
+		return nil
+	}
+	b.log.all = append(b.log.all, e)
+	return nil
+}
+
+// document decodes an entry that is one document.
+func (b *reading) document(name string, v any) ([]byte, error) {
+	data, err := b.read(name)
+	if err != nil {
+		return nil, err
+	}
+	return data, decode(name, data, v)
+}
+
+func (b *reading) checkPlans(context.Context) error {
+	var spec Spec
+	for name, v := range map[string]any{nameRun: &b.run, nameSpec: &spec, nameApprovals: &b.approvals, nameSteps: &b.steps} {
+		if _, err := b.document(name, v); err != nil {
+			return err
+		}
+	}
+	r, i := b.run, b.index
+	switch {
+	case r.ID != i.Run || r.App != i.App || r.Environment != i.Environment || string(r.Status) != i.Status || r.Status.Final() != i.Complete:
+		return fault(nameRun, "it is not the run that the index names")
+	case spec.Bundle != Version:
+		return fault(nameSpec, "bundle version %d", spec.Bundle)
+	case b.lastStatus() != r.Status:
+		return fault(nameRun+" status", "it is %s, and the events end with %s", r.Status, b.lastStatus())
+	}
+	names := b.numbered(namePlan)
+	if len(names) != r.Revision || len(b.below("core/plans")) != r.Revision {
+		return fault("core/plans", "%d plans, and the run has %d revisions", len(b.below("core/plans")), r.Revision)
+	}
+	for n, name := range names {
+		if err := b.checkPlan(n+1, name); err != nil {
+			return err
+		}
+	}
+	return b.checkBooks()
+}
+
+// lastStatus is the run's status by its events.
+func (b *reading) lastStatus() slipway.RunStatus {
+	status := slipway.RunActive
+	for _, e := range b.log.all {
+		if s, ok := e.Data["status"].(string); ok && e.Type == slipway.EventRunStatus {
+			status = slipway.RunStatus(s)
+		}
+	}
+	return status
+}
+
+func (b *reading) checkPlan(revision int, name string) error {
+	p := &slipway.Plan{}
+	data, err := b.document(name, p)
+	if err != nil {
+		return err
+	}
+	sum, err := planDigest(data)
+	switch {
+	case err != nil:
+		return fault(name, "its digest cannot be computed")
+	case p.App != b.run.App || p.Environment != b.run.Environment || p.Operation != b.run.Operation:
+		return fault(name, "it is of another app, environment or operation than the run")
+	case p.Source != "" && p.Source != b.run.Source:
+		return fault(name+" source", "it is not the run's")
+	}
+	made := 0
+	for _, e := range b.log.all {
+		if e.Type == slipway.EventPlanMade && e.Data["revision"] == float64(revision) {
+			if made++; e.Data["digest"] != sum {
+				return fault(name, "its digest is %s, and event %d says %v", sum, e.Seq, e.Data["digest"])
+			}
+		}
+	}
+	if made != 1 {
+		return fault(name, "%d events tell of it", made)
+	}
+	b.plans, b.digests = append(b.plans, p), append(b.digests, sum)
+	return nil
+}
+
+// prose are the members of an effect that an approval does not bind; reason and reversible stay, empty.
+var prose = []string{"changes", "cause", "why", "consequence"}
+
+// planDigest computes what an approval binds from the plan's JSON: without prose, the effects in the order of their keys.
+func planDigest(data []byte) (string, error) {
+	var p map[string]any
+	if err := json.Unmarshal(data, &p); err != nil {
+		return "", err
+	}
+	delete(p, "access")
+	delete(p, "unverified")
+	effects, _ := p["effects"].([]any)
+	key := func(v any) string { m, _ := v.(map[string]any); k, _ := m["key"].(string); return k }
+	slices.SortStableFunc(effects, func(a, b any) int { return strings.Compare(key(a), key(b)) })
+	for _, v := range effects {
+		e, ok := v.(map[string]any)
+		if !ok {
+			return "", fault("effects", "an effect is no object")
+		}
+		for _, name := range prose {
+			delete(e, name)
+		}
+		e["reason"], e["reversible"] = "", false
+	}
+	return valueDigest(p)
+}
+
+// valueDigest is sha256:… over the canonical JSON of v.
+func valueDigest(v any) (string, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	raw, err = jcs.Transform(raw)
+	sum := sha256.Sum256(raw)
+	return "sha256:" + hex.EncodeToString(sum[:]), err
+}
+
+func (b *reading) checkBooks() error {
+	b.books = map[int]slipway.Runbook{}
+	for _, name := range b.below("core/runbooks") {
+		var revision int
+		if _, err := fmt.Sscanf(name, nameRunbook, &revision); err != nil || revision < 1 || revision > len(b.plans) {
+			return fault(name, "there is no plan for it")
+		}
+		var book slipway.Runbook
+		if _, err := b.document(name, &book); err != nil {
+			return err
+		}
+		if book.Plan != b.digests[revision-1] {
+			return fault(name+" plan", "it is not of revision %d", revision)
+		}
+		b.books[revision] = book
+	}
+	return nil
+}
+
+// checkSource computes the source tree's digest from the list of its files.
+func (b *reading) checkSource(context.Context) error {
+	if _, ok := b.byName[nameSource]; !ok {
+		if b.run.Source != "" && !slices.ContainsFunc(b.index.Left, func(r Remark) bool { return r.What == "source files" }) {
+			return fault(nameSource, "it is missing")
+		}
+		return nil
+	}
+	var files []slipway.File
+	if _, err := b.document(nameSource, &files); err != nil {
+		return err
+	}
+	h := sha256.New()
+	for i, f := range files {
+		if i > 0 && files[i-1].Path >= f.Path {
+			return fault(nameSource, "%q is not in its place", f.Path)
+		}
+		_, _ = io.WriteString(h, fmt.Sprintf("%06o %d %s %s\n", f.Mode, f.Size, f.SHA1, f.Path))
+	}
+	if sum := "sha256:" + hex.EncodeToString(h.Sum(nil)); sum != b.run.Source {
+		return fault(nameSource, "its digest is %s, and the run shipped %s", sum, b.run.Source)
+	}
+	b.report.Files = len(files)
+	return nil
+}
+
+func (b *reading) checkApprovals(context.Context) error {
+	for i, a := range b.approvals {
+		place := fmt.Sprintf("%s %d", nameApprovals, i+1)
+		sum, err := valueDigest(a.Content)
+		switch {
+		case err != nil || sum != a.Subject:
+			return fault(place+" subject", "it is not the digest of what was shown")
+		case a.Run != b.run.ID:
+			return fault(place+" run", "it is %s", a.Run)
+		}
+		if err := b.checkDecision(place, a); err != nil {
+			return err
+		}
+	}
+	for _, e := range b.log.all {
+		if e.Type != slipway.EventGateDecided {
+			continue
+		}
+		if !slices.ContainsFunc(b.approvals, func(a slipway.Approval) bool {
+			return string(a.Gate) == e.Data["gate"] && a.Subject == e.Data["subject"]
+		}) {
+			return fault(eventPlace(e), "there is no approval for this decision")
+		}
+	}
+	return b.checkGates()
+}
+
+func eventPlace(e slipway.Event) string { return fmt.Sprintf("%s line %d", nameEvents, e.Seq) }
+
+// checkDecision says that a person has decided as the approval says, before it ended.
+func (b *reading) checkDecision(place string, a slipway.Approval) error {
+	want := map[slipway.ApprovalState]slipway.ApprovalState{
+		slipway.ApprovalApproved: slipway.ApprovalApproved, slipway.ApprovalConsumed: slipway.ApprovalApproved, slipway.ApprovalRejected: slipway.ApprovalRejected,
+	}[a.State]
+	switch {
+	case want == "" && a.By == nil:
+		return nil // requested, voided or expired: nobody has decided
+	case a.By == nil || a.By.Kind != slipway.PrincipalUser:
+		return fault(place+" by", "no person has decided")
+	case want == slipway.ApprovalApproved && !a.DecidedAt.Before(a.ExpiresAt):
+		return fault(place+" expires_at", "it had ended when it was decided")
+	}
+	decided := slices.ContainsFunc(b.log.all, func(e slipway.Event) bool {
+		return e.Type == slipway.EventGateDecided && e.Data["gate"] == string(a.Gate) && e.Data["subject"] == a.Subject && e.Data["by"] == a.By.Name &&
+			(want == "" || e.Data["state"] == string(want))
+	})
+	if !decided {
+		return fault(place, "no event tells of the decision")
+	}
+	return nil
+}
+
+// checkGates says that each intent came after an approval of its gate for the plan that was in force.
+func (b *reading) checkGates() error {
+	revision := 0
+	approved := map[string]bool{} // gate and subject
+	for _, e := range b.log.all {
+		switch e.Type {
+		case slipway.EventPlanMade:
+			n, _ := e.Data["revision"].(float64)
+			if revision++; int(n) != revision || revision > len(b.plans) {
+				return fault(eventPlace(e), "it tells of plan %v, and %d comes next", e.Data["revision"], revision)
+			}
+		case slipway.EventGateDecided:
+			gate, _ := e.Data["gate"].(string)
+			subject, _ := e.Data["subject"].(string)
+			approved[gate+" "+subject] = e.Data["state"] == string(slipway.ApprovalApproved)
+		case slipway.EventStepIntended:
+			if err := b.checkIntent(e, revision, approved); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *reading) checkIntent(e slipway.Event, revision int, approved map[string]bool) error {
+	if revision == 0 {
+		return fault(eventPlace(e), "there was no plan yet")
+	}
+	gate, ok := gateOf(b.plans[revision-1], e.Step)
+	if !ok {
+		return fault(eventPlace(e), "the plan has no effect %s", e.Step)
+	}
+	for _, a := range b.approvals {
+		if a.Gate == gate && a.Content["plan"] == b.digests[revision-1] && approved[string(gate)+" "+a.Subject] {
+			return nil
+		}
+	}
+	return fault(eventPlace(e), "nobody had approved %s at the %s gate", e.Step, gate)
+}
+
+// gateOf returns the gate of an effect of a plan.
+func gateOf(p *slipway.Plan, key string) (slipway.Gate, bool) {
+	if e := p.Effect(key); e != nil {
+		return e.Gate, true
+	}
+	return "", false
+}
+
+func (b *reading) checkSteps(context.Context) error {
+	receipts := map[slipway.Address]slipway.Receipt{}
+	for i, s := range b.steps {
+		place := fmt.Sprintf("%s %d", nameSteps, i+1)
+		if i > 0 {
+			before := b.steps[i-1]
+			if before.Revision > s.Revision || before.Revision == s.Revision && before.Key >= s.Key {
+				return fault(place, "it is not in its place")
+			}
+		}
+		if s.Run != b.run.ID || s.Revision < 1 || s.Revision > len(b.plans) || !isStep(b.plans[s.Revision-1], s.Key) {
+			return fault(place, "no plan of this run has a step %s", s.Key)
+		}
+		if s.Receipt != nil {
+			receipts[s.Receipt.Address] = *s.Receipt
+		}
+		if err := b.checkOutcome(place, s); err != nil {
+			return err
+		}
+	}
+	data, err := b.read(nameReceipts)
+	if err != nil {
+		return err
+	}
+	if want, err := canonical(receipts); err != nil || !bytes.Equal(want, data) {
+		return fault(nameReceipts, "the receipts are not those of the steps")
+	}
+	return b.checkAllDone()
+}
+
+func isStep(p *slipway.Plan, key string) bool {
+	return p.Effect(key) != nil || slices.ContainsFunc(p.Checks, func(c slipway.Check) bool { return c.Key == key })
+}
+
+// checkOutcome compares a step with what the events of its revision tell.
+func (b *reading) checkOutcome(place string, s slipway.Step) error {
+	intents, done, failed, settled := 0, 0, 0, false
+	revision := 0
+	for _, e := range b.log.all {
+		switch {
+		case e.Type == slipway.EventPlanMade:
+			revision++
+		case e.Step != s.Key:
+		case e.Type == slipway.EventNote:
+			settled = settled || e.Data["settled"] == s.Run
+		case revision != s.Revision:
+		case e.Type == slipway.EventStepIntended:
+			intents++
+		case e.Type == slipway.EventStepDone:
+			done++
+		case e.Type == slipway.EventStepFailed:
+			failed++
+		}
+	}
+	told := map[slipway.StepState]bool{
+		slipway.StepPending: done == 0, slipway.StepIntended: done == 0, slipway.StepDone: done == 1, slipway.StepFailed: failed > 0 && done == 0,
+	}[s.State]
+	switch {
+	case intents != s.Attempt:
+		return fault(place+" attempt", "%s has %d attempts, and %d intents are told", s.Key, s.Attempt, intents)
+	case told || settled && done == 0:
+		return nil
+	case done == 0 && s.Attempt > 0 && b.run.Status.Final() && b.run.Status != slipway.RunSucceeded:
+		b.late = append(b.late, s) // by the app's next run, after this one had ended
+		return nil
+	}
+	return fault(place+" state", "%s is %s, and the events tell otherwise", s.Key, s.State)
+}
+
+// checkAllDone says that a run that succeeded has done all of its last plan.
+func (b *reading) checkAllDone() error {
+	if b.run.Status != slipway.RunSucceeded {
+		return nil
+	}
+	if len(b.plans) == 0 {
+		return fault(nameRun+" status", "it succeeded without a plan")
+	}
+	done := map[string]bool{}
+	for _, s := range b.steps {
+		if s.Revision == len(b.plans) && s.State == slipway.StepDone {
+			done[s.Key] = true
+		}
+	}
+	last := b.plans[len(b.plans)-1]
+	var keys []string
+	for _, e := range last.Effects {
+		keys = append(keys, e.Key)
+	}
+	for _, c := range last.Checks {
+		keys = append(keys, c.Key)
+	}
+	for _, key := range keys {
+		if !done[key] {
+			return fault(nameSteps, "the run succeeded, and %s is not done", key)
+		}
+	}
+	return nil
+}
+
+// checkByHand looks at the evidence of each manual step that counts as done: a person's word must be signed by a trusted key.
+func (b *reading) checkByHand(ctx context.Context) error {
+	for i, s := range b.steps {
+		e := b.plans[s.Revision-1].Effect(s.Key)
+		if e == nil || e.Mode != slipway.ModeManual || s.State != slipway.StepDone {
+			continue
+		}
+		place := fmt.Sprintf("%s %d evidence", nameSteps, i+1)
+		switch {
+		case s.Evidence == nil || s.Evidence.By == nil:
+			return fault(place, "%s counts as done, and nothing says why", s.Key)
+		case s.Evidence.Finding == slipway.FindingDone:
+		case s.Evidence.Finding == slipway.FindingAsserted:
+			if err := b.checkWord(ctx, place, s); err != nil {
+				return err
+			}
+		default:
+			return fault(place, "%s counts as done, and was found %s", s.Key, s.Evidence.Finding)
+		}
+		if !slices.ContainsFunc(b.log.all, func(e slipway.Event) bool {
+			return e.Type == slipway.EventManualChecked && e.Step == s.Key && e.Data["finding"] == string(s.Evidence.Finding) && e.Data["by"] == s.Evidence.By.Name
+		}) {
+			return fault(place, "no event tells of it")
+		}
+	}
+	return nil
+}
+
+// checkWord verifies what a person has signed.
+func (b *reading) checkWord(ctx context.Context, place string, s slipway.Step) error {
+	word, by, err := attest.Open(ctx, s.Evidence.Statement, b.trusted...)
+	if err != nil {
+		return fault(place+" statement", "the word for %s is not signed by a key that is trusted here", s.Key)
+	}
+	var said struct {
+		Run, Step, Note string
+		By              slipway.Principal
+	}
+	if err := json.Unmarshal(word.Predicate, &said); err != nil || word.PredicateType != attest.ManualStep {
+		return fault(place+" statement", "it is no word about a manual step")
+	}
+	if err := subjectIs(place+" statement", word, s.Key, strings.TrimPrefix(b.digests[s.Revision-1], "sha256:")); err != nil {
+		return err
+	}
+	if said.Run != s.Run || said.Step != s.Key || said.Note != s.Evidence.Note || said.By != *s.Evidence.By {
+		return fault(place+" statement", "it says something else than the record")
+	}
+	b.words = append(b.words, fmt.Sprintf("manual step %s: %s says %q (signed by %s)", s.Key, said.By.Name, said.Note, by[0]))
+	return nil
+}
