@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -13,13 +14,15 @@ import (
 	"github.com/slipway-dev/slipway/internal/selftest"
 )
 
-// TestSecrets runs the whole suite with SLIPWAY_LONG, else a sample; SLIPWAY_SEED repeats one.
+// TestSecrets runs the whole suite with SLIPWAY_LONG, in the first shard where there are several, else a sample; SLIPWAY_SEED repeats one.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	seed, _ := strconv.ParseUint(os.Getenv("SLIPWAY_SEED"), 10, 64) // 0: another each time
+	shard := os.Getenv("SLIPWAY_SHARD")
+	whole := os.Getenv("SLIPWAY_LONG") != "" && (shard == "" || strings.HasPrefix(shard, "1/"))
 	r, err := selftest.Secrets(t.Context(), selftest.SecretsOptions{
 		Env:      map[string]string{roleVariable: "slipway"},
-		Commands: cli.Commands(), Events: eventTypes(t), Whole: os.Getenv("SLIPWAY_LONG") != "", Seed: seed, Crash: crash,
+		Commands: cli.Commands(), Events: eventTypes(t), Whole: whole, Seed: seed, Crash: crash,
 		Progress: func(p string) { t.Log(p) },
 	})
 	if err != nil {
