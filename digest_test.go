@@ -33,7 +33,7 @@ func fullPlan() *slipway.Plan {
 				Commands: [][]string{{"npm", "test"}}, Network: []string{"all"}, Timeout: 600, Memory: 4096, Runtime: "node24", Sandbox: "local",
 			},
 		}},
-		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"},
+		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"}, Rotated: []slipway.Address{"cloud.var/KEY@production"},
 		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true,
 	}
 }
@@ -66,7 +66,7 @@ func TestDigestVector(t *testing.T) {
 }
 
 // prose are the fields that no approval binds.
-var prose = []string{"Access", "Unverified", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
+var prose = []string{"Access", "Unverified", "Rotated", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
 
 func TestDigestBindsAllButProse(t *testing.T) {
 	before := fullPlan().Digest()

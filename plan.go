@@ -22,30 +22,33 @@ const PlanFormat = 1
 type Op string
 
 const (
-	OpCreate  Op = "create"
-	OpUpdate  Op = "update"
-	OpAdopt   Op = "adopt"
-	OpReplace Op = "replace"
-	OpDelete  Op = "delete"
-	OpDeploy  Op = "deploy"
-	OpPromote Op = "promote"
+	OpCreate   Op = "create"
+	OpUpdate   Op = "update"
+	OpAdopt    Op = "adopt"
+	OpReplace  Op = "replace"
+	OpDelete   Op = "delete"
+	OpDeploy   Op = "deploy"
+	OpPromote  Op = "promote"
+	OpRollback Op = "rollback"
 )
 
 // Gate is where a run waits for an approval.
 type Gate string
 
 const (
-	GateApply   Gate = "apply"   // every effect before promotion
-	GatePromote Gate = "promote" // moving production
-	GateDestroy Gate = "destroy" // delete and replace
+	GateApply    Gate = "apply"    // every effect before promotion
+	GatePromote  Gate = "promote"  // moving production
+	GateRollback Gate = "rollback" // moving production back
+	GateDestroy  Gate = "destroy"  // delete and replace
 )
 
 // Operation is what a run is for.
 type Operation string
 
 const (
-	OperationShip    Operation = "ship"
-	OperationDestroy Operation = "destroy"
+	OperationShip     Operation = "ship"
+	OperationDestroy  Operation = "destroy"
+	OperationRollback Operation = "rollback"
 )
 
 // Effect is one change outside.
@@ -108,6 +111,8 @@ type Plan struct {
 	Source      string    `json:"source,omitempty"` // digest of the source tree
 	Effects     []Effect  `json:"effects"`
 	Checks      []Check   `json:"checks,omitempty"`
+	// Existing are resources that were there already, and are checked and wired.
+	Existing []Used `json:"existing,omitempty"`
 	// Undeclared are stateful resources of ours that the manifest no longer names. They stay until destroy.
 	Undeclared []Address `json:"undeclared,omitempty"`
 	// Kept are resources that a destroy leaves, because Slipway did not make them.
@@ -120,6 +125,8 @@ type Plan struct {
 	Access Access `json:"access,omitempty"`
 	// Unverified are recorded resources that nothing could look at; they are taken as recorded. Outside the digest.
 	Unverified []Address `json:"unverified,omitempty"`
+	// Rotated are the values that were written since the deployment of a rollback was built: it still has the old ones. Outside the digest.
+	Rotated []Address `json:"rotated,omitempty"`
 }
 
 // NoChanges reports whether there is nothing to do.
@@ -157,8 +164,11 @@ func (p *Plan) Counts() map[Op]int {
 // Digest returns sha256:… over the canonical JSON (RFC 8785) of all that an approval binds; prose is left out.
 func (p *Plan) Digest() string {
 	bare := *p
-	bare.Access, bare.Unverified = nil, nil
-	bare.Effects = slices.Clone(p.Effects)
+	bare.Access, bare.Unverified, bare.Rotated = nil, nil, nil
+	bare.Effects, bare.Existing = slices.Clone(p.Effects), slices.Clone(p.Existing)
+	for i := range bare.Existing {
+		bare.Existing[i].Note = ""
+	}
 	for i := range bare.Effects {
 		e := &bare.Effects[i]
 		e.Changes, e.Cause, e.Why, e.Reason, e.Consequence, e.Reversible = nil, "", "", "", "", false
@@ -253,6 +263,9 @@ func (s Spec) isLedger() bool {
 // add compares one Spec with what was observed and adds the effect that mends the difference.
 func (p *planner) add(s Spec) error {
 	p.followMade(&s)
+	if s.Existing {
+		return p.addExisting(s)
+	}
 	kind, obs := p.Kinds[s.Address.Kind()], p.Observed[s.Address]
 	if len(obs.Namesakes) > 1 {
 		return ambiguous(s, obs.Namesakes)
@@ -644,7 +657,12 @@ func (p *planner) undeclared(specs []Spec) {
 	for _, s := range specs {
 		declared[s.Address] = true
 	}
-	ours := slices.Collect(maps.Keys(p.Receipts))
+	var ours []Address
+	for a, r := range p.Receipts {
+		if r.Origin != OriginExisting {
+			ours = append(ours, a)
+		}
+	}
 	for _, obs := range p.Listed {
 		ours = append(ours, obs.Receipt.Address)
 	}

@@ -49,10 +49,14 @@ type Spec struct {
 	IDs     map[string]Address // params that are the id of another resource; null in Params until the planner or the engine knows it
 	Seals   []Address          // a deployment: the env vars that are frozen into it; Params["input"] becomes their digest
 	Note    string             // why it is wanted, for the plan's reason
+	// Existing: it is there already, and Name is the id or name by which the manifest tells it, "" for the one that the provider takes by
+	// default. Params are what it has to be. It is found by Name alone, whatever is Known, and only looked at.
+	Existing bool
 
 	// Filled by the engine for the call.
 	App     string
 	Run     string            // "" outside a run
+	Op      Op                // of the effect; "" outside one
 	Known   *Receipt          // what was recorded for this address, if anything was
 	Parents map[Kind]Receipt  // receipts of Needs, by kind
 	Values  map[string]Secret // resolved Inputs; only for Create and Update
@@ -119,6 +123,8 @@ type Observation struct {
 	Namesakes []Receipt
 	// Vanished means that the recorded id is gone, and that the account was checked.
 	Vanished bool
+	// Note is what a plan tells of what exists already, in a clause.
+	Note string
 }
 
 // File is one entry of a source tree.

@@ -61,6 +61,7 @@ type RunOptions struct {
 	PromoteOver string `json:"promote_over,omitempty"` // a deployment not ours that production may be moved away from
 	All         bool   `json:"all,omitempty"`          // destroy: app-scoped resources too
 	Only        string `json:"only,omitempty"`         // destroy: this manifest resource alone
+	To          string `json:"to,omitempty"`           // rollback: the deployment's id
 }
 
 // RunError is the part of an Error that is kept.

@@ -11,6 +11,8 @@ type Service interface {
 	Ship(ctx context.Context, req ShipRequest) (Run, error)
 	// Destroy starts a run that deletes what Slipway made.
 	Destroy(ctx context.Context, req DestroyRequest) (Run, error)
+	// Rollback starts a run that moves production back to an earlier deployment.
+	Rollback(ctx context.Context, req RollbackRequest) (Run, error)
 	// Resume continues a run that failed, was interrupted, or waits; files is nil for a destroy.
 	Resume(ctx context.Context, run string, files FileSet, by Principal) (Run, error)
 	// Cancel ends a run: no new request is sent, the one in flight is given up, and its outcome is looked for by the next run.
@@ -32,6 +34,8 @@ type Service interface {
 	Runs(ctx context.Context, f RunFilter) ([]Run, error)
 	// Events returns those after seq; none is no error.
 	Events(ctx context.Context, run string, after int64) ([]Event, error)
+	// Transcript returns the end of the output of a run's verification, as JSON lines; CodeNotFound when there is none.
+	Transcript(ctx context.Context, run string) ([]byte, error)
 	// Probe says what each credential is good for; it changes nothing.
 	Probe(ctx context.Context) ([]Capability, error)
 }
@@ -47,6 +51,15 @@ type ShipRequest struct {
 
 // DestroyRequest asks for the deletion of one environment's resources, or with Options.All of the whole app.
 type DestroyRequest struct {
+	Manifest    []byte
+	Environment string
+	Requester   Principal
+	Options     RunOptions
+}
+
+// RollbackRequest asks for production to serve an earlier deployment. Options.To is its id; "" is the one that our last promote took
+// production away from.
+type RollbackRequest struct {
 	Manifest    []byte
 	Environment string
 	Requester   Principal

@@ -67,7 +67,7 @@ func (w *workspace) decide(ctx context.Context, run slipway.Run, by approver) (d
 type yesApprover struct{ promoteOver, confirm string }
 
 func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.Approval) (*slipway.Decision, error) {
-	if a.Gate == slipway.GatePromote {
+	if movesProduction(a) {
 		if err := drifted(d, a, y.promoteOver); err != nil {
 			return nil, err
 		}
@@ -77,6 +77,10 @@ func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.A
 			WithHint("add --confirm %s, or: slipway approve %s --confirm %s", d.Run.App, d.Run.ID, d.Run.App)
 	}
 	return &slipway.Decision{Approve: true, How: "os-user --yes", Confirm: y.confirm}, nil
+}
+
+func movesProduction(a slipway.Approval) bool {
+	return a.Gate == slipway.GatePromote || a.Gate == slipway.GateRollback
 }
 
 // drifted returns CodeDrift when production serves a deployment that is not our last, unless over names it.
@@ -101,7 +105,7 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 		p.tell("\n%s\n", planText(d.Plan))
 		p.shown = d.Digest
 	}
-	if a.Gate == slipway.GatePromote {
+	if movesProduction(a) {
 		p.tell("%s", contentText(a))
 		if err := drifted(d, a, p.promoteOver); err != nil {
 			p.tell("note: %v\n", err)

@@ -181,8 +181,8 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.demoCommand(), a.initCommand(), a.doctorCommand(),
 		a.planCommand(), a.shipCommand(), a.driftCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(),
-		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.manualCommand(), a.destroyCommand(),
-		a.envCommand(), a.emulateCommand(), a.selftestCommand(), a.schemaCommand(), a.versionCommand(),
+		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.manualCommand(), a.rollbackCommand(), a.destroyCommand(),
+		a.auditCommand(), a.envCommand(), a.emulateCommand(), a.selftestCommand(), a.schemaCommand(), a.versionCommand(),
 	}
 }
 

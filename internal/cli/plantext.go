@@ -21,6 +21,7 @@ var ops = []struct {
 	{slipway.OpDelete, "-"},
 	{slipway.OpDeploy, ">"},
 	{slipway.OpPromote, "^"},
+	{slipway.OpRollback, "v"},
 }
 
 func sign(op slipway.Op) string {
@@ -237,6 +238,9 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	}
 	for _, c := range p.Access {
 		fmt.Fprintf(b, "%s: %s\n", c.Provider, oneLine(c.Reason))
+	}
+	for _, a := range p.Rotated {
+		fmt.Fprintf(b, "older value: %s was written since that deployment was built\n", a)
 	}
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)

@@ -192,14 +192,18 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 	if err := w.settleOwn(ctx); err != nil {
 		return false, err
 	}
+	before, done := w.plan, w.snapshot()
 	receipts, err := w.receipts(ctx, w.run.App)
 	if err != nil {
 		return false, err
 	}
 	var s *sight
-	if w.run.Operation == slipway.OperationDestroy {
+	switch w.run.Operation {
+	case slipway.OperationDestroy:
 		s, w.plan, err = w.planDestroy(ctx, w.wanted, receipts, w.run.Options)
-	} else {
+	case slipway.OperationRollback:
+		s, w.plan, err = w.planRollback(ctx, w.wanted, receipts, w.run.Options.To)
+	default:
 		s, w.plan, err = w.Engine.plan(ctx, w.wanted, receipts)
 	}
 	if err != nil {
@@ -216,6 +220,9 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 		}
 		w.run.Revision++
 		if err := tx.AddPlan(w.id, w.run.Revision, w.plan); err != nil {
+			return err
+		}
+		if err := w.carryJobs(tx, before, done); err != nil {
 			return err
 		}
 		if err := tx.SaveRun(w.run); err != nil {
@@ -407,7 +414,10 @@ func (w *worker) groups(ready []string) [][]string {
 // the work: fenced, voided, a database that cannot be written, or ctx.
 func (w *worker) perform(ctx context.Context, keys []string) error {
 	for _, c := range w.plan.Checks {
-		if c.Key == keys[0] {
+		switch {
+		case c.Key == keys[0] && c.Job != nil:
+			return w.verify(ctx, c)
+		case c.Key == keys[0]:
 			return w.check(ctx, c)
 		}
 	}
@@ -483,7 +493,7 @@ func (w *worker) finish(ctx context.Context) error {
 	url := ""
 	for _, e := range w.plan.Effects {
 		r := w.step(e.Key).Receipt
-		if r == nil || len(r.URLs) == 0 || w.run.Operation != slipway.OperationShip {
+		if r == nil || len(r.URLs) == 0 || w.run.Operation == slipway.OperationDestroy {
 			continue
 		}
 		kind := w.kinds[e.Address.Kind()]
@@ -518,7 +528,7 @@ func (w *worker) finishSeen(ctx context.Context, s *sight) error {
 	for _, a := range slices.Sorted(maps.Keys(s.observed)) {
 		kind, obs := w.kinds[a.Kind()], s.observed[a]
 		live := kind.UpdateOp == slipway.OpPromote || kind.Versioned && w.run.Environment != slipway.Production
-		if live && obs.Exists && len(obs.Receipt.URLs) > 0 && w.run.Operation == slipway.OperationShip {
+		if live && obs.Exists && len(obs.Receipt.URLs) > 0 && w.run.Operation != slipway.OperationDestroy {
 			url = obs.Receipt.URLs[0]
 		}
 	}

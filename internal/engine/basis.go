@@ -93,7 +93,7 @@ func (w *worker) found(u *unit) bool {
 		if !w.kinds[u.effect.Address.Kind()].Batch {
 			return u.obs.Exists && u.obs.Failed == nil
 		}
-	case slipway.OpPromote: // a move that is under way already is refused a second time
+	case slipway.OpPromote, slipway.OpRollback: // a move that is under way already is refused a second time
 		return u.obs.Exists && u.obs.Pending || w.satisfied(u)
 	case slipway.OpUpdate:
 		return w.satisfied(u) || w.arrived(u)

@@ -44,16 +44,16 @@ func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any
 			}
 		}
 		content["effects"], content["stateful"] = keys, stateful
-	case slipway.GatePromote:
-		return w.promoteSubject(ctx, content)
+	case slipway.GatePromote, slipway.GateRollback:
+		return w.promoteSubject(ctx, gate, content)
 	}
 	return content, nil
 }
 
 // promoteSubject names the deployment, what was verified of it, the domains that move, and what production serves now.
-func (w *worker) promoteSubject(ctx context.Context, content map[string]any) (map[string]any, error) {
+func (w *worker) promoteSubject(ctx context.Context, gate slipway.Gate, content map[string]any) (map[string]any, error) {
 	for _, e := range w.plan.Effects {
-		if e.Gate != slipway.GatePromote {
+		if e.Gate != gate {
 			continue
 		}
 		if !w.wanted.visible(e.Address.Kind()) { // what production serves cannot be looked at: the approver knows as much

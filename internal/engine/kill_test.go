@@ -42,6 +42,12 @@ func operations(t *testing.T) map[string]operation {
 		"replace": {shipped, ship(func(m *slipway.Manifest) {
 			m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "west", "size": "1"}}
 		}, "one"), 70},
+		"rollback": {func(b *bench) {
+			shipped(b)
+			b.mustSucceed(b.ship(request(b.t, manifest(), "two")))
+		}, func(ctx context.Context, b *bench) (slipway.Run, error) {
+			return b.Rollback(ctx, slipway.RollbackRequest{Manifest: request(t, manifest(), "one").Manifest, Requester: person})
+		}, 15},
 		"destroy": {shipped, func(ctx context.Context, b *bench) (slipway.Run, error) {
 			return b.Destroy(ctx, slipway.DestroyRequest{
 				Manifest: request(t, manifest(), "one").Manifest, Requester: person, Options: slipway.RunOptions{All: true},

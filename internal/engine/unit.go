@@ -98,6 +98,7 @@ func (w *worker) unit(ctx context.Context, key string) (*unit, error) {
 	}
 	u := &unit{effect: *e, step: w.step(key)}
 	u.spec = w.specFor(e.Address, receipts)
+	u.spec.Op = e.Op
 	if e.Op == slipway.OpDelete { // what is meant is what is recorded, whatever the manifest now says of it
 		u.spec = slipway.Spec{
 			Address: e.Address, Name: u.spec.Name, Needs: u.spec.Needs, App: u.spec.App, Known: u.spec.Known, Parents: u.spec.Parents,

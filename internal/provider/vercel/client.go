@@ -225,6 +225,7 @@ type project struct {
 		Meta                   map[string]any
 	}
 	LastAliasRequest *struct{ ToDeploymentID, JobStatus, Type string }
+	Link             *struct{ Org, Repo, ProjectNamespace, ProjectName, Owner, Slug string } // of GitHub, GitLab or Bitbucket
 	ResourceConfig   struct{ FunctionDefaultRegions []string }
 }
 
@@ -249,6 +250,15 @@ func (p *project) UnmarshalJSON(b []byte) error {
 		p.Settings["region"] = p.ResourceConfig.FunctionDefaultRegions[0]
 	}
 	return nil
+}
+
+// repository is the owner/repo that the project is linked to, "" for none: its pushes are deployed.
+func (p *project) repository() string {
+	if p.Link == nil {
+		return ""
+	}
+	owner := cmp.Or(p.Link.Org, p.Link.ProjectNamespace, p.Link.Owner)
+	return owner + "/" + cmp.Or(p.Link.Repo, p.Link.ProjectName, p.Link.Slug)
 }
 
 // getProject: https://vercel.com/docs/rest-api/reference/endpoints/projects/find-a-project-by-id-or-name
@@ -507,6 +517,13 @@ func (r *aliasesReply) Missing() string {
 // deploymentAliases: https://vercel.com/docs/rest-api/reference/endpoints/aliases/list-deployment-aliases
 func (c *client) deploymentAliases(ctx context.Context, op, deploymentID string) ([]string, error) {
 	return c.aliases(ctx, op, rest.Path("/v2/deployments/%s/aliases", deploymentID), url.Values{})
+}
+
+// rollback: https://vercel.com/docs/rest-api/reference/endpoints/projects/points-all-production-domains-for-a-project-to-the-given-deploy
+//
+// The vendor's CLI sends it to /v9, same path. It takes only what production has served before [?].
+func (c *client) rollback(ctx context.Context, op, projectID, deploymentID string) error {
+	return c.call(ctx, op, http.MethodPost, rest.Path("/v1/projects/%s/rollback/%s", projectID, deploymentID), nil, struct{}{}, nil)
 }
 
 // failedAliases: https://vercel.com/docs/rest-api/reference/endpoints/projects/gets-a-list-of-aliases-with-status-for-the-current-promote

@@ -228,7 +228,7 @@ var permissions = []struct {
 	{"CreateProject", "make projects", "", kindProject, []slipway.Op{slipway.OpCreate, slipway.OpDelete}},
 	{"EnvVariableManager", "write the variables of production", slipway.Production, kindEnv, []slipway.Op{""}},
 	{"FullProductionDeployment", "deploy to production", slipway.Production, kindDeployment, []slipway.Op{slipway.OpDeploy}},
-	{"FullProductionDeployment", "move production", slipway.Production, kindProduction, []slipway.Op{slipway.OpPromote}},
+	{"FullProductionDeployment", "move production", slipway.Production, kindProduction, []slipway.Op{slipway.OpPromote, slipway.OpRollback}},
 }
 
 // missing returns a finding for each operation that the user's role lacks the permission for.

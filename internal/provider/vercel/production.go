@@ -123,13 +123,16 @@ func (productions) Create(context.Context, slipway.Spec) (slipway.Receipt, error
 
 // Update asks for the move and does not wait for it.
 func (h productions) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (slipway.Receipt, error) {
-	const op = "vercel.production promote"
+	op, move := "vercel.production promote", h.promote
+	if want.Op == slipway.OpRollback {
+		op, move = "vercel.production rollback", h.rollback
+	}
 	in, ok := parent(want)
 	id := text(want.Params["deployment"])
 	if !ok || id == "" {
 		return slipway.Receipt{}, orphan(op)
 	}
-	if err := h.promote(ctx, op, in.ID, id); err != nil {
+	if err := move(ctx, op, in.ID, id); err != nil {
 		return slipway.Receipt{}, err
 	}
 	r := have.Receipt

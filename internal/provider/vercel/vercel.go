@@ -44,7 +44,7 @@ func (provider) Info() slipway.ProviderInfo {
 			{Env: settingURL, Help: "base URL of the API", Default: defaultURL},
 		},
 		Kinds: []slipway.KindInfo{
-			{Kind: kindProject, Docs: docs("projects"), Ledgered: true, Stateful: true, Root: true, Consequence: map[slipway.Op]string{
+			{Kind: kindProject, Docs: docs("projects"), Ledgered: true, Stateful: true, Root: true, Adjusts: true, Immutable: []string{"repository"}, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "creates a Vercel project, with the ledger among its variables",
 				slipway.OpUpdate: "changes the project's settings; they apply to the next deployment",
 				slipway.OpAdopt:  "takes over a Vercel project that Slipway did not make; it will never be deleted",
@@ -64,7 +64,8 @@ func (provider) Info() slipway.ProviderInfo {
 				slipway.OpDelete: "deletes the deployment; its URL stops answering",
 			}},
 			{Kind: kindProduction, Docs: docs("projects/points-all-production-domains-for-a-project-to-the-given-deploy"), Contained: true, UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Initial: map[string]any{"deployment": ""}, Consequence: map[slipway.Op]string{
-				slipway.OpPromote: "moves every production domain to the verified deployment",
+				slipway.OpPromote:  "moves every production domain to the verified deployment",
+				slipway.OpRollback: "moves every production domain back to a deployment that was built before, with the values of then",
 			}},
 		},
 	}
@@ -199,7 +200,7 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 	project := slipway.NewAddress(kindProject, m.App, "")
 	needs := []slipway.Address{project}
 	specs := []slipway.Spec{
-		{Address: project, Name: name, Params: declared(m.Vercel), Inputs: map[string]slipway.Input{"ledger": {Ledger: true, CreateOnly: true}}},
+		expandProject(m, project),
 		{
 			Address: slipway.NewAddress(kindEnv, slipway.LedgerKey, ""), Name: slipway.LedgerKey, Needs: needs,
 			Params: map[string]any{"value": nil}, Inputs: map[string]slipway.Input{"value": {Ledger: true}},
@@ -228,6 +229,19 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 		})
 	}
 	return specs
+}
+
+// expandProject returns the project that is made with the ledger in it, or the one that is there already, which is linked to no other
+// repository than is declared.
+func expandProject(m *slipway.Manifest, at slipway.Address) slipway.Spec {
+	s := slipway.Spec{Address: at, Name: m.ProviderName(), Params: declared(m.Vercel)}
+	if e := m.Vercel.Existing; e != nil {
+		s.Existing, s.Name = true, e.Project
+		s.Params["repository"] = cmp.Or(e.Repository, m.Source.GitHub)
+		return s
+	}
+	s.Inputs = map[string]slipway.Input{"ledger": {Ledger: true, CreateOnly: true}}
+	return s
 }
 
 func expandEnv(key string, v slipway.EnvVar, environment string, needs []slipway.Address) slipway.Spec {

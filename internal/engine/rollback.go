@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// Rollback starts a run that moves production back. Without a deployment named it is the one that our last promote took production away from.
+func (e *Engine) Rollback(ctx context.Context, req slipway.RollbackRequest) (slipway.Run, error) {
+	w, err := e.desire(req.Manifest, req.Environment, nil)
+	if err != nil {
+		return slipway.Run{}, err
+	}
+	if req.Options.To == "" {
+		if req.Options.To, err = e.servedBefore(ctx, w.manifest.App, w.environment); err != nil {
+			return slipway.Run{}, err
+		}
+	}
+	run := slipway.Run{
+		ID: newID("run"), App: w.manifest.App, Environment: w.environment, Operation: slipway.OperationRollback, Status: slipway.RunActive,
+		Manifest: string(req.Manifest), Requester: req.Requester, Options: req.Options, CreatedAt: e.Now(), UpdatedAt: e.Now(),
+	}
+	return e.begin(ctx, run, nil)
+}
+
+// moves are the outcomes of a run's steps with one of ops, of all its revisions.
+func (e *Engine) moves(tx slipway.Tx, run slipway.Run, of func(slipway.Effect) bool) (out []slipway.Step, err error) {
+	for revision := 1; revision <= run.Revision; revision++ {
+		plan, err := tx.Plan(run.ID, revision)
+		if err != nil {
+			return nil, err
+		}
+		steps, err := tx.Steps(run.ID, revision)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range steps {
+			if effect := plan.Effect(s.Key); s.State == slipway.StepDone && effect != nil && of(*effect) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out, nil
+}
+
+// servedBefore is the deployment that production served before the one that we moved it to last.
+func (e *Engine) servedBefore(ctx context.Context, app, environment string) (id string, err error) {
+	var served []string
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		runs, err := tx.Runs(slipway.RunFilter{App: app, Environment: environment, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, run := range runs {
+			steps, err := e.moves(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpPromote || e.Op == slipway.OpRollback })
+			if err != nil {
+				return err
+			}
+			for _, s := range slices.Backward(steps) {
+				if s.Receipt != nil && !slices.Contains(served, s.Receipt.ID) {
+					served = append(served, s.Receipt.ID)
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil && len(served) < 2 {
+		err = slipway.Errorf(slipway.CodeConflict, "this home knows of no deployment that production served before").
+			WithHint("name one, as Vercel's page of deployments shows it: slipway rollback DEPLOYMENT")
+	}
+	if err != nil {
+		return "", err
+	}
+	return served[1], nil
+}
+
+// planRollback looks at the deployment that is meant and at what production serves.
+func (e *Engine) planRollback(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt, to string) (*sight, *slipway.Plan, error) {
+	w.shipped = true
+	for i, s := range w.specs {
+		w.specs[i] = e.asShipped(s, receipts)
+	}
+	s, err := e.look(ctx, w, receipts)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := slipway.MakeRollback(e.planInput(w, s), to)
+	if err != nil || plan.NoChanges() {
+		return s, plan, err
+	}
+	if err := e.usable(ctx, w, s, to); err != nil {
+		return nil, nil, err
+	}
+	known := false
+	if plan.Rotated, known, err = e.writtenSince(ctx, w, to); err != nil {
+		return nil, nil, err
+	}
+	if !known {
+		plan.Effects[0].Reason += "; this home did not deploy it, so which values it was built with is not known"
+	}
+	return s, plan, nil
+}
+
+// usable refuses a deployment that is not there, is no build of this app, or never became ready.
+func (e *Engine) usable(ctx context.Context, w *wanted, s *sight, id string) error {
+	for _, spec := range w.specs {
+		if !e.kinds[spec.Address.Kind()].Versioned || !w.visible(spec.Address.Kind()) {
+			continue
+		}
+		h, err := handler(w.pass(), spec.Address)
+		if err != nil {
+			return err
+		}
+		spec.Known, spec.Parents = &slipway.Receipt{Address: spec.Address, ID: id}, map[slipway.Kind]slipway.Receipt{}
+		for _, need := range spec.Needs {
+			spec.Parents[need.Kind()] = s.observed[need].Receipt
+		}
+		obs, err := h.Observe(ctx, spec)
+		switch {
+		case err != nil:
+			return withOp(err, "%s observe", spec.Address)
+		case !obs.Exists:
+			return slipway.Errorf(slipway.CodeNotFound, "there is no deployment %s of this app", id).
+				WithHint("name one, as Vercel's page of deployments shows it: slipway rollback DEPLOYMENT")
+		case obs.Failed != nil || obs.Pending:
+			return slipway.Errorf(slipway.CodeConflict, "the deployment %s is not ready", id).WithHint("name one that is")
+		}
+	}
+	return nil
+}
+
+// writtenSince are the values that this home's runs have written or deleted after the one that deployed id. known is false when no run here
+// has deployed it.
+func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []slipway.Address, known bool, err error) {
+	kinds := map[slipway.Kind]bool{}
+	for _, s := range w.specs {
+		for _, a := range s.Seals {
+			kinds[a.Kind()] = true
+		}
+	}
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		runs, err := tx.Runs(slipway.RunFilter{App: w.manifest.App, Environment: w.environment, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, run := range runs { // the newest first
+			steps, err := e.moves(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpDeploy || kinds[e.Address.Kind()] })
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(steps, func(s slipway.Step) bool { return s.Receipt != nil && s.Receipt.ID == id }) {
+				known = true
+				return nil
+			}
+			for _, s := range steps {
+				if a := addressOf(s.Key); kinds[a.Kind()] && a.Environment() != "" {
+					out = append(out, a)
+				}
+			}
+		}
+		return nil
+	})
+	slices.Sort(out)
+	return slices.Compact(out), known, err
+}
+
+// addressOf returns the address in an effect's key.
+func addressOf(key string) slipway.Address {
+	address, _, _ := strings.Cut(key, "#")
+	return slipway.Address(address)
+}

@@ -1,0 +1,88 @@
+package engine_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway"
+)
+
+func (b *bench) rollback(to string) slipway.Run {
+	b.t.Helper()
+	req := slipway.RollbackRequest{Manifest: request(b.t, manifest(), "any").Manifest, Requester: person, Options: slipway.RunOptions{To: to}}
+	run, err := b.Rollback(b.t.Context(), req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.finish(run.ID)
+}
+
+func TestRollbackMovesProductionBackAndTellsOldValues(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	if _, err := b.Rollback(t.Context(), slipway.RollbackRequest{Manifest: request(t, manifest(), "one").Manifest, Requester: person}); slipway.ErrorCode(err) != slipway.CodeConflict {
+		t.Errorf("before anything was shipped: %v", err)
+	}
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	first := c.serving
+	changed := manifest()
+	changed.Env["LEVEL"] = slipway.EnvVar{Value: "debug"}
+	b.mustSucceed(b.ship(request(t, changed, "two")))
+	second := c.serving
+	calls := len(c.calls)
+	run := b.rollback("")
+	b.mustSucceed(run)
+	if c.serving != first || run.URL != "http://live" {
+		t.Errorf("production serves %s, url %q; want %s", c.serving, run.URL, first)
+	}
+	if d := cmp.Diff([]string{"cloud.live update"}, c.calls[calls:]); d != "" {
+		t.Errorf("a rollback is one call (-want +got):\n%s", d)
+	}
+	d, err := b.Get(t.Context(), run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []slipway.Address{"cloud.var/LEVEL@production"}; !slices.Equal(d.Plan.Rotated, want) || d.Approvals[0].Gate != slipway.GateRollback {
+		t.Errorf("rotated %v, gate %s; want %v behind its own gate", d.Plan.Rotated, d.Approvals[0].Gate, want)
+	}
+	if run := b.rollback(first); !run.NoChanges {
+		t.Errorf("to what production serves: %s", run.Status)
+	}
+	if run := b.rollback("dpl-nowhere"); run.Status != slipway.RunFailed || run.Error.Code != slipway.CodeNotFound {
+		t.Errorf("to nothing: %s %+v", run.Status, run.Error)
+	}
+	b.mustSucceed(b.rollback("")) // and forth again
+	if c.serving != second {
+		t.Errorf("production serves %s, want %s", c.serving, second)
+	}
+}
+
+func TestRollbackIsCompareAndSwap(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	first := c.serving
+	b.mustSucceed(b.ship(request(t, manifest(), "two")))
+	run, err := b.Rollback(t.Context(), slipway.RollbackRequest{Manifest: request(t, manifest(), "one").Manifest, Requester: person})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+		t.Fatalf("%s %v", run.Status, err)
+	}
+	c.mu.Lock()
+	c.serving = "dpl-theirs" // a person moves it meanwhile
+	c.mu.Unlock()
+	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval || run.Revision != 2 || c.serving == first {
+		t.Errorf("%s in revision %d, production serves %s, %v: the approval was for another move", run.Status, run.Revision, c.serving, err)
+	}
+}

@@ -1,0 +1,30 @@
+package slipway
+
+// MakeRollback returns the plan that moves production back to the deployment named: one effect behind a gate of its own, or none when it
+// serves that already. It is pure. CodeUnsupported for an environment that has no production to move.
+func MakeRollback(in PlanInput, to string) (*Plan, error) {
+	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
+		Format: PlanFormat, Operation: OperationRollback, App: in.App, Environment: in.Environment, Effects: []Effect{}, Access: in.Access,
+	}}
+	for _, s := range in.Specs {
+		kind := p.Kinds[s.Address.Kind()]
+		if kind.UpdateOp != OpPromote {
+			continue
+		}
+		obs := p.Observed[s.Address]
+		serving, _ := obs.Fields["deployment"].(string)
+		p.plan.Serving = serving
+		p.plan.Drift = serving != "" && serving != p.LastServed && !obs.Owned
+		if serving != to {
+			s.Params = map[string]any{"deployment": to}
+			p.append(Effect{
+				Key: string(s.Address) + "#" + string(OpRollback), Op: OpRollback, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,
+				Params: s.Params, Basis: Basis(s, obs), Gate: GateRollback, Changes: []Change{{Field: "deployment", From: serving, To: to}},
+				Reason: "a rollback was asked for", Consequence: kind.Consequence[OpRollback], Reversible: true,
+			})
+		}
+		return p.plan, nil
+	}
+	return nil, Errorf(CodeUnsupported, "the environment %s serves its newest deployment: there is nothing to roll back", in.Environment).
+		WithHint("ship the older source again")
+}
