@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,9 +77,22 @@ type operation struct {
 // opLook is no effect: to look at what is there.
 const opLook slipway.Op = "look"
 
-// opOrder is the order in which operations are shown.
+// opOrder is the order in which operations are shown; others come last.
 var opOrder = []slipway.Op{
-	opLook, slipway.OpCreate, slipway.OpUpdate, slipway.OpAdopt, slipway.OpReplace, slipway.OpDelete, slipway.OpDeploy, slipway.OpPromote,
+	slipway.OpCreate, slipway.OpUpdate, slipway.OpAdopt, slipway.OpReplace, slipway.OpDelete, slipway.OpDeploy, slipway.OpPromote,
+}
+
+// opsOf returns a kind's operations.
+func opsOf(kind slipway.KindInfo) []slipway.Op {
+	place := func(op slipway.Op) int {
+		if i := slices.Index(opOrder, op); i >= 0 {
+			return i
+		}
+		return len(opOrder)
+	}
+	return slices.SortedFunc(maps.Keys(kind.Consequence), func(a, b slipway.Op) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+	})
 }
 
 // operations are all that a provider's kinds have, as they are done in an environment.
@@ -85,10 +100,7 @@ func (p probed) operations(environment string) []operation {
 	var out []operation
 	access := slipway.Access(p.found).In(environment)
 	for _, kind := range p.info.Kinds {
-		for _, op := range opOrder {
-			if _, has := kind.Consequence[op]; !has && op != opLook {
-				continue
-			}
+		for _, op := range append([]slipway.Op{opLook}, opsOf(kind)...) {
 			o := operation{Provider: p.info.Name, Kind: kind.Kind, Op: op}
 			mode, c := access.Mode(kind, op)
 			if op == opLook {
