@@ -34,6 +34,7 @@ func fullPlan() *slipway.Plan {
 			},
 		}},
 		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"}, Rotated: []slipway.Address{"cloud.var/KEY@production"},
+		Existing:   []slipway.Used{{Address: "cloud.db/there", Account: "acme", ID: "x", Name: "n", Mode: slipway.ModeAssisted, Note: "why"}},
 		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true,
 	}
 }
@@ -51,10 +52,11 @@ func fullPlan() *slipway.Plan {
 //	    "probes": [{"path": "/", "status": 204, "contains": "ok"}], "gate": "apply",
 //	    "job": {"commands": [["npm", "test"]], "network": ["all"], "timeout_seconds": 600, "memory_mib": 4096, "runtime": "node24",
 //	      "sandbox": "local"}}],
+//	  "existing": [{"address": "cloud.db/there", "account": "acme", "id": "x", "name": "n", "mode": "assisted"}],
 //	  "undeclared": ["cloud.db/old"], "kept": ["cloud.db/kept"], "serving": "dpl-0", "drift": True}
 //	raw = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 //	print("sha256:" + hashlib.sha256(raw).hexdigest())
-const planVector = "sha256:bfe3b9acdb5b9ee4ec3658aab00d7490b3049bde71f6b87924ad76957e880805"
+const planVector = "sha256:f295e1e18839d5d87dff8c9880c7609811d622f1de6f229ea72fd449eb1569f0"
 
 func TestDigestVector(t *testing.T) {
 	if got := fullPlan().Digest(); got != planVector {
@@ -66,7 +68,7 @@ func TestDigestVector(t *testing.T) {
 }
 
 // prose are the fields that no approval binds.
-var prose = []string{"Access", "Unverified", "Rotated", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
+var prose = []string{"Existing[0].Note", "Access", "Unverified", "Rotated", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
 
 func TestDigestBindsAllButProse(t *testing.T) {
 	before := fullPlan().Digest()
@@ -84,7 +86,7 @@ func TestDigestBindsAllButProse(t *testing.T) {
 	}
 	for in, of := range map[string]any{
 		"": slipway.Plan{}, "Effects.": slipway.Effect{}, "Checks.": slipway.Check{}, "Effects.Secrets.": slipway.SecretWrite{}, "Checks.Probes.": slipway.HealthProbe{},
-		"Checks.Job.": slipway.Job{},
+		"Checks.Job.": slipway.Job{}, "Existing.": slipway.Used{},
 	} {
 		for f := range reflect.TypeOf(of).Fields() {
 			if !changed[in+f.Name] {

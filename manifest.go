@@ -34,6 +34,14 @@ type VercelSettings struct {
 	OutputDirectory string   `json:"output_directory,omitempty"`
 	RootDirectory   string   `json:"root_directory,omitempty"`
 	NodeVersion     string   `json:"node_version,omitempty"` // such as 22.x
+	// Existing is a project that is there already; nil: Slipway makes one.
+	Existing *VercelExisting `json:"existing,omitempty"`
+}
+
+// VercelExisting names a Vercel project that is there already.
+type VercelExisting struct {
+	Project    string `json:"project"`              // id (prj_…) or name
+	Repository string `json:"repository,omitempty"` // owner/repo that it may be linked to; default: source.github, else none
 }
 
 // ManifestResource is one entry under resources. Fields are checked against the provider's ResourceType.

@@ -44,8 +44,19 @@ type ResourceType struct {
 	Fields      []FieldInfo
 	Outputs     []OutputInfo
 	Environment bool // per_environment: is allowed
+	// Existing are the keys of existing:, by which the manifest tells one that is there already. All are text.
+	Existing []ExistingInfo
 	// Connects tells how its values are tried out; "" for not at all.
 	Connects Connection
+}
+
+// ExistingInfo describes one key of existing:.
+type ExistingInfo struct {
+	Name     string
+	Required bool
+	Pattern  string // that the text matches, in RE2 and ECMA-262; "" for any name on one line
+	Says     string // what Pattern demands, after "must"
+	Help     string
 }
 
 // FieldType is the type of a manifest field.
@@ -111,6 +122,8 @@ type KindInfo struct {
 	Contained bool
 	// Root resources are made in the account itself and hold others: a credential for one of them cannot make another.
 	Root bool
+	// Adjusts: one that exists already gets the settings that are declared, but for Immutable ones. All others have to be as declared.
+	Adjusts bool
 	// Consequence is what an effect means, in one sentence without a final stop, by op.
 	Consequence map[Op]string
 }
