@@ -23,6 +23,9 @@ var types = []slipway.ResourceType{
 	},
 	{
 		Name: "upstash.redis", Environment: true,
+		Existing: []slipway.ExistingInfo{
+			{Name: "id", Required: true, Pattern: `^[a-z0-9-]{1,64}$`, Says: "be an id", Help: "its id"}, {Name: "label", Help: "any name"},
+		},
 		Fields: []slipway.FieldInfo{
 			{Name: "region", Type: slipway.FieldString, Required: true, Enum: []string{"us-east-1", "eu-west-1"}},
 			{Name: "eviction", Type: slipway.FieldBool, Default: false},
@@ -49,7 +52,7 @@ resources:
   db:     {type: neon.postgres, region: aws-eu-central-1}
   cache:  {type: upstash.redis, region: us-east-1, per_environment: true, read_regions: [eu-west-1]}
   search: {type: upstash.vector, dimensions: 1536}
-  legacy: {type: upstash.redis, existing: {database: old}}
+  legacy: {type: upstash.redis, existing: {id: old-1}}
 env:
   DATABASE_URL: {from: db.pooled_url}
   STRIPE_KEY:   {secret: STRIPE_KEY, targets: [production], allow_short: true}
@@ -75,7 +78,7 @@ func TestParseReadsEverything(t *testing.T) {
 			"db":     {Type: "neon.postgres", Fields: map[string]any{"region": "aws-eu-central-1", "version": int64(17)}},
 			"cache":  {Type: "upstash.redis", PerEnvironment: true, Fields: map[string]any{"region": "us-east-1", "eviction": false, "read_regions": []string{"eu-west-1"}}},
 			"search": {Type: "upstash.vector", Fields: map[string]any{"region": "us-east-1", "dimensions": int64(1536), "metric": "cosine"}},
-			"legacy": {Type: "upstash.redis", Existing: map[string]any{"database": "old"}},
+			"legacy": {Type: "upstash.redis", Existing: map[string]any{"id": "old-1"}},
 		},
 		Env: map[string]slipway.EnvVar{
 			"DATABASE_URL": {From: "db.pooled_url"},
@@ -137,6 +140,19 @@ func TestValuesStayAsWritten(t *testing.T) {
 	}
 }
 
+// shapeless is what a secret has beside its prefix.
+const shapeless = "k3y0f4canary0123456789abcdefghij"
+
+// What may be a secret is in no message, hint or line.
+func TestWhatMayBeASecretIsNotShown(t *testing.T) {
+	for name, s := range invalid {
+		_, err := Parse("slipway.yaml", []byte(s.src), types)
+		if faults, ok := err.(Errors); ok && strings.Contains(strings.ToLower(fmt.Sprintf("%+v", faults)), shapeless) {
+			t.Errorf("%s: %+v", name, faults)
+		}
+	}
+}
+
 // sample is a manifest that is wrong in known places.
 type sample struct {
 	src       string
@@ -147,74 +163,87 @@ type sample struct {
 }
 
 var invalid = map[string]sample{
-	"unknown key at the root":    {"app: a\nvercell: {}\n", []string{"2:1 vercell: unknown key"}, "did you mean vercel?", "a typo must not be silently ignored", false},
-	"unknown key without a like": {"app: a\npromote: {zzzzzz: 1}\n", []string{"2:11 promote.zzzzzz: unknown key"}, "keys here: approval", "the author sees what there is", false},
-	"app is missing":             {"promote: {}\n", []string{"1:1 : the key app is missing"}, "app: my-app", "everything is named after it", false},
-	"app in upper case":          {"app: My_App\n", []string{"1:6 app: must be lower case letters"}, "my-app", "Vercel and Neon would refuse it", false},
-	"app with two hyphens":       {"app: a--b\n", []string{"1:6 app: must be lower case"}, "", "Vercel refuses ---", false},
-	"app ends with a hyphen":     {"app: a-\n", []string{"1:6 app: must be lower case"}, "", "it becomes a host name", false},
-	"app too long":               {"app: " + strings.Repeat("a", 53) + "\n", []string{"1:6 app: must be lower case"}, "", "52 is the limit", false},
-	"app is a number":            {"app: 12\n", []string{"1:6 app: must be text, not a number"}, `put it in quotes: "12"`, "YAML types are not guessed away", false},
-	"app is empty":               {"app:\n", []string{"1:1 app: is empty, and must be text"}, "give it a value", "null is not a name", false},
-	"root is a list":             {"- a\n- b\n", []string{"1:1 : must be a mapping (key: value), not a list"}, "", "a manifest is a mapping", false},
-	"root is text":               {"hello\n", []string{"1:1 : must be a mapping (key: value), not text"}, "", "a manifest is a mapping", false},
-	"duplicate keys":             {"app: a\napp: b\nenv:\n  A: {value: 1}\n  A: {value: 2}\n", []string{"2:1 app: this key stands there twice", "5:3 env.A: this key stands there twice"}, "line 1 already", "one of two would win silently", true},
-	"environment name":           {"app: a\nenvironments: [Production, development]\n", []string{"2:16 environments.0: must be production", "2:28 environments.1: must be production"}, "", "Vercel's own names are taken", false},
-	"environment twice":          {"app: a\nenvironments: [qa, qa]\n", []string{`2:20 environments.1: "qa" stands there twice`}, "line 2 already", "a set has no doubles", false},
-	"no environment":             {"app: a\nenvironments: []\n", []string{"2:15 environments: the list is empty"}, "leave the key out", "a run serves one", false},
-	"dir and github":             {"app: a\nsource: {dir: web, github: acme/web}\n", []string{"2:20 source: dir and github exclude each other"}, "keep one", "there is one source", false},
-	"dir outside":                {"app: a\nsource: {dir: ../other}\n", []string{"2:15 source.dir: must be a folder inside"}, "-f", "nothing outside the folder is uploaded", false},
-	"dir absolute":               {"app: a\nsource: {dir: /etc}\n", []string{"2:15 source.dir: must be a folder inside"}, "", "nothing outside the folder is uploaded", false},
-	"ref without github":         {"app: a\nsource: {ref: main}\n", []string{"2:10 source.ref: means nothing without github"}, "add github", "a folder has no ref", false},
-	"github as URL":              {"app: a\nsource: {github: https://github.com/a/b}\n", []string{"2:18 source.github: must be owner/repo"}, "without https", "the API wants two names", false},
-	"framework":                  {"app: a\nvercel: {framework: next}\n", []string{`2:21 vercel.framework: "next" is not one of the allowed values`}, "did you mean nextjs?", "Vercel refuses unknown slugs", false},
-	"two regions":                {"app: a\nvercel: {regions: [iad1, fra1]}\n", []string{"2:19 vercel.regions: has 2 entries, and at most 1 are supported"}, "", "the project has one function region", false},
-	"region":                     {"app: a\nvercel: {regions: [us-east-1]}\n", []string{"2:20 vercel.regions.0: must be a Vercel region"}, "iad1", "AWS names are no Vercel names", false},
-	"domains":                    {"app: a\nvercel: {domains: ['https://a.com', '*.a.com', a_b.com, localhost, A.com, a.com]}\n", []string{"2:20 vercel.domains.0: must be a domain", "2:37 vercel.domains.1: must be a domain", "2:48 vercel.domains.2: must be a domain", "2:57 vercel.domains.3: must be a domain", "2:68 vercel.domains.4: must be a domain"}, "xn--", "all entries are checked", false},
-	"domains as text":            {"app: a\nvercel: {domains: a.com}\n", []string{"2:19 vercel.domains: must be a list, not text"}, "[shop.example.com]", "no guessing", false},
-	"node version":               {"app: a\nvercel: {node_version: 22}\n", []string{"2:24 vercel.node_version: must be text, not a number"}, `"22"`, "Vercel wants 22.x", false},
-	"resource type":              {"app: a\nresources:\n  db: {type: neon.postgre}\n", []string{`3:14 resources.db.type: "neon.postgre" is not a type of resource`}, "did you mean neon.postgres?", "only known types are provisioned", false},
-	"resource without type":      {"app: a\nresources:\n  db: {region: x}\n", []string{"3:3 resources.db: the key type is missing"}, "types here", "the type decides the fields", false},
-	"resource name":              {"app: a\nresources:\n  My DB: {type: neon.postgres}\n", []string{"3:3 resources.My DB: the name must be lower case"}, "", "it is part of addresses", false},
-	"unknown field":              {"app: a\nresources:\n  db: {type: neon.postgres, regoin: x}\n", []string{"3:29 resources.db.regoin: unknown key"}, "did you mean region?", "fields belong to types", false},
-	"required field":             {"app: a\nresources:\n  c: {type: upstash.redis}\n", []string{"3:3 resources.c: the key region is missing"}, "us-east-1", "the provider needs it", false},
-	"field's enum":               {"app: a\nresources:\n  c: {type: upstash.redis, region: us-east1}\n", []string{`3:36 resources.c.region: "us-east1" is not one of the allowed values`}, "did you mean us-east-1?", "refused before the first call", false},
-	"integer field's enum":       {"app: a\nresources:\n  db: {type: neon.postgres, version: 9}\n", []string{`3:38 resources.db.version: "9" is not one of the allowed values`}, "16, 17", "refused before the first call", false},
-	"integer in quotes":          {"app: a\nresources:\n  db: {type: neon.postgres, version: '17'}\n", []string{"3:38 resources.db.version: must be a whole number, not text"}, "without quotes: 17", "types are strict", false},
-	"integer in octal":           {"app: a\nresources:\n  s: {type: upstash.vector, dimensions: 010}\n", []string{`3:41 resources.s.dimensions: "010" is not a plain whole number`}, "decimal", "YAML readers disagree on it", true},
-	"fraction":                   {"app: a\nresources:\n  s: {type: upstash.vector, dimensions: 1.5}\n", []string{"3:41 resources.s.dimensions: must be a whole number, not a number"}, "", "no half dimensions", false},
-	"yes is no boolean":          {"app: a\nresources:\n  c: {type: upstash.redis, region: us-east-1, eviction: yes}\n", []string{"3:57 resources.c.eviction: must be true or false, not text"}, "true or false", "YAML 1.2", false},
-	"list field's enum":          {"app: a\nresources:\n  c: {type: upstash.redis, region: us-east-1, read_regions: [mars]}\n", []string{`3:62 resources.c.read_regions.0: "mars"`}, "values here", "entries are checked", false},
-	"per_environment":            {"app: a\nresources:\n  db: {type: neon.postgres, per_environment: true}\n", []string{"3:29 resources.db.per_environment: unknown key"}, "", "branches serve environments already", false},
-	"env name":                   {"app: a\nenv:\n  MY-VAR: {value: x}\n  VERCEL_URL: {value: x}\n  SLIPWAY: {value: x}\n", []string{"3:3 env.MY-VAR: the name must", "4:3 env.VERCEL_URL: the name must", "5:3 env.SLIPWAY: the name must"}, "ledger", "reserved names break the ledger or the platform", false},
-	"env without source":         {"app: a\nenv:\n  A: {targets: [production]}\n", []string{"3:3 env.A: one of from, secret, value is missing"}, "{value: info}", "exactly one", false},
-	"env with two sources":       {"app: a\nenv:\n  A: {value: x, secret: A}\n", []string{"3:17 env.A: value and secret exclude each other"}, "keep one", "exactly one", false},
-	"env is text":                {"app: a\nenv:\n  A: hunter2\n", []string{"3:6 env.A: must be a mapping (key: value), not text"}, "{secret: NAME}", "the commonest slip", false},
-	"null value":                 {"app: a\nenv:\n  A: {value: }\n", []string{"3:7 env.A.value: is empty"}, "give it a value", "an empty text is written as quotes", false},
-	"value is a list":            {"app: a\nenv:\n  A: {value: [1]}\n", []string{"3:14 env.A.value: must be text, a number, or true or false, not a list"}, "", "an env var is text", false},
-	"value is a credential":      {"app: a\nenv:\n  A: {value: sk_live_0123456789abcdef}\n", []string{"3:14 env.A.value: must be a plain value"}, "revoke", "a manifest lies in git", false},
-	"password in a value's URL":  {"app: a\nenv:\n  A: {value: 'postgres://u:hunter2@h/db'}\n", []string{"3:14 env.A.value: must be a plain value"}, "secret: NAME", "a manifest lies in git", false},
-	"secret is the secret":       {"app: a\nenv:\n  A: {secret: sk_live_0123456789abcdef}\n", []string{"3:15 env.A.secret: must be the name of a variable"}, "revoke", "it would be looked up, and printed as missing", false},
-	"allow_short alone":          {"app: a\nenv:\n  A: {value: x, allow_short: true}\n", []string{"3:17 env.A.allow_short: means nothing without secret"}, "", "it exempts a secret", false},
-	"from an unknown resource":   {"app: a\nresources:\n  db: {type: neon.postgres}\nenv:\n  A: {from: bd.url}\n", []string{`5:13 env.A.from: no resource has the name "bd"`}, "did you mean db?", "nothing to resolve", true},
-	"from without resources":     {"app: a\nenv:\n  A: {from: db.url}\n", []string{`3:13 env.A.from: no resource has the name "db"`}, "there are no resources", "nothing to resolve", true},
-	"from an unknown output":     {"app: a\nresources:\n  db: {type: neon.postgres}\nenv:\n  A: {from: db.pooled}\n", []string{`5:13 env.A.from: neon.postgres has no output "pooled"`}, "did you mean pooled_url?", "nothing to resolve", true},
-	"from is no reference":       {"app: a\nenv:\n  A: {from: db}\n", []string{"3:13 env.A.from: must be resource.output"}, "db.pooled_url", "two names are needed", false},
-	"undeclared target":          {"app: a\nenv:\n  A: {value: x, targets: [production, preview]}\n", []string{`3:39 env.A.targets.1: the environment "preview" is not declared`}, "environments: [production, preview]", "it would be written nowhere", true},
-	"command is text":            {"app: a\nverify: {commands: [npm test]}\n", []string{"2:21 verify.commands.0: must be a list, not text"}, "[npm, test]", "there is no shell", false},
-	"empty command":              {"app: a\nverify: {commands: [[]]}\n", []string{"2:21 verify.commands.0: the list is empty"}, "", "nothing to run", false},
-	"command is a shell line":    {"app: a\nverify: {commands: [[npm ci && npm test]]}\n", []string{`2:22 verify.commands.0.0: the program "npm ci && npm test" is a line for a shell`}, "[[npm, ci], [npm, test]]", "there is no shell", true},
-	"command with a joint":       {"app: a\nverify: {commands: [[npm, ci, '&&', npm, test]]}\n", []string{`2:31 verify.commands.0.2: "&&" would be an argument`}, "[[npm, ci], [npm, test]]", "there is no shell", true},
-	"command for a shell":        {"app: a\nverify: {commands: [[/bin/bash, -ec, 'npm ci; npm test']]}\n", []string{"2:33 verify.commands.0.1: a shell line is not a list of words"}, "[bash, scripts/verify.sh]", "what runs is what was looked at, word by word", true},
-	"package of any version":     {"app: a\nverify: {commands: [[npx, eslint, .], [pnpm, dlx, -s, tsx@latest], [npm, exec, --yes, --package=a@^1, b]]}\n", []string{"2:22 verify.commands.0.0: npx runs whatever", "2:40 verify.commands.1.0: pnpm dlx runs whatever", "2:69 verify.commands.2.0: npm exec runs whatever"}, "eslint@9.17.0", "what runs is what was looked at", true},
-	"hosts":                      {"app: a\nverify: {network: ['https://a.com', localhost, all]}\n", []string{"2:20 verify.network.0: must be a host", "2:37 verify.network.1: must be a host", "2:48 verify.network.2: all hosts, and others"}, "scheme", "a policy names hosts", false},
-	"time limit":                 {"app: a\nverify: {timeout: 10}\n", []string{"2:19 verify.timeout: must be text"}, "10", "a number has no unit", false},
-	"time limit too long":        {"app: a\nverify: {timeout: 999m}\n", []string{"2:19 verify.timeout: must be at most 5h0m0s"}, "split", "no sandbox lives longer", true},
-	"time limit in days":         {"app: a\nverify: {timeout: 1d}\n", []string{"2:19 verify.timeout: must be a time"}, "10m", "", false},
-	"memory":                     {"app: a\nverify: {memory: 16}\n", []string{"2:18 verify.memory: must be from 256 to 65536"}, "", "nothing runs in that", false},
-	"health path":                {"app: a\nverify: {health: [{path: api}, {path: //evil.com}, {status: 200}]}\n", []string{"2:26 verify.health.0.path: must be a path", "2:39 verify.health.1.path: must be a path", "2:52 verify.health.2: the key path is missing"}, "/api/health", "a probe never leaves the deployment", false},
-	"health status":              {"app: a\nverify: {health: [{path: /, status: 42}]}\n", []string{"2:37 verify.health.0.status: must be from 100 to 599"}, "", "no such status", false},
-	"approval":                   {"app: a\npromote: {approval: never}\n", []string{`2:21 promote.approval: "never" is not one of the allowed values`}, "required, auto", "two ways", false},
+	"existing: spaces":            {"app: a\nresources: {c: {type: upstash.redis, existing: {id: old 1}}}\n", []string{"2:53 resources.c.existing.id: must be an id"}, "without spaces", "a pasted id with spaces", false},
+	"existing: a URL":             {"app: a\nresources: {c: {type: upstash.redis, existing: {id: 'https://console.upstash.com/redis/x'}}}\n", []string{"2:53 resources.c.existing.id: must be an id or a name, not a URL"}, "the part of that address", "a pasted address", false},
+	"existing: a secret":          {"app: a\nresources: {c: {type: upstash.redis, existing: {id: napi_" + shapeless + "}}}\n", []string{"2:53 resources.c.existing.id: must name what exists, and this looks like a secret"}, "revoke it", "a pasted key", false},
+	"existing: a password":        {"app: a\nresources: {c: {type: upstash.redis, existing: {id: x, label: 'postgres://app:" + shapeless + "@host/db'}}}\n", []string{"2:63 resources.c.existing.label: must name what exists, and this looks like a secret"}, "revoke it", "a pasted connection string", false},
+	"existing: no secret's shape": {"app: a\nresources: {c: {type: upstash.redis, existing: {id: " + strings.ToUpper(shapeless) + "}}}\n", []string{"2:53 resources.c.existing.id: must be an id"}, "", "what is none of the ids may be a secret", false},
+	"existing: a name":            {"app: a\nresources: {c: {type: upstash.redis, existing: {id: x, label: ' y'}}}\n", []string{"2:63 resources.c.existing.label: must be 1 to 100"}, "", "a name has no spaces around it", false},
+	"existing: no id":             {"app: a\nresources: {c: {type: upstash.redis, existing: {}}}\n", []string{"2:38 resources.c.existing: the key id is missing"}, "", "nothing says which", false},
+	"existing: and name":          {"app: a\nresources: {c: {type: upstash.redis, name: n, existing: {id: x}}}\n", []string{"2:47 resources.c: name and existing exclude each other"}, "keep one", "what exists has its name", false},
+	"existing: unknown":           {"app: a\nresources: {c: {type: upstash.redis, existing: {idd: x, id: y}}}\n", []string{"2:49 resources.c.existing.idd: unknown key"}, "did you mean id", "a typo must not be silently ignored", false},
+	"existing: of none":           {"app: a\nresources: {c: {type: neon.postgres, existing: {id: x}}}\n", []string{"2:38 resources.c.existing: unknown key"}, "", "this type cannot be one that exists", false},
+	"existing project":            {"app: a\nvercel: {existing: {project: My Shop}}\n", []string{"2:30 vercel.existing.project: must be a project's id"}, "", "a title is no name", false},
+	"existing project URL":        {"app: a\nvercel: {existing: {project: 'https://vercel.com/acme/shop', repository: acme}}\n", []string{"2:30 vercel.existing.project: must be an id or a name, not a URL", "2:74 vercel.existing.repository: must be owner/repo"}, "", "a pasted address", false},
+	"existing project: no":        {"app: a\nvercel: {existing: {repository: a/b}}\n", []string{"2:10 vercel.existing: the key project is missing"}, "", "nothing says which", false},
+	"unknown key at the root":     {"app: a\nvercell: {}\n", []string{"2:1 vercell: unknown key"}, "did you mean vercel?", "a typo must not be silently ignored", false},
+	"unknown key without a like":  {"app: a\npromote: {zzzzzz: 1}\n", []string{"2:11 promote.zzzzzz: unknown key"}, "keys here: approval", "the author sees what there is", false},
+	"app is missing":              {"promote: {}\n", []string{"1:1 : the key app is missing"}, "app: my-app", "everything is named after it", false},
+	"app in upper case":           {"app: My_App\n", []string{"1:6 app: must be lower case letters"}, "my-app", "Vercel and Neon would refuse it", false},
+	"app with two hyphens":        {"app: a--b\n", []string{"1:6 app: must be lower case"}, "", "Vercel refuses ---", false},
+	"app ends with a hyphen":      {"app: a-\n", []string{"1:6 app: must be lower case"}, "", "it becomes a host name", false},
+	"app too long":                {"app: " + strings.Repeat("a", 53) + "\n", []string{"1:6 app: must be lower case"}, "", "52 is the limit", false},
+	"app is a number":             {"app: 12\n", []string{"1:6 app: must be text, not a number"}, `put it in quotes: "12"`, "YAML types are not guessed away", false},
+	"app is empty":                {"app:\n", []string{"1:1 app: is empty, and must be text"}, "give it a value", "null is not a name", false},
+	"root is a list":              {"- a\n- b\n", []string{"1:1 : must be a mapping (key: value), not a list"}, "", "a manifest is a mapping", false},
+	"root is text":                {"hello\n", []string{"1:1 : must be a mapping (key: value), not text"}, "", "a manifest is a mapping", false},
+	"duplicate keys":              {"app: a\napp: b\nenv:\n  A: {value: 1}\n  A: {value: 2}\n", []string{"2:1 app: this key stands there twice", "5:3 env.A: this key stands there twice"}, "line 1 already", "one of two would win silently", true},
+	"environment name":            {"app: a\nenvironments: [Production, development]\n", []string{"2:16 environments.0: must be production", "2:28 environments.1: must be production"}, "", "Vercel's own names are taken", false},
+	"environment twice":           {"app: a\nenvironments: [qa, qa]\n", []string{`2:20 environments.1: "qa" stands there twice`}, "line 2 already", "a set has no doubles", false},
+	"no environment":              {"app: a\nenvironments: []\n", []string{"2:15 environments: the list is empty"}, "leave the key out", "a run serves one", false},
+	"dir and github":              {"app: a\nsource: {dir: web, github: acme/web}\n", []string{"2:20 source: dir and github exclude each other"}, "keep one", "there is one source", false},
+	"dir outside":                 {"app: a\nsource: {dir: ../other}\n", []string{"2:15 source.dir: must be a folder inside"}, "-f", "nothing outside the folder is uploaded", false},
+	"dir absolute":                {"app: a\nsource: {dir: /etc}\n", []string{"2:15 source.dir: must be a folder inside"}, "", "nothing outside the folder is uploaded", false},
+	"ref without github":          {"app: a\nsource: {ref: main}\n", []string{"2:10 source.ref: means nothing without github"}, "add github", "a folder has no ref", false},
+	"github as URL":               {"app: a\nsource: {github: https://github.com/a/b}\n", []string{"2:18 source.github: must be owner/repo"}, "without https", "the API wants two names", false},
+	"framework":                   {"app: a\nvercel: {framework: next}\n", []string{`2:21 vercel.framework: "next" is not one of the allowed values`}, "did you mean nextjs?", "Vercel refuses unknown slugs", false},
+	"two regions":                 {"app: a\nvercel: {regions: [iad1, fra1]}\n", []string{"2:19 vercel.regions: has 2 entries, and at most 1 are supported"}, "", "the project has one function region", false},
+	"region":                      {"app: a\nvercel: {regions: [us-east-1]}\n", []string{"2:20 vercel.regions.0: must be a Vercel region"}, "iad1", "AWS names are no Vercel names", false},
+	"domains":                     {"app: a\nvercel: {domains: ['https://a.com', '*.a.com', a_b.com, localhost, A.com, a.com]}\n", []string{"2:20 vercel.domains.0: must be a domain", "2:37 vercel.domains.1: must be a domain", "2:48 vercel.domains.2: must be a domain", "2:57 vercel.domains.3: must be a domain", "2:68 vercel.domains.4: must be a domain"}, "xn--", "all entries are checked", false},
+	"domains as text":             {"app: a\nvercel: {domains: a.com}\n", []string{"2:19 vercel.domains: must be a list, not text"}, "[shop.example.com]", "no guessing", false},
+	"node version":                {"app: a\nvercel: {node_version: 22}\n", []string{"2:24 vercel.node_version: must be text, not a number"}, `"22"`, "Vercel wants 22.x", false},
+	"resource type":               {"app: a\nresources:\n  db: {type: neon.postgre}\n", []string{`3:14 resources.db.type: "neon.postgre" is not a type of resource`}, "did you mean neon.postgres?", "only known types are provisioned", false},
+	"resource without type":       {"app: a\nresources:\n  db: {region: x}\n", []string{"3:3 resources.db: the key type is missing"}, "types here", "the type decides the fields", false},
+	"resource name":               {"app: a\nresources:\n  My DB: {type: neon.postgres}\n", []string{"3:3 resources.My DB: the name must be lower case"}, "", "it is part of addresses", false},
+	"unknown field":               {"app: a\nresources:\n  db: {type: neon.postgres, regoin: x}\n", []string{"3:29 resources.db.regoin: unknown key"}, "did you mean region?", "fields belong to types", false},
+	"required field":              {"app: a\nresources:\n  c: {type: upstash.redis}\n", []string{"3:3 resources.c: the key region is missing"}, "us-east-1", "the provider needs it", false},
+	"field's enum":                {"app: a\nresources:\n  c: {type: upstash.redis, region: us-east1}\n", []string{`3:36 resources.c.region: "us-east1" is not one of the allowed values`}, "did you mean us-east-1?", "refused before the first call", false},
+	"integer field's enum":        {"app: a\nresources:\n  db: {type: neon.postgres, version: 9}\n", []string{`3:38 resources.db.version: "9" is not one of the allowed values`}, "16, 17", "refused before the first call", false},
+	"integer in quotes":           {"app: a\nresources:\n  db: {type: neon.postgres, version: '17'}\n", []string{"3:38 resources.db.version: must be a whole number, not text"}, "without quotes: 17", "types are strict", false},
+	"integer in octal":            {"app: a\nresources:\n  s: {type: upstash.vector, dimensions: 010}\n", []string{`3:41 resources.s.dimensions: "010" is not a plain whole number`}, "decimal", "YAML readers disagree on it", true},
+	"fraction":                    {"app: a\nresources:\n  s: {type: upstash.vector, dimensions: 1.5}\n", []string{"3:41 resources.s.dimensions: must be a whole number, not a number"}, "", "no half dimensions", false},
+	"yes is no boolean":           {"app: a\nresources:\n  c: {type: upstash.redis, region: us-east-1, eviction: yes}\n", []string{"3:57 resources.c.eviction: must be true or false, not text"}, "true or false", "YAML 1.2", false},
+	"list field's enum":           {"app: a\nresources:\n  c: {type: upstash.redis, region: us-east-1, read_regions: [mars]}\n", []string{`3:62 resources.c.read_regions.0: "mars"`}, "values here", "entries are checked", false},
+	"per_environment":             {"app: a\nresources:\n  db: {type: neon.postgres, per_environment: true}\n", []string{"3:29 resources.db.per_environment: unknown key"}, "", "branches serve environments already", false},
+	"env name":                    {"app: a\nenv:\n  MY-VAR: {value: x}\n  VERCEL_URL: {value: x}\n  SLIPWAY: {value: x}\n", []string{"3:3 env.MY-VAR: the name must", "4:3 env.VERCEL_URL: the name must", "5:3 env.SLIPWAY: the name must"}, "ledger", "reserved names break the ledger or the platform", false},
+	"env without source":          {"app: a\nenv:\n  A: {targets: [production]}\n", []string{"3:3 env.A: one of from, secret, value is missing"}, "{value: info}", "exactly one", false},
+	"env with two sources":        {"app: a\nenv:\n  A: {value: x, secret: A}\n", []string{"3:17 env.A: value and secret exclude each other"}, "keep one", "exactly one", false},
+	"env is text":                 {"app: a\nenv:\n  A: hunter2\n", []string{"3:6 env.A: must be a mapping (key: value), not text"}, "{secret: NAME}", "the commonest slip", false},
+	"null value":                  {"app: a\nenv:\n  A: {value: }\n", []string{"3:7 env.A.value: is empty"}, "give it a value", "an empty text is written as quotes", false},
+	"value is a list":             {"app: a\nenv:\n  A: {value: [1]}\n", []string{"3:14 env.A.value: must be text, a number, or true or false, not a list"}, "", "an env var is text", false},
+	"value is a credential":       {"app: a\nenv:\n  A: {value: sk_live_0123456789abcdef}\n", []string{"3:14 env.A.value: must be a plain value"}, "revoke", "a manifest lies in git", false},
+	"password in a value's URL":   {"app: a\nenv:\n  A: {value: 'postgres://u:hunter2@h/db'}\n", []string{"3:14 env.A.value: must be a plain value"}, "secret: NAME", "a manifest lies in git", false},
+	"secret is the secret":        {"app: a\nenv:\n  A: {secret: sk_live_0123456789abcdef}\n", []string{"3:15 env.A.secret: must be the name of a variable"}, "revoke", "it would be looked up, and printed as missing", false},
+	"allow_short alone":           {"app: a\nenv:\n  A: {value: x, allow_short: true}\n", []string{"3:17 env.A.allow_short: means nothing without secret"}, "", "it exempts a secret", false},
+	"from an unknown resource":    {"app: a\nresources:\n  db: {type: neon.postgres}\nenv:\n  A: {from: bd.url}\n", []string{`5:13 env.A.from: no resource has the name "bd"`}, "did you mean db?", "nothing to resolve", true},
+	"from without resources":      {"app: a\nenv:\n  A: {from: db.url}\n", []string{`3:13 env.A.from: no resource has the name "db"`}, "there are no resources", "nothing to resolve", true},
+	"from an unknown output":      {"app: a\nresources:\n  db: {type: neon.postgres}\nenv:\n  A: {from: db.pooled}\n", []string{`5:13 env.A.from: neon.postgres has no output "pooled"`}, "did you mean pooled_url?", "nothing to resolve", true},
+	"from is no reference":        {"app: a\nenv:\n  A: {from: db}\n", []string{"3:13 env.A.from: must be resource.output"}, "db.pooled_url", "two names are needed", false},
+	"undeclared target":           {"app: a\nenv:\n  A: {value: x, targets: [production, preview]}\n", []string{`3:39 env.A.targets.1: the environment "preview" is not declared`}, "environments: [production, preview]", "it would be written nowhere", true},
+	"command is text":             {"app: a\nverify: {commands: [npm test]}\n", []string{"2:21 verify.commands.0: must be a list, not text"}, "[npm, test]", "there is no shell", false},
+	"empty command":               {"app: a\nverify: {commands: [[]]}\n", []string{"2:21 verify.commands.0: the list is empty"}, "", "nothing to run", false},
+	"command is a shell line":     {"app: a\nverify: {commands: [[npm ci && npm test]]}\n", []string{`2:22 verify.commands.0.0: the program "npm ci && npm test" is a line for a shell`}, "[[npm, ci], [npm, test]]", "there is no shell", true},
+	"command with a joint":        {"app: a\nverify: {commands: [[npm, ci, '&&', npm, test]]}\n", []string{`2:31 verify.commands.0.2: "&&" would be an argument`}, "[[npm, ci], [npm, test]]", "there is no shell", true},
+	"command for a shell":         {"app: a\nverify: {commands: [[/bin/bash, -ec, 'npm ci; npm test']]}\n", []string{"2:33 verify.commands.0.1: a shell line is not a list of words"}, "[bash, scripts/verify.sh]", "what runs is what was looked at, word by word", true},
+	"package of any version":      {"app: a\nverify: {commands: [[npx, eslint, .], [pnpm, dlx, -s, tsx@latest], [npm, exec, --yes, --package=a@^1, b]]}\n", []string{"2:22 verify.commands.0.0: npx runs whatever", "2:40 verify.commands.1.0: pnpm dlx runs whatever", "2:69 verify.commands.2.0: npm exec runs whatever"}, "eslint@9.17.0", "what runs is what was looked at", true},
+	"hosts":                       {"app: a\nverify: {network: ['https://a.com', localhost, all]}\n", []string{"2:20 verify.network.0: must be a host", "2:37 verify.network.1: must be a host", "2:48 verify.network.2: all hosts, and others"}, "scheme", "a policy names hosts", false},
+	"time limit":                  {"app: a\nverify: {timeout: 10}\n", []string{"2:19 verify.timeout: must be text"}, "10", "a number has no unit", false},
+	"time limit too long":         {"app: a\nverify: {timeout: 999m}\n", []string{"2:19 verify.timeout: must be at most 5h0m0s"}, "split", "no sandbox lives longer", true},
+	"time limit in days":          {"app: a\nverify: {timeout: 1d}\n", []string{"2:19 verify.timeout: must be a time"}, "10m", "", false},
+	"memory":                      {"app: a\nverify: {memory: 16}\n", []string{"2:18 verify.memory: must be from 256 to 65536"}, "", "nothing runs in that", false},
+	"health path":                 {"app: a\nverify: {health: [{path: api}, {path: //evil.com}, {status: 200}]}\n", []string{"2:26 verify.health.0.path: must be a path", "2:39 verify.health.1.path: must be a path", "2:52 verify.health.2: the key path is missing"}, "/api/health", "a probe never leaves the deployment", false},
+	"health status":               {"app: a\nverify: {health: [{path: /, status: 42}]}\n", []string{"2:37 verify.health.0.status: must be from 100 to 599"}, "", "no such status", false},
+	"approval":                    {"app: a\npromote: {approval: never}\n", []string{`2:21 promote.approval: "never" is not one of the allowed values`}, "required, auto", "two ways", false},
 	"faults of one place are all told": {"App: x\nvercel: {regions: 1, framwork: x}\nenv: {1A: {}}\n", []string{
 		"1:1 App: unknown key", "1:1 : the key app is missing", "2:19 vercel.regions: must be a list, not a number", "2:22 vercel.framwork: unknown key",
 		"3:7 env.1A: the name must", "3:7 env.1A: one of from",

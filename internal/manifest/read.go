@@ -46,10 +46,11 @@ func (r *reader) read(n *node, y ast.Node, path []string) any {
 // follow checks text against the node's rule and enum.
 func (r *reader) follow(n *node, s string, y ast.Node, path []string) {
 	at := start(y)
+	broken := n.rule.broken(s)
 	switch {
-	case n.rule != nil && !n.rule.holds(s):
-		r.refuse(at, path, n.rule.hint, "must %s", n.rule.says)
-		if n.rule.masked {
+	case broken != nil:
+		r.refuse(at, path, broken.hint, "must %s", broken.says)
+		if broken.masked {
 			r.mask(at)
 		}
 	case len(n.enum) > 0 && !slices.Contains(n.enum, s):
@@ -268,13 +269,16 @@ func (n *node) fill(out map[string]any) {
 		}
 		if k.node.def != nil {
 			out[k.name] = k.node.def
-		} else if k.node.shape == object && k.node.kinds == nil {
+		} else if k.node.shape == object && k.node.kinds == nil && !k.node.demands() {
 			inner := map[string]any{}
 			k.node.fill(inner)
 			out[k.name] = inner
 		}
 	}
 }
+
+// demands reports whether a key of n is required, so that n cannot be filled in.
+func (n *node) demands() bool { return slices.ContainsFunc(n.keys, func(k key) bool { return k.required }) }
 
 func (n *node) keyNames() []string {
 	var names []string

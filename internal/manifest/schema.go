@@ -94,8 +94,10 @@ func (r *rule) into(s map[string]any) {
 	}
 	put(s, "maxLength", int64(r.max))
 	var not []any
-	if r.forbid != "" {
-		not = append(not, map[string]any{"type": "string", "pattern": r.forbid})
+	for _, each := range append([]*rule{r}, r.first...) {
+		if each.forbid != "" {
+			not = append(not, map[string]any{"type": "string", "pattern": each.forbid})
+		}
 	}
 	if len(r.reserved) > 0 {
 		not = append(not, map[string]any{"enum": r.reserved})

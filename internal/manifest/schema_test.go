@@ -48,7 +48,8 @@ func TestSchemaAndParseAgree(t *testing.T) {
 	schema := compiled(t)
 	valid := map[string]string{
 		"full": full, "least": "app: a\n", "empty parts": "app: a\nsource: {}\nvercel: {}\nresources: {}\nenv: {}\nverify: {}\npromote: {}\n",
-		"existing waives what is required": "app: a\nresources: {c: {type: upstash.redis, existing: {database: x}}}\n",
+		"existing waives what is required": "app: a\nresources: {c: {type: upstash.redis, existing: {id: x, label: a b}}}\n",
+		"existing project":                 "app: a\nvercel: {existing: {project: prj_Ab12, repository: a/b}}\n",
 		"values of all kinds":              "app: a\nenv: {A: {value: 1}, B: {value: true}, C: {value: 1.5}, D: {value: ''}}\n",
 		"longest app":                      "app: a234567890123456789012345678901234567890123456789012\n",
 		"git ref":                          "app: a\nsource: {github: a/b.c, ref: release/1.2}\n",

@@ -63,7 +63,8 @@ type rule struct {
 	max      int    // characters; 0: any
 	says     string // what must hold, after "must"
 	hint     string
-	masked   bool // the value may be a secret: it is never shown
+	masked   bool    // the value may be a secret: it is never shown
+	first    []*rule // that must hold before this one, each with its own words
 
 	once            sync.Once
 	match, mismatch *regexp.Regexp
@@ -195,6 +196,7 @@ func vercelNode() *node {
 		{"output_directory", false, &node{rule: outputRule, help: "replaces the preset's output folder"}},
 		{"root_directory", false, &node{rule: outputRule, help: "the app's folder within the source, for monorepos"}},
 		{"node_version", false, &node{rule: nodeRule, help: "Node.js version of builds and functions, such as 22.x"}},
+		{"existing", false, vercelExistingNode()},
 	}}
 }
 
@@ -204,11 +206,11 @@ func resourceNode(types []slipway.ResourceType) *node {
 		k := &node{shape: object, help: t.Help, waiver: "existing", keys: []key{
 			{"type", true, &node{help: "what it is", enum: []string{t.Name}}},
 			{"name", false, &node{rule: nameRule, help: "its name at the provider; keeps it when its key is renamed"}},
-			{"existing", false, &node{
-				shape: mapping, max: 20, rule: resourceRule, example: "{project: cool-sun-123}",
-				help: "names something that exists already: it is used as found and never deleted", item: &node{rule: nameRule},
-			}},
 		}}
+		if len(t.Existing) > 0 {
+			k.alone = []string{"name", "existing"}
+			k.keys = append(k.keys, key{"existing", false, existingNode(t.Existing)})
+		}
 		if t.Environment {
 			k.keys = append(k.keys, key{"per_environment", false, &node{shape: boolean, help: "true gives each environment one of its own"}})
 		}
