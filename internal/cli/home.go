@@ -106,6 +106,9 @@ func (a *app) fingerprintKey() (slipway.FingerprintKey, error) {
 	return slipway.NewFingerprintKey(secret)
 }
 
+// signingFile is where the signing key is kept when the environment has none.
+func signingFile(home string) string { return filepath.Join(home, "signing.key") }
+
 // signingKey returns SLIPWAY_SIGNING_KEY, else the key in the home folder, which is made at first use.
 func (a *app) signingKey() (attest.Key, error) {
 	secret, ok, err := a.settings.secret("SLIPWAY_SIGNING_KEY")
@@ -117,7 +120,7 @@ func (a *app) signingKey() (attest.Key, error) {
 		if err != nil {
 			return attest.Key{}, err
 		}
-		text, err := readOrMakeKey(filepath.Join(home, "signing.key"), "signing")
+		text, err := readOrMakeKey(signingFile(home), "signing")
 		if err != nil {
 			return attest.Key{}, err
 		}

@@ -28,6 +28,8 @@ const (
 	statusAmbiguous       = "ambiguous"
 	statusUnknown         = "unknown"
 	statusInvalid         = "invalid"
+	statusValid           = "valid"    // audit verify
+	statusUnusable        = "unusable" // audit verify: no bundle, or one that cannot be read
 )
 
 // result is the last line of --json. It only grows.
@@ -39,6 +41,8 @@ type result struct {
 	Run        string                    `json:"run,omitempty"`
 	URL        string                    `json:"url,omitempty"`
 	PlanDigest string                    `json:"plan_digest,omitempty"`
+	Bundle     string                    `json:"bundle,omitempty"` // the audit bundle's file
+	Place      string                    `json:"place,omitempty"`  // audit verify: where what is wrong is
 	Effects    map[slipway.Op]int        `json:"effects,omitzero"`
 	Calls      map[string]map[string]int `json:"calls,omitzero"`
 	Error      *resultError              `json:"error,omitempty"`
