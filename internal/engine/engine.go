@@ -42,6 +42,8 @@ type Config struct {
 	Connect map[slipway.Connection]slipway.Connector
 	// Attest signs a person's word about a step of a plan's digest. Default: it is not signed.
 	Attest func(ctx context.Context, step, digest string, predicate any) (json.RawMessage, error)
+	// Sandboxes are where verify.commands can run, the first that is ready unless the manifest names one. Default: nowhere.
+	Sandboxes []slipway.Sandbox
 	// HTTP sends the health probes. Default: http.DefaultTransport, 10 s a request.
 	HTTP http.RoundTripper
 	// Settle overrides how long a lost create is looked for. Default: as the kind says, else slipway.DefaultSettle.

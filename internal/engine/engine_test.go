@@ -27,6 +27,7 @@ type bench struct {
 	store *mortal
 	given map[string]string // SLIPWAY_OUTPUT_… that a person hands over
 	bare  bool              // no credential is set
+	box   *box              // where commands run; nil: nowhere
 	*engine.Engine
 }
 
@@ -71,38 +72,50 @@ func (b *bench) open() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	key, err := slipway.NewFingerprintKey(slipway.NewSecret("a key of thirty-two bytes or more"))
-	if err != nil {
-		b.t.Fatal(err)
+	var boxes []slipway.Sandbox
+	if b.box != nil {
+		boxes = append(boxes, b.box)
 	}
 	b.store = &mortal{Store: s}
 	b.Engine = engine.New(engine.Config{
-		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: key, Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
-		Settings: func(n string) (slipway.Secret, bool) {
-			return slipway.NewSecret("a token"), n == "CLOUD_TOKEN" && !b.bare
-		},
-		Secrets: func(n string) (slipway.Secret, bool) {
-			if strings.HasPrefix(n, "SLIPWAY_OUTPUT_") {
-				v, ok := b.given[n]
-				return slipway.NewSecret(v), ok
-			}
-			return slipway.NewSecret("the value of " + n), n != "UNSET"
-		},
+		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: fingerprintKey(b.t), Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
+		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse,
 		Attest: func(_ context.Context, step, digest string, _ any) (json.RawMessage, error) {
 			return json.Marshal(map[string]string{"step": step, "plan": digest})
 		},
 		Connect: map[slipway.Connection]slipway.Connector{slipway.ConnectPostgres: b.connect},
 		Redact:  func(s string) string { return strings.ReplaceAll(s, "npg_", "redacted") },
-		Parse: func(raw []byte) (*slipway.Manifest, error) {
-			m := &slipway.Manifest{}
-			err := json.Unmarshal(raw, m)
-			for k, v := range m.Env {
-				v.HasValue = v.From == "" && v.Secret == ""
-				m.Env[k] = v
-			}
-			return m, err
-		},
 	})
+}
+
+func fingerprintKey(t *testing.T) slipway.FingerprintKey {
+	key, err := slipway.NewFingerprintKey(slipway.NewSecret("a key of thirty-two bytes or more"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (b *bench) setting(n string) (slipway.Secret, bool) {
+	return slipway.NewSecret("a token"), n == "CLOUD_TOKEN" && !b.bare
+}
+
+func (b *bench) secret(n string) (slipway.Secret, bool) {
+	if strings.HasPrefix(n, "SLIPWAY_OUTPUT_") {
+		v, ok := b.given[n]
+		return slipway.NewSecret(v), ok
+	}
+	return slipway.NewSecret("the value of " + n), n != "UNSET"
+}
+
+func parse(raw []byte) (*slipway.Manifest, error) {
+	m := &slipway.Manifest{}
+	err := json.Unmarshal(raw, m)
+	for k, v := range m.Env {
+		v.HasValue = v.From == "" && v.Secret == ""
+		m.Env[k] = v
+	}
+	return m, err
 }
 
 func (b *bench) close() {

@@ -451,6 +451,8 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	in := e.planInput(w, s)
 	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), w.manifest.Verify.Health
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto"
+	var unsandboxed error
+	in.Job, in.JobParent, unsandboxed = e.job(ctx, w)
 	plan, err := slipway.MakePlan(in)
 	if err == nil && e.askAhead(ctx, w, changing(plan)) {
 		in.Access = w.access
@@ -458,6 +460,9 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	}
 	if err == nil && w.stopped != nil && idle(plan) {
 		return nil, nil, w.stopped
+	}
+	if err == nil && unsandboxed != nil && runsJob(plan) {
+		return nil, nil, unsandboxed
 	}
 	return s, plan, err
 }

@@ -56,6 +56,9 @@ func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
 	if err != nil {
 		return err
 	}
+	if c := plan.Check(step.Key); c != nil && c.Job != nil {
+		return w.settleJob(ctx, *c, step)
+	}
 	e := plan.Effect(step.Key)
 	if e == nil {
 		return slipway.Errorf(slipway.CodeInternal, "no effect %s in run %s", step.Key, step.Run)
