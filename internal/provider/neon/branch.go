@@ -29,7 +29,7 @@ func siteOf(want slipway.Spec) (site, bool) {
 	if b, ok := want.Parents[kindBranch]; ok {
 		at.project, at.branch = cut(b.ID)
 	}
-	if want.Known == nil {
+	if want.Known == nil || want.Existing {
 		return at, at.project != ""
 	}
 	parts := strings.Split(want.Known.ID, "/")
@@ -64,6 +64,9 @@ func (h branch) Observe(ctx context.Context, want slipway.Spec) (slipway.Observa
 	if !ok {
 		return slipway.Observation{}, nil
 	}
+	if want.Existing {
+		return c.existingBranch(ctx, want, at)
+	}
 	if at.known != "" {
 		found, err := c.getBranch(ctx, at.project, at.known)
 		if err != nil {
@@ -95,6 +98,9 @@ func (h branch) observed(ctx context.Context, c client, want slipway.Spec, at si
 
 // settle marks what exists as pending or failed until its project's operations have finished.
 func (c client) settle(ctx context.Context, want slipway.Spec, at site, obs *slipway.Observation) error {
+	if want.Existing { // it was there before: nothing of ours is under way
+		return nil
+	}
 	if settled(want.Known, obs.Receipt.ID) {
 		obs.Receipt.Version = want.Known.Version
 		return nil
@@ -146,7 +152,7 @@ func (c client) vanished(ctx context.Context, want slipway.Spec, err error) (sli
 	if slipway.ErrorCode(err) != slipway.CodeNotFound {
 		return slipway.Observation{}, err
 	}
-	if want.Known == nil {
+	if want.Known == nil || want.Existing {
 		return slipway.Observation{}, nil
 	}
 	if err := c.accountIs(ctx, want.Known.Account); err != nil {

@@ -70,7 +70,11 @@ func (h database) Delete(ctx context.Context, ref slipway.Receipt) error {
 func (h database) Outputs(ctx context.Context, want slipway.Spec, have slipway.Observation) (map[string]slipway.Secret, error) {
 	c := h.client.as("neon.database outputs")
 	p, branch, name := cutInBranch(have.Receipt.ID)
-	uri, err := c.connectionURI(ctx, p, branch, name, str(want.Params["owner"]))
+	owner := str(want.Params["owner"])
+	if want.Existing {
+		owner = cmp.Or(want.Parents[kindRole].Name, str(have.Fields["owner"]))
+	}
+	uri, err := c.connectionURI(ctx, p, branch, name, owner)
 	if err != nil {
 		return nil, err
 	}

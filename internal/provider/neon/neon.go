@@ -64,6 +64,15 @@ func (provider) Info() slipway.ProviderInfo {
 				{Name: "role", Type: slipway.FieldString, Help: "role that owns the database; default: the app's name with _ for -"},
 			},
 			Connects: slipway.ConnectPostgres,
+			Existing: []slipway.ExistingInfo{
+				{
+					Name: "project", Required: true, Pattern: `^[a-z0-9][a-z0-9-]{0,59}$`, Says: "be a project's id, such as cool-sun-12345678",
+					Help: "id of the project, from its Settings page",
+				},
+				{Name: "branch", Help: "name or id of the branch; default: the project's default branch, which only production may use"},
+				{Name: "database", Required: true, Help: "name of the database"},
+				{Name: "role", Help: "name of the role that the app connects as; default: the database's owner"},
+			},
 			// https://neon.com/docs/connect/connect-from-any-app
 			Outputs: []slipway.OutputInfo{
 				{Name: "url", Secret: true, Help: "connection string", Where: connectPage + ", Connection pooling off, Show password, Copy snippet"},
@@ -136,15 +145,20 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 		r := m.Resources[key]
 		add := func(field, message, hint string) {
 			path := []string{"resources", key, field}
-			if _, declared := r.Fields[field]; !declared && field != "existing" && (field != "name" || r.Name == "") {
+			if _, declared := r.Fields[field]; !declared && (field != "name" || r.Name == "") {
 				path = path[:2] // the name comes from the app's
 			}
 			out = append(out, slipway.Problem{Path: path, Message: message, Hint: hint})
 		}
-		if len(r.Existing) > 0 {
-			add("existing", "an existing database cannot be used yet", "pass its connection string as a secret: under env, or give the resource the project's name: and approve its adoption")
+		if r.Existing != nil {
+			for _, field := range []string{"database", "role"} {
+				if r.Fields[field] != nil {
+					add(field, "what exists already is named below existing:", "move "+field+": there")
+				}
+			}
+			continue
 		}
-		n := namesOf(m, key, len(keys) > 1)
+		n := namesOf(m, key)
 		if len(n.project) > 256 {
 			add("name", "a Neon project's name has at most 256 characters", "shorten name:")
 		}
@@ -193,7 +207,11 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 	var out []slipway.Spec
 	keys := resources(m)
 	for _, key := range keys {
-		n, fields := namesOf(m, key, len(keys) > 1), m.Resources[key].Fields
+		if m.Resources[key].Existing != nil {
+			out = append(out, existing(key, m.Resources[key], environment)...)
+			continue
+		}
+		n, fields := namesOf(m, key), m.Resources[key].Fields
 		project := slipway.Spec{
 			Address: slipway.NewAddress(kindProject, key, ""), Name: n.project,
 			Params: map[string]any{
@@ -231,11 +249,16 @@ func (n names) child(key, environment string, project slipway.Address) []slipway
 // names are those of one manifest resource at Neon.
 type names struct{ project, database, role string }
 
-func namesOf(m *slipway.Manifest, key string, several bool) names {
-	r := m.Resources[key]
+func namesOf(m *slipway.Manifest, key string) names {
+	r, made := m.Resources[key], 0
+	for _, other := range resources(m) {
+		if m.Resources[other].Existing == nil {
+			made++
+		}
+	}
 	project := r.Name
 	if project == "" {
-		if project = m.ProviderName(); several {
+		if project = m.ProviderName(); made > 1 {
 			project += "-" + key
 		}
 	}

@@ -21,6 +21,9 @@ var (
 // go out together. While the operations of a create are not known to have finished they are read first, and alone as long as they run.
 func (h project) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("neon.project observe")
+	if want.Existing {
+		return c.existingProject(ctx, want)
+	}
 	id, obs, err := c.findProject(ctx, want)
 	if id == "" || err != nil {
 		return obs, err

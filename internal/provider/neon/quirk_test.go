@@ -287,9 +287,12 @@ func TestCheck(t *testing.T) {
 		"reserved role":     {"PostgreSQL keeps pg_", with(map[string]any{"role": "pg_app"}), []string{"resources.db.role"}},
 		"long database":     {"an environment's suffix counts", with(map[string]any{"database": long}), []string{"resources.db.database"}},
 		"reserved database": {"postgres is there already", with(map[string]any{"database": "postgres"}), []string{"resources.db.database"}},
-		"existing": {"not there yet, and said so", slipway.Manifest{App: "a", Resources: map[string]slipway.ManifestResource{
-			"db": {Type: typePostgres, Existing: map[string]any{"project": "p"}},
-		}}, []string{"resources.db.existing"}},
+		"existing": {"what exists has its own names", slipway.Manifest{App: "a", Resources: map[string]slipway.ManifestResource{
+			"db": {Type: typePostgres, Existing: map[string]any{"project": "p", "database": "postgres", "role": "public"}},
+		}}, nil},
+		"existing and names": {"they stand in one place", slipway.Manifest{App: "a", Resources: map[string]slipway.ManifestResource{
+			"db": {Type: typePostgres, Existing: map[string]any{"project": "p", "database": "d"}, Fields: map[string]any{"role": "r", "database": "e"}},
+		}}, []string{"resources.db.database", "resources.db.role"}},
 		"main": {"the default branch has the name", slipway.Manifest{
 			App: "a", Environments: []string{"production", "main"},
 			Resources: map[string]slipway.ManifestResource{"db": {Type: typePostgres}},

@@ -224,7 +224,8 @@ func TestCheck(t *testing.T) {
 			Type:   "upstash.redis",
 			Fields: map[string]any{"region": "us-east-1", "read_regions": []string{"us-east-1"}},
 		}), []string{"resources.x.read_regions"}},
-		"existing": {"not there yet, and said so", with(slipway.ManifestResource{Type: "upstash.redis", Existing: map[string]any{"id": "x"}}), []string{"resources.x.existing"}},
+		"existing":      {"what exists may be small or large", with(slipway.ManifestResource{Type: "upstash.redis", Existing: map[string]any{"id": "x"}}), nil},
+		"existing each": {"one cannot be each environment's", with(slipway.ManifestResource{Type: "upstash.redis", PerEnvironment: true, Existing: map[string]any{"id": "x"}}), []string{"resources.x.per_environment"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

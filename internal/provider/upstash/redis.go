@@ -22,6 +22,16 @@ var (
 
 func (h redis) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("upstash.redis observe")
+	if want.Existing {
+		d, err := c.getDatabase(ctx, want.Name)
+		if slipway.ErrorCode(err) == slipway.CodeNotFound {
+			return slipway.Observation{}, nil
+		}
+		if err != nil {
+			return slipway.Observation{}, err
+		}
+		return h.observed(c, want, d), nil
+	}
 	if want.Known != nil {
 		d, err := c.getDatabase(ctx, want.Known.ID)
 		if slipway.ErrorCode(err) == slipway.CodeNotFound {

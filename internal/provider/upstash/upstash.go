@@ -77,9 +77,18 @@ func (provider) Info() slipway.ProviderInfo {
 	}
 }
 
+// existingID is how a store that is there already is named.
+func existingID(what, page string) []slipway.ExistingInfo {
+	return []slipway.ExistingInfo{{
+		Name: "id", Required: true, Pattern: `^[a-z0-9-]{1,64}$`, Says: "be an id of Upstash, such as 0639864f-ece6-429c-8118-86a287b0e808",
+		Help: "id of the " + what + ", the last part of its page's address: " + page,
+	}}
+}
+
 func redisType() slipway.ResourceType {
 	return slipway.ResourceType{
 		Name: string(kindRedis), Help: "an Upstash Redis database", Environment: true, Connects: slipway.ConnectRedis,
+		Existing: existingID("database", "https://console.upstash.com/redis/ID"),
 		Fields: []slipway.FieldInfo{
 			{Name: "region", Type: slipway.FieldString, Required: true, Enum: slices.Concat(awsRegions, gcpRegions), Help: "primary region; cannot be changed later"},
 			{Name: "read_regions", Type: slipway.FieldStrings, Enum: awsRegions, Help: "regions with a read replica"},
@@ -101,6 +110,7 @@ func redisType() slipway.ResourceType {
 func vectorType() slipway.ResourceType {
 	return slipway.ResourceType{
 		Name: string(kindVector), Help: "an Upstash Vector index", Environment: true, Connects: slipway.ConnectVector,
+		Existing: existingID("index", "https://console.upstash.com/vector/ID"),
 		Fields: []slipway.FieldInfo{
 			{Name: "region", Type: slipway.FieldString, Required: true, Enum: vectorRegions, Help: "where the index lives; cannot be changed later"},
 			{Name: "dimensions", Type: slipway.FieldInt, Required: true, Help: "numbers in one vector; cannot be changed later"},
@@ -126,8 +136,8 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 			}
 			out = append(out, slipway.Problem{Path: path, Message: message, Hint: hint})
 		}
-		if len(r.Existing) > 0 {
-			add("existing", "an existing store cannot be used yet", "give the resource its name: and approve its adoption, or pass its values as secret: under env")
+		if r.Existing != nil && r.PerEnvironment {
+			add("per_environment", "what exists already cannot be one for each environment", "leave per_environment: out, or declare a resource for each")
 		}
 		for _, environment := range environments(m, r) {
 			if n := nameOf(m, key, environment); len(n) > maxName {
@@ -154,6 +164,10 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 			at = environment
 		}
 		s := slipway.Spec{Address: slipway.NewAddress(slipway.Kind(r.Type), key, at), Name: nameOf(m, key, at), Serves: key}
+		if r.Existing != nil {
+			out = append(out, existing(s, r))
+			continue
+		}
 		s.Params = map[string]any{"name": s.Name, "region": r.Fields["region"]}
 		if s.Address.Kind() == kindVector {
 			metric, _ := r.Fields["metric"].(string)
@@ -173,6 +187,16 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 		out = append(out, s)
 	}
 	return out
+}
+
+// existing makes s the store that is there already under an id. What is declared of it has to hold.
+func existing(s slipway.Spec, r slipway.ManifestResource) slipway.Spec {
+	s.Existing, s.Params = true, maps.Clone(r.Fields)
+	s.Name, _ = r.Existing["id"].(string)
+	if regions, ok := r.Fields["read_regions"]; ok {
+		s.Params["read_regions"] = slices.Sorted(slices.Values(stringsOf(regions)))
+	}
+	return s
 }
 
 // nameOf returns a store's name; environment is "" for one that all environments share.

@@ -19,6 +19,16 @@ var (
 
 func (h vector) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	c := h.client.as("upstash.vector observe")
+	if want.Existing {
+		x, err := c.getIndex(ctx, want.Name)
+		if slipway.ErrorCode(err) == slipway.CodeNotFound {
+			return slipway.Observation{}, nil
+		}
+		if err != nil {
+			return slipway.Observation{}, err
+		}
+		return h.observed(c, want, x), nil
+	}
 	if want.Known != nil {
 		x, err := c.getIndex(ctx, want.Known.ID)
 		if slipway.ErrorCode(err) == slipway.CodeNotFound {

@@ -1,9 +1,11 @@
 package vercel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -16,7 +18,7 @@ var _ slipway.Handler = projects{}
 func (h projects) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.project observe"
 	id := want.Name
-	if want.Known != nil && want.Known.ID != "" {
+	if want.Known != nil && want.Known.ID != "" && !want.Existing {
 		id = want.Known.ID
 	}
 	p, err := h.getProject(ctx, op, id)
@@ -30,7 +32,22 @@ func (h projects) Observe(ctx context.Context, want slipway.Spec) (slipway.Obser
 	case want.Known != nil && want.Known.Account != "" && want.Known.Account != p.AccountID:
 		return slipway.Observation{}, otherAccount(op, want.Known.Account)
 	}
-	return slipway.Observation{Exists: true, Receipt: p.receipt(want), Fields: p.Settings}, nil
+	obs := slipway.Observation{Exists: true, Receipt: p.receipt(want), Fields: p.Settings}
+	if want.Existing {
+		declared, _ := want.Params["repository"].(string)
+		obs.Fields["repository"] = declared
+		if linked := p.repository(); !strings.EqualFold(linked, declared) {
+			obs.Failed = otherRepository(op, p.Name, linked, declared)
+		}
+	}
+	return obs, nil
+}
+
+// otherRepository refuses a project whose pushes deploy what is not this app, or that is not the one that was meant.
+func otherRepository(op, project, linked, declared string) *slipway.Error {
+	e := slipway.Errorf(slipway.CodeConflict, "the Vercel project %s is linked to the repository %s, not to %s", project, cmp.Or(linked, "none"), cmp.Or(declared, "none"))
+	e.Op = op
+	return e.WithHint("name another project; or say that this link is meant, with repository: below vercel.existing")
 }
 
 // sameAccount returns CodeAccountChanged when what was recorded belongs to another account than this credential works in: Vercel answers

@@ -44,7 +44,7 @@ func (provider) Info() slipway.ProviderInfo {
 			{Env: settingURL, Help: "base URL of the API", Default: defaultURL},
 		},
 		Kinds: []slipway.KindInfo{
-			{Kind: kindProject, Docs: docs("projects"), Ledgered: true, Stateful: true, Root: true, Adjusts: true, Immutable: []string{"repository"}, Consequence: map[slipway.Op]string{
+			{Kind: kindProject, Docs: docs("projects"), Ledgered: true, Stateful: true, Root: true, Adjusts: true, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "creates a Vercel project, with the ledger among its variables",
 				slipway.OpUpdate: "changes the project's settings; they apply to the next deployment",
 				slipway.OpAdopt:  "takes over a Vercel project that Slipway did not make; it will never be deleted",
