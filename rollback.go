@@ -3,6 +3,7 @@ package slipway
 // MakeRollback returns the plan that moves production back to the deployment named: one effect behind a gate of its own, or none when it
 // serves that already. It is pure. CodeUnsupported for an environment that has no production to move.
 func MakeRollback(in PlanInput, to string) (*Plan, error) {
+	in.Access = in.Access.In(in.Environment)
 	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
 		Format: PlanFormat, Operation: OperationRollback, App: in.App, Environment: in.Environment, Effects: []Effect{}, Access: in.Access,
 	}}

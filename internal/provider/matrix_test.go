@@ -499,7 +499,7 @@ func TestMatrixCoversEveryOperation(t *testing.T) {
 		}
 		for _, k := range kinds {
 			for op := range k.Consequence {
-				if op != slipway.OpDelete && declared[cause].looks && !met[string(k.Kind)+" "+string(op)] {
+				if op != slipway.OpDelete && op != slipway.OpRollback && declared[cause].looks && !met[string(k.Kind)+" "+string(op)] {
 					t.Errorf("%s: no plan to %s a %s", cmp.Or(cause, "ready"), op, k.Kind)
 				}
 			}
@@ -526,6 +526,28 @@ func TestMatrixOfDeletes(t *testing.T) {
 			}, slipway.DestroyScope{All: true})
 			if len(p.Effects) != 1 || p.Effects[0].Mode != meant(info.Name, cause).mode(p.Effects[0], true) {
 				t.Errorf("%s: %+v, declared %+v", cmp.Or(cause, "ready"), p.Effects, declared[cause])
+			}
+		}
+	}
+}
+
+// TestMatrixOfRollbacks: a rollback has the mode that is declared, and what is said of another environment does not count.
+func TestMatrixOfRollbacks(t *testing.T) {
+	for _, cause := range slipway.Causes {
+		for _, of := range []string{"", slipway.Production, slipway.Preview} {
+			w := newWorld(slipway.Production, nil, func(slipway.Spec) string { return "same" })
+			c := infos["vercel"].Against(slipway.Capability{Name: "credential", Environment: of}, cause)
+			w.in.Access = slipway.Access{c}
+			p, err := slipway.MakeRollback(w.in, "an older one")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := meant("vercel", cause)
+			if of == slipway.Preview {
+				want = declared[""]
+			}
+			if len(p.Effects) != 1 || p.Effects[0].Mode != want.mode(p.Effects[0], false) {
+				t.Errorf("%s, said of %q: %+v, declared %+v", cmp.Or(cause, "ready"), of, p.Effects, want)
 			}
 		}
 	}

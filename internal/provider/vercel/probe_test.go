@@ -62,10 +62,10 @@ func TestProbe(t *testing.T) {
 		"limited to a team": is("and it is named", as(t, "team"), team, nil, whole),
 		"viewer":            is("the role only reads", as(t, "viewer"), team, []string{"read_only"}, whole),
 		"contributor":       is("single projects", as(t, "contributor"), team, []string{"project_scoped"}, whole),
-		"developer": is("four permissions are missing", as(t, "developer"), team, []string{
-			"forbidden vercel.project create", "forbidden vercel.project delete", "forbidden vercel.env", "forbidden vercel.deployment deploy", "forbidden vercel.production promote",
+		"developer": is("three permissions are missing", as(t, "developer"), team, []string{
+			"forbidden vercel.project create", "forbidden vercel.project delete", "forbidden vercel.env", "forbidden vercel.deployment deploy", "forbidden vercel.production promote", "forbidden vercel.production rollback",
 		}, whole),
-		"developer with permissions": is("and some are given", developer, team, []string{"forbidden vercel.deployment deploy", "forbidden vercel.production promote"}, whole),
+		"developer with permissions": is("and some are given", developer, team, []string{"forbidden vercel.deployment deploy", "forbidden vercel.production promote", "forbidden vercel.production rollback"}, whole),
 		"project":                    is("what is the user's is refused", as(t, "project"), team, []string{"project_scoped"}, "GET /v2/user 403 forbidden; GET /v5/user/tokens/current 403 forbidden"),
 		"project, and told": is(
 			"the metadata tells the scope", rewritten(server(), "/v5/user/tokens/current", `{"token":{"scopes":[{"type":"project","projectId":"prj_1"}]}}`), team, []string{"project_scoped"}, who,
