@@ -70,11 +70,6 @@ func (w *wanted) supported() error {
 	case len(m.Vercel.Domains) > 0:
 		return refuse("vercel.domains")
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.Resources)) {
-		if m.Resources[name].Existing != nil {
-			return refuse("resources." + name + ".existing")
-		}
-	}
 	return nil
 }
 

@@ -29,7 +29,8 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 		}
 	}
 	for a := range s.observed {
-		if e.kinds[a.Kind()].Versioned { // looked at by what a ship would deploy; what is meant here is what was deployed
+		// Looked at by what a ship would deploy or use; what is meant here is what was made.
+		if e.kinds[a.Kind()].Versioned || w.existing(a) && s.receipts[a].Origin == slipway.OriginCreated {
 			delete(s.observed, a)
 		}
 	}

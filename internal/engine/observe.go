@@ -162,7 +162,7 @@ func (o *observer) attach(ctx context.Context, s slipway.Spec) (slipway.Spec, er
 		s.Known = &r
 	}
 	for _, need := range s.Needs {
-		if r, ok := o.receipts[need]; ok {
+		if r, ok := o.receipts[need]; ok && !o.w.existing(need) {
 			s.Parents[need.Kind()] = r
 			continue
 		}
@@ -239,7 +239,7 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 			return s, err
 		}
 		obs := o.seen(from.Address)
-		if !obs.Exists || obs.Pending || len(obs.Namesakes) > 1 {
+		if !obs.Exists || obs.Pending || obs.Failed != nil || len(obs.Namesakes) > 1 {
 			return s, nil
 		}
 		o.mu.Lock()
@@ -313,6 +313,10 @@ func (o *observer) readLedger(ctx context.Context) (again bool, err error) {
 			continue
 		}
 		r := told[a]
+		if o.w.existing(a) {
+			o.receipts[a] = r
+			continue
+		}
 		s, declared := o.sight.specs[a]
 		if declared && !o.w.visible(a.Kind()) {
 			o.sight.observed[a] = unseen(r, true)
@@ -383,6 +387,7 @@ func (o *observer) list(ctx context.Context) error {
 
 // own decides what is ours: a recorded id, the ledger, an intent of the ledger, or the provider's own mark.
 func (o *observer) own(ctx context.Context) error {
+	o.useExisting()
 	for a, obs := range o.sight.observed {
 		if !obs.Exists {
 			continue
@@ -400,7 +405,7 @@ func (o *observer) own(ctx context.Context) error {
 			}
 			intended = !unsent
 		}
-		o.sight.owned[a] = found || obs.Owned || recorded && r.ID == obs.Receipt.ID || intended || holdsLedger
+		o.sight.owned[a] = found || obs.Owned || recorded && r.ID == obs.Receipt.ID && r.Origin != slipway.OriginExisting || intended || holdsLedger
 	}
 	return nil
 }
