@@ -13,7 +13,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 	var promoteOver string
 	c := a.command("rollback [DEPLOYMENT]", "Move production back to an earlier deployment",
 		"Move every production domain back to a deployment that was built before, after an approval, and look until each serves it.\n"+
-			"DEPLOYMENT is an id; left out it is the one that production served before. Its build keeps the values of then: those that were\n"+
+			"DEPLOYMENT is an id; left out it is the one that the last promote took production away from. Its build keeps the values of then: those that were\n"+
 			"written since are shown first. stdout is the URL at which the app answers.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
 			w, err := a.open(ctx, need{own: true, keys: true})

@@ -374,7 +374,8 @@ func (c *cloud) state() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "project=%t live=%t deploys=%d\n", c.project != nil, c.serving != "", len(c.deploys))
+	serving := slices.IndexFunc(c.deploys, func(d map[string]string) bool { return d["id"] == c.serving })
+	fmt.Fprintf(&b, "project=%t live=%t deploys=%d serving=%d\n", c.project != nil, c.serving != "", len(c.deploys), serving)
 	var dbs []string
 	for _, d := range c.dbs {
 		dbs = append(dbs, fmt.Sprintf("db %s %s %s\n", d["name"], d["region"], d["size"]))

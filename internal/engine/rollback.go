@@ -3,12 +3,12 @@ package engine
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/slipway-dev/slipway"
 )
 
-// Rollback starts a run that moves production back. Without a deployment named it is the one that our last promote took production away from.
+// Rollback starts a run that moves production back. Without a deployment named it is the one that our last promote took production away
+// from: asked for twice, it is done once.
 func (e *Engine) Rollback(ctx context.Context, req slipway.RollbackRequest) (slipway.Run, error) {
 	w, err := e.desire(req.Manifest, req.Environment, nil)
 	if err != nil {
@@ -26,8 +26,14 @@ func (e *Engine) Rollback(ctx context.Context, req slipway.RollbackRequest) (sli
 	return e.begin(ctx, run, nil)
 }
 
-// moves are the outcomes of a run's steps with one of ops, of all its revisions.
-func (e *Engine) moves(tx slipway.Tx, run slipway.Run, of func(slipway.Effect) bool) (out []slipway.Step, err error) {
+// outcome is an effect that is done, and its step.
+type outcome struct {
+	effect slipway.Effect
+	step   slipway.Step
+}
+
+// done are a run's effects of some sort that are done, in the order of its revisions.
+func (e *Engine) done(tx slipway.Tx, run slipway.Run, of func(slipway.Effect) bool) (out []outcome, err error) {
 	for revision := 1; revision <= run.Revision; revision++ {
 		plan, err := tx.Plan(run.ID, revision)
 		if err != nil {
@@ -39,42 +45,38 @@ func (e *Engine) moves(tx slipway.Tx, run slipway.Run, of func(slipway.Effect) b
 		}
 		for _, s := range steps {
 			if effect := plan.Effect(s.Key); s.State == slipway.StepDone && effect != nil && of(*effect) {
-				out = append(out, s)
+				out = append(out, outcome{*effect, s})
 			}
 		}
 	}
 	return out, nil
 }
 
-// servedBefore is the deployment that production served before the one that we moved it to last.
+// servedBefore is the deployment that our last promote took production away from. Rollbacks do not count: asked for again, the same is meant.
 func (e *Engine) servedBefore(ctx context.Context, app, environment string) (id string, err error) {
-	var served []string
 	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
 		runs, err := tx.Runs(slipway.RunFilter{App: app, Environment: environment, Limit: 1000})
 		if err != nil {
 			return err
 		}
-		for _, run := range runs {
-			steps, err := e.moves(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpPromote || e.Op == slipway.OpRollback })
+		for _, run := range runs { // the newest first
+			moves, err := e.done(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpPromote })
 			if err != nil {
 				return err
 			}
-			for _, s := range slices.Backward(steps) {
-				if s.Receipt != nil && !slices.Contains(served, s.Receipt.ID) {
-					served = append(served, s.Receipt.ID)
-				}
+			if len(moves) > 0 {
+				fields, _ := moves[len(moves)-1].effect.Basis["fields"].(map[string]any)
+				id, _ = fields["deployment"].(string)
+				return nil
 			}
 		}
 		return nil
 	})
-	if err == nil && len(served) < 2 {
+	if err == nil && id == "" {
 		err = slipway.Errorf(slipway.CodeConflict, "this home knows of no deployment that production served before").
 			WithHint("name one, as Vercel's page of deployments shows it: slipway rollback DEPLOYMENT")
 	}
-	if err != nil {
-		return "", err
-	}
-	return served[1], nil
+	return id, err
 }
 
 // planRollback looks at the deployment that is meant and at what production serves.
@@ -147,16 +149,16 @@ func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []
 			return err
 		}
 		for _, run := range runs { // the newest first
-			steps, err := e.moves(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpDeploy || kinds[e.Address.Kind()] })
+			all, err := e.done(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpDeploy || kinds[e.Address.Kind()] })
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(steps, func(s slipway.Step) bool { return s.Receipt != nil && s.Receipt.ID == id }) {
+			if slices.ContainsFunc(all, func(o outcome) bool { return o.step.Receipt != nil && o.step.Receipt.ID == id }) {
 				known = true
 				return nil
 			}
-			for _, s := range steps {
-				if a := addressOf(s.Key); kinds[a.Kind()] && a.Environment() != "" {
+			for _, o := range all {
+				if a := o.effect.Address; kinds[a.Kind()] && a.Environment() != "" {
 					out = append(out, a)
 				}
 			}
@@ -165,10 +167,4 @@ func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []
 	})
 	slices.Sort(out)
 	return slices.Compact(out), known, err
-}
-
-// addressOf returns the address in an effect's key.
-func addressOf(key string) slipway.Address {
-	address, _, _ := strings.Cut(key, "#")
-	return slipway.Address(address)
 }

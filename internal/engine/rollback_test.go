@@ -53,7 +53,10 @@ func TestRollbackMovesProductionBackAndTellsOldValues(t *testing.T) {
 	if run := b.rollback("dpl-nowhere"); run.Status != slipway.RunFailed || run.Error.Code != slipway.CodeNotFound {
 		t.Errorf("to nothing: %s %+v", run.Status, run.Error)
 	}
-	b.mustSucceed(b.rollback("")) // and forth again
+	if run := b.rollback(""); !run.NoChanges || c.serving != first {
+		t.Errorf("asked for again: %s, production serves %s; a rollback does not flip", run.Status, c.serving)
+	}
+	b.mustSucceed(b.rollback(second))
 	if c.serving != second {
 		t.Errorf("production serves %s, want %s", c.serving, second)
 	}

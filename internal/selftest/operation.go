@@ -40,6 +40,9 @@ func Operations() []Operation {
 		{Name: "preview", Args: []string{"ship", "-e", "preview"}, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.ship(ctx), w.WriteManifest(previewManifest))
 		}},
+		{Name: "rollback", Args: []string{"rollback"}, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.ship(ctx), w.WritePage(changedPage), w.ship(ctx))
+		}},
 		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
 }

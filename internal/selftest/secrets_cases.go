@@ -159,7 +159,7 @@ func (s *secrets) changing(ctx context.Context) error {
 	s.canaries[awkwardOne+", the one before"] = s.canaries[awkwardOne]
 	s.canaries[awkwardOne] = s.word() + "\"<>&%+/=\\'ß " + s.word()
 	s.Env["SELFTEST_AWKWARD"] = s.canaries[awkwardOne]
-	return s.more(ctx, []string{"env diff --json", "ship --yes"}, "env diff", "plan")
+	return s.more(ctx, []string{"env diff --json", "ship --yes", "rollback --yes --json", "ship --yes"}, "env diff", "plan", "rollback --yes")
 }
 
 // edit makes the next ship deploy.
