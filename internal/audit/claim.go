@@ -143,7 +143,7 @@ func (b *reading) stepClaims(s slipway.Step, receipts map[slipway.Address]slipwa
 	switch x.Op {
 	case slipway.OpDeploy:
 		all = append(all, claim{attest.Provenance, b.provenanceClaim(*x, s, plan), name, sum})
-	case slipway.OpPromote:
+	case slipway.OpPromote, slipway.OpRollback:
 		all = append(all, claim{attest.Promotion, b.promotionClaim(*x, s, plan), name, sum})
 	}
 	return all

@@ -143,7 +143,7 @@ func (e *export) stepStatements(s slipway.Step) []statement {
 	switch effect.Op {
 	case slipway.OpDeploy:
 		all = append(all, e.deployed(plan, *effect, s))
-	case slipway.OpPromote:
+	case slipway.OpPromote, slipway.OpRollback:
 		all = append(all, e.promoted(plan, *effect, s))
 	}
 	return all
