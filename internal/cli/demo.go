@@ -31,6 +31,8 @@ const (
 	demoText = "Shipped by Slipway"
 	demoHome = "demo-home"
 	demoEnv  = "demo.env"
+	// bundleEnding makes the bundle's name from the folder's: it stays when a temporary folder goes.
+	bundleEnding = ".audit.zip"
 )
 
 func (a *app) demoCommand() *cobra.Command {
@@ -38,7 +40,8 @@ func (a *app) demoCommand() *cobra.Command {
 	var keep bool
 	c := a.command("demo", "Ship a sample app to emulators, from nothing to production",
 		"Start the emulators, write a sample app with a manifest, and do the whole job on them: plan, approve, provision, deploy, verify,\n"+
-			"promote; then ship again, which changes nothing. Needs no account and touches nothing outside this machine.\n"+
+			"promote; ship again, which changes nothing; export the audit bundle and verify it. It ends with the URL at which the app answered.\n"+
+			"Needs no account and touches nothing outside this machine. The bundle is kept beside the folder.\n"+
 			"On a terminal it serves the app until Ctrl-C; elsewhere it ends, unless --keep says otherwise.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			return a.demo(ctx, dir, keep || a.asks && !a.json)
@@ -70,8 +73,15 @@ func (a *app) demo(ctx context.Context, dir string, keep bool) (r result, err er
 	if err != nil {
 		return r, demoError(err)
 	}
-	if r, err = d.twice(ctx); err != nil || !keep {
+	if r, err = d.twice(ctx); err != nil {
 		return r, err
+	}
+	if r.Bundle, err = d.demoBundle(ctx, r.Run, dir+bundleEnding); err != nil {
+		return r, err
+	}
+	a.say("%s\n", r.URL)
+	if !keep {
+		return r, nil
 	}
 	a.tell("\nThe app is served until Ctrl-C. Look at it:\n  %s\n  %s/api/hello\n", r.URL, r.URL)
 	a.tell("Try the other commands on it in another terminal (%s holds emulator credentials alone):\n", demoEnv)
@@ -157,7 +167,6 @@ func (a *app) twice(ctx context.Context) (result, error) {
 		return again, slipway.Errorf(slipway.CodeInternal, "the second ship should change nothing: it is %s and made %d changing calls", again.Status, n)
 	}
 	a.tell("no changes, and no call that could make one\n\n")
-	a.say("%s\n", r.URL)
 	r.Status, r.Calls = statusSucceeded, a.calls()
 	return r, nil
 }
@@ -185,6 +194,27 @@ func (a *app) demoShip(ctx context.Context) (result, error) {
 	defer w.close()
 	w.started = time.Now()
 	return w.ship(ctx, slipway.RunOptions{}, yesApprover{})
+}
+
+// demoBundle exports the run's audit bundle and verifies it with nothing but its key.
+func (a *app) demoBundle(ctx context.Context, run, name string) (string, error) {
+	a.tell("== audit bundle\n")
+	w, err := a.open(ctx, need{keys: true})
+	if err != nil {
+		return "", err
+	}
+	s, err := w.export(ctx, run, name)
+	w.close()
+	if err != nil {
+		return "", err
+	}
+	r, _, err := a.verify(ctx, name, []string{s.Key})
+	if err != nil {
+		return "", err
+	}
+	a.tell("valid: %d entries, %d events, %d statements; it needs neither this folder nor the network:\n", r.Entries, r.Events, r.Statements)
+	a.tell("  slipway audit verify %s --trust %s\n\n", name, s.Key)
+	return name, nil
 }
 
 func mutations(calls map[string]map[string]int) int {
