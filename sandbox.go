@@ -38,7 +38,7 @@ const (
 	DefaultJobTimeout = 10 * time.Minute
 	DefaultJobMemory  = 4096 // MiB
 	DefaultRuntime    = "node24"
-	// MaxJobTimeout is the longest that Vercel Sandbox lives on any plan: https://vercel.com/docs/vercel-sandbox/pricing
+	// MaxJobTimeout bounds a job. Vercel's plans have limits of their own: 45 minutes on Hobby (https://vercel.com/docs/sandbox/pricing).
 	MaxJobTimeout = 5 * time.Hour
 	// NetworkAll stands in Job.Network for every host.
 	NetworkAll = "all"
