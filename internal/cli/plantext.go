@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,6 +52,9 @@ func planText(p *slipway.Plan) string {
 				fmt.Fprintf(&b, "  ? %s\n      %s\n", c.Key, probesText(c.Probes))
 			}
 		}
+	}
+	for _, u := range p.Existing {
+		existingText(&b, u)
 	}
 	if !p.NoChanges() {
 		fmt.Fprintf(&b, "\n%s\n", countText(p))
@@ -110,6 +114,15 @@ func effectText(b *strings.Builder, e slipway.Effect) {
 	if !e.Reversible && e.Op != slipway.OpPromote {
 		b.WriteString("      this cannot be undone\n")
 	}
+}
+
+// existingText is a line for what exists already and is wired.
+func existingText(b *strings.Builder, u slipway.Used) {
+	fmt.Fprintf(b, "  . %s  %q  [%s]\n      it exists (%s) and is used as found", u.Address, u.Name, u.Mode, cmp.Or(u.ID, "not looked at"))
+	if u.Note != "" {
+		fmt.Fprintf(b, "; %s", oneLine(u.Note))
+	}
+	b.WriteString("\n")
 }
 
 // hidden are params that mean nothing to a person.
