@@ -36,6 +36,7 @@ var policy = map[string]rule{
 	"internal/manual":   {code: []string{root}, tests: []string{byhand, "internal/provider", "internal/rest", "internal/selftest"}},
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
+	"internal/sandbox":  {code: []string{root, "internal/isolate", "internal/rest"}, tests: []string{"internal/emulator/emukit", "internal/emulator/vercelemu"}},
 	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: inMemory},
 	"internal/source":   {code: []string{root}},
 	"internal/store":    {code: []string{root}, tests: []string{"internal/redact"}},
