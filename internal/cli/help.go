@@ -59,17 +59,15 @@ func (a *app) environmentTopic() *cobra.Command {
 	b.WriteString("Slipway reads these environment variables. For each, NAME_FILE may name a file that holds the value instead.\n" +
 		"The app's own secret: values come from the variables that the manifest names, in the same way.\n\n")
 	row := func(name, help string) { fmt.Fprintf(&b, "  %-24s %s\n", name, help) }
-	for _, p := range a.providers() {
-		for _, s := range p.Info().Settings {
-			help := s.Help
-			if s.Required {
-				help += " (required)"
-			}
-			if s.Default != "" {
-				help += "; default " + s.Default
-			}
-			row(s.Env, help)
+	for _, s := range declared(a.providers()) {
+		help := s.Help
+		if s.Required {
+			help += " (required)"
 		}
+		if s.Default != "" {
+			help += "; default " + s.Default
+		}
+		row(s.Env, help)
 	}
 	row("SLIPWAY_HOME", "folder of Slipway's state; default: the system's folder for state")
 	row("SLIPWAY_SIGNING_KEY", "Ed25519 seed, 64 hex digits, that signs what you assert; default: a file in SLIPWAY_HOME")

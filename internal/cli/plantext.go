@@ -48,8 +48,14 @@ func planText(p *slipway.Plan) string {
 			effectText(&b, *e)
 		}
 		for _, c := range p.Checks {
-			if c.Key == key {
-				fmt.Fprintf(&b, "  ? %s\n      %s\n", c.Key, probesText(c.Probes))
+			if c.Key != key {
+				continue
+			}
+			fmt.Fprintf(&b, "  ? %s\n", c.Key)
+			if c.Job != nil {
+				jobText(&b, c)
+			} else {
+				fmt.Fprintf(&b, "      %s\n", probesText(c.Probes))
 			}
 		}
 	}
@@ -64,10 +70,16 @@ func planText(p *slipway.Plan) string {
 	return b.String()
 }
 
-// inOrder are the keys of a plan's effects and checks as they run: the checks before the promote that waits for them.
+// inOrder are the keys of a plan's effects and checks as they run: jobs before the deployment that waits for them, probes before the
+// promote.
 func inOrder(p *slipway.Plan) []string {
 	var keys, last []string
 	for _, e := range p.Effects {
+		for _, c := range p.Checks {
+			if c.Job != nil && slices.Contains(e.DependsOn, c.Key) && !slices.Contains(keys, c.Key) {
+				keys = append(keys, c.Key)
+			}
+		}
 		if e.Op == slipway.OpPromote {
 			last = append(last, e.Key)
 		} else {
@@ -75,7 +87,9 @@ func inOrder(p *slipway.Plan) []string {
 		}
 	}
 	for _, c := range p.Checks {
-		keys = append(keys, c.Key)
+		if !slices.Contains(keys, c.Key) {
+			keys = append(keys, c.Key)
+		}
 	}
 	return append(keys, last...)
 }

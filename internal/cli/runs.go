@@ -29,7 +29,8 @@ func (a *app) runsCommand() *cobra.Command {
 }
 
 func (a *app) statusCommand() *cobra.Command {
-	return a.command("status [RUN]", "Show where a run stands", "Show where a run stands: its steps, what it waits for, and what went wrong.\n"+
+	var transcript bool
+	cmd := a.command("status [RUN]", "Show where a run stands", "Show where a run stands: its steps, what it waits for, and what went wrong.\n"+
 		"RUN is the newest one when it is left out.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
 			w, err := a.open(ctx, need{})
@@ -51,8 +52,13 @@ func (a *app) statusCommand() *cobra.Command {
 			if d.Plan != nil {
 				r.Effects = d.Plan.Counts()
 			}
+			if transcript {
+				return r, w.transcript(ctx, run.ID)
+			}
 			return r, nil
 		})
+	cmd.Flags().BoolVar(&transcript, "transcript", false, "also show what the verification's commands printed last")
+	return cmd
 }
 
 // statusText is a run for a person. owned is false when it is active and no process works on it.
@@ -106,6 +112,9 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 			state = slipway.StepPending
 		}
 		fmt.Fprintf(b, "  %-8s %s\n", state, key)
+		if c := d.Plan.Check(key); c != nil && c.Job != nil {
+			jobResultText(b, steps[key])
+		}
 		if line := stepText(steps[key]); line != "" {
 			fmt.Fprintf(b, "  %-8s by hand, %s\n", "", line)
 		}

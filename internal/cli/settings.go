@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/redact"
 	"github.com/slipway-dev/slipway/internal/rest"
+	"github.com/slipway-dev/slipway/internal/sandbox"
 )
 
 // settings reads Slipway's environment: NAME, or the file that NAME_FILE names, without the line break at its end. An empty variable
@@ -51,14 +52,21 @@ func (s *settings) secret(name string) (slipway.Secret, bool, error) {
 	return v, true, nil
 }
 
-// provider looks up the settings of the providers. Those marked secret are made known to the redactor. check has refused before what
+// declared are the settings of the providers and the sandboxes.
+func declared(providers []slipway.Provider) []slipway.Setting {
+	all := sandbox.Settings()
+	for _, p := range providers {
+		all = append(all, p.Info().Settings...)
+	}
+	return all
+}
+
+// provider looks up the settings of the providers and the sandboxes. Those marked secret are made known to the redactor. check has refused before what
 // cannot be read, so that there is no error left to tell here.
 func (s *settings) provider(providers []slipway.Provider) slipway.Settings {
 	open := map[string]bool{}
-	for _, p := range providers {
-		for _, setting := range p.Info().Settings {
-			open[setting.Env] = !setting.Secret
-		}
+	for _, setting := range declared(providers) {
+		open[setting.Env] = !setting.Secret
 	}
 	return func(env string) (slipway.Secret, bool) {
 		if !open[env] {
@@ -118,17 +126,15 @@ func (s *settings) local(p slipway.Provider) (local bool, err error) {
 	return local, nil
 }
 
-// check reads every setting of the providers and every secret that the manifest names, and returns the first that cannot be read.
+// check reads every setting of the providers and the sandboxes and every secret that the manifest names, and returns the first that cannot be read.
 func (s *settings) check(providers []slipway.Provider, m *slipway.Manifest) error {
-	for _, p := range providers {
-		for _, setting := range p.Info().Settings {
-			read := func(name string) error { _, err := s.get(name); return err }
-			if setting.Secret {
-				read = func(name string) error { _, _, err := s.secret(name); return err }
-			}
-			if err := read(setting.Env); err != nil {
-				return err
-			}
+	for _, setting := range declared(providers) {
+		read := func(name string) error { _, err := s.get(name); return err }
+		if setting.Secret {
+			read = func(name string) error { _, _, err := s.secret(name); return err }
+		}
+		if err := read(setting.Env); err != nil {
+			return err
 		}
 	}
 	for _, v := range m.Env {

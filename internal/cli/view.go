@@ -97,6 +97,9 @@ func eventText(e slipway.Event) string {
 	case slipway.EventManualChecked:
 		return fmt.Sprintf("manual %s: %s (%s)", e.Step, data("finding"), data("how"))
 	case slipway.EventLog:
+		if data("stream") == "command" {
+			return "    $ " + data("text")
+		}
 		return "    | " + data("text")
 	case slipway.EventRunStatus:
 		if s := data("status"); s != string(slipway.RunActive) {

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-dev/slipway/internal/engine"
 	"github.com/slipway-dev/slipway/internal/manifest"
 	"github.com/slipway-dev/slipway/internal/rest"
+	"github.com/slipway-dev/slipway/internal/sandbox"
 	"github.com/slipway-dev/slipway/internal/store"
 )
 
@@ -158,7 +159,8 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
 		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
-		Connect: connect.All(a.restConfig()),
+		Connect:   connect.All(a.restConfig()),
+		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
 	})
 	return w, nil
 }
