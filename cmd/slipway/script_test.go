@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-dev/slipway/internal/emulator"
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/isolate"
 	"github.com/slipway-dev/slipway/internal/rest"
 )
 
@@ -39,6 +40,14 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,
 			"foreign": foreign, "reply": reply, "call": call,
+		},
+		// isolated: commands can run apart from the rest of this machine.
+		Condition: func(name string) (bool, error) {
+			if name != "isolated" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			_, err := isolate.Check(t.Context())
+			return err == nil, nil
 		},
 	})
 }

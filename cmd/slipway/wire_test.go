@@ -55,7 +55,7 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	req.Header.Set("Content-Type", "application/json")
 	switch args[0] {
-	case "vercel":
+	case "vercel", "sandbox":
 		q := req.URL.Query()
 		q.Set("teamId", ts.Getenv("VERCEL_TEAM_ID"))
 		req.URL.RawQuery = q.Encode()
