@@ -62,6 +62,8 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 		req.Header.Set("Authorization", "Bearer "+ts.Getenv("VERCEL_TOKEN"))
 	case "neon":
 		req.Header.Set("Authorization", "Bearer "+ts.Getenv("NEON_API_KEY"))
+	case "github":
+		req.Header.Set("Authorization", "Bearer "+ts.Getenv("GITHUB_TOKEN"))
 	case "upstash":
 		req.SetBasicAuth(ts.Getenv("UPSTASH_EMAIL"), ts.Getenv("UPSTASH_API_KEY"))
 	}
