@@ -28,8 +28,11 @@ type box struct {
 	parent  slipway.Kind
 	point   func(where string) error
 	cloud   *cloud // whose point is this one's as well; nil: none
-	run     func(ctx context.Context, n int, o slipway.Order, emit func(slipway.LogLine)) (slipway.JobResult, error) // of the nth job; nil: all pass
+	run     outcome
 }
+
+// outcome is what becomes of the nth job; nil: it passes.
+type outcome func(ctx context.Context, n int, o slipway.Order, emit func(slipway.LogLine)) (slipway.JobResult, error)
 
 func newBox() *box { return &box{live: map[string]bool{}} }
 
@@ -98,7 +101,7 @@ func passed(o slipway.Order, emit func(slipway.LogLine)) slipway.JobResult {
 }
 
 // failing is the outcome of a job whose first command ends so.
-func failing(end slipway.JobEnd, exit int) func(context.Context, int, slipway.Order, func(slipway.LogLine)) (slipway.JobResult, error) {
+func failing(end slipway.JobEnd, exit int) outcome {
 	return func(_ context.Context, _ int, o slipway.Order, _ func(slipway.LogLine)) (slipway.JobResult, error) {
 		return slipway.JobResult{Commands: []slipway.CommandResult{{Argv: o.Commands[0], End: end, Exit: exit}}}, nil
 	}
@@ -187,7 +190,7 @@ func TestNothingRunsBeforeTheApproval(t *testing.T) {
 
 func TestAFailedVerificationStopsTheDeployment(t *testing.T) {
 	for name, tc := range map[string]struct {
-		run    func(context.Context, int, slipway.Order, func(slipway.LogLine)) (slipway.JobResult, error)
+		run    outcome
 		code   slipway.Code
 		says   string
 		reason string
