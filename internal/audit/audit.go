@@ -22,21 +22,21 @@ const magic = "slipway audit bundle 1\n"
 
 // Names of the entries. An archive holds them in the order of their bytes.
 const (
-	nameMagic     = "BUNDLE"
-	nameApprovals = "core/approvals.json"
-	nameEvents    = "core/events.jsonl"
-	nameManifest  = "core/manifest.yaml"
-	namePlan      = "core/plans/%04d.json"
-	nameReceipts  = "core/receipts.json"
-	nameRun       = "core/run.json"
-	nameRunbook   = "core/runbooks/%04d.json"
-	nameSource    = "core/source.json"
-	nameSpec      = "core/spec.json"
-	nameSteps     = "core/steps.json"
-	nameTranscr   = "core/transcripts/%s.txt"
-	nameIndex     = "index.json"
-	nameSignature = "signature.json"
-	nameStatement = "statements/%04d.json"
+	nameMagic      = "BUNDLE"
+	nameApprovals  = "core/approvals.json"
+	nameEvents     = "core/events.jsonl"
+	nameManifest   = "core/manifest.yaml"
+	namePlan       = "core/plans/%04d.json"
+	nameReceipts   = "core/receipts.json"
+	nameRun        = "core/run.json"
+	nameRunbook    = "core/runbooks/%04d.json"
+	nameSource     = "core/source.json"
+	nameSpec       = "core/spec.json"
+	nameSteps      = "core/steps.json"
+	nameTranscript = "core/transcripts/%s.txt" // by its SHA-256
+	nameIndex      = "index.json"
+	nameSignature  = "signature.json"
+	nameStatement  = "statements/%04d.json"
 )
 
 // Index is index.json: what the signature is about. It lists every other entry but the signature.

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ func TestWhatIsExportedIsValid(t *testing.T) {
 		want   func(*Report) bool
 	}{
 		"succeeded": {"all of it is there", slipway.RunSucceeded, func(r *Report) bool {
-			return r.Complete && r.Files == 2 && len(r.Plans) == 2 && len(r.Approvals) == 3 && r.Lines == 3 && r.URL != ""
+			return r.Complete && r.Files == 2 && len(r.Plans) == 2 && len(r.Approvals) == 3 && r.Lines == 4 && r.URL != ""
 		}},
 		"waiting": {"a run that has not ended is exported as it is", slipway.RunWaitingApproval, func(r *Report) bool {
 			return !r.Complete && r.Status == "waiting_approval" && r.Lines == 0
@@ -45,7 +47,7 @@ func TestWitnessedAndAsserted(t *testing.T) {
 	}
 	want := []string{
 		"3 changes that Slipway made, with their intents, and looked at afterwards at the provider",
-		"1 checks that passed before production was moved",
+		"2 checks that passed before production was moved",
 		"manual step upstash.redis/cache#create: connected with rest_token, rest_url",
 	}
 	if d := cmp.Diff(want, r.Witnessed); d != "" {
@@ -104,7 +106,7 @@ func place(err error) string {
 func TestNoSecretIsExported(t *testing.T) {
 	st := newStore(t, t.TempDir(), slipway.RunSucceeded, 2)
 	for name, secret := range map[string]string{
-		"the manifest": "# the shop", "a plan": "no credential", "a receipt": "prj_1", "an event": "line 1 ✓", "the source": strings.Repeat("1e", 20), "the runbook": "it is listed",
+		"the manifest": "# the shop", "a plan": "no credential", "a receipt": "prj_1", "an event": "line 1 ✓", "the source": strings.Repeat("1e", 20), "the runbook": "it is listed", "a transcript": "$ npm test\nok",
 		"lines of output, split": "<b>&amp;line 1",
 	} {
 		x := exporter(t)
@@ -125,4 +127,50 @@ type discard struct{ data []byte }
 func (d *discard) Write(p []byte) (int, error) { d.data = append(d.data, p...); return len(p), nil }
 func (d *discard) WriteAt(p []byte, at int64) (int, error) {
 	return copy(d.data[at:], p), nil
+}
+
+// TestPlanDigest: the verifier computes what an approval binds in its own way, for whatever a plan can hold.
+func TestPlanDigest(t *testing.T) {
+	p := &slipway.Plan{}
+	n := 0
+	fill(reflect.ValueOf(p).Elem(), &n)
+	p.Effects = append(p.Effects, slipway.Effect{Key: "a", Reason: "first by its key"})
+	raw, err := canonical(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := planDigest(raw)
+	if err != nil || got != p.Digest() {
+		t.Errorf("%s, %v; the plan says %s", got, err, p.Digest())
+	}
+}
+
+// fill sets every field that v has, each to another value.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprint("text ", *n))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), n)
+	case reflect.Map:
+		value := reflect.New(v.Type().Elem()).Elem()
+		fill(value, n)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("name").Convert(v.Type().Key()), value)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(fmt.Sprint("any ", *n)))
+	}
 }

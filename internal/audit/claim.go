@@ -118,7 +118,7 @@ func (b *reading) stepClaims(s slipway.Step, receipts map[slipway.Address]slipwa
 	p, plan := b.plans[s.Revision-1], b.digests[s.Revision-1]
 	for _, c := range p.Checks {
 		if c.Key == s.Key && (s.State == slipway.StepDone || s.State == slipway.StepFailed) {
-			return []claim{testClaim(c, s, plan, receipts)}
+			return []claim{b.testClaim(c, s, plan, receipts)}
 		}
 	}
 	x := p.Effect(s.Key)
@@ -161,10 +161,15 @@ func (b *reading) openers(gate slipway.Gate, plan string) []string {
 	return ids
 }
 
-func testClaim(c slipway.Check, s slipway.Step, plan string, receipts map[slipway.Address]slipway.Receipt) claim {
+func (b *reading) testClaim(c slipway.Check, s slipway.Step, plan string, receipts map[slipway.Address]slipway.Receipt) claim {
 	tests := []string{}
 	for _, p := range c.Probes {
 		tests = append(tests, "GET "+p.Path)
+	}
+	if c.Job != nil {
+		for _, argv := range c.Job.Commands {
+			tests = append(tests, strings.Join(argv, " "))
+		}
 	}
 	result, list := "PASSED", "passedTests"
 	if s.State == slipway.StepFailed {
@@ -174,8 +179,17 @@ func testClaim(c slipway.Check, s slipway.Step, plan string, receipts map[slipwa
 	if len(tests) > 0 {
 		m[list] = tests
 	}
+	if isolation := s.Basis["isolation"]; isolation != nil {
+		m["isolation"] = isolation
+	}
+	if name, ok := s.Basis["transcript"].(string); ok {
+		m["transcript"] = attest.About("transcript", name)
+	}
 	r, made := receipts[c.Address]
-	if !made {
+	switch {
+	case c.Job != nil:
+		return claim{attest.TestResult, m, "source tree", b.run.Source}
+	case !made:
 		return claim{attest.TestResult, m, string(c.Address), plan}
 	}
 	if len(r.URLs) > 0 {

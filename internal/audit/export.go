@@ -162,7 +162,7 @@ func (e *export) writeAll(ctx context.Context, out Output) (s Summary, err error
 
 // collect makes the list of the core's entries, in order.
 func (e *export) collect() error {
-	for _, add := range []func() error{e.addRecords, e.addPlans, e.addSource} {
+	for _, add := range []func() error{e.addRecords, e.addPlans, e.addSource, e.addTranscripts} {
 		if err := add(); err != nil {
 			return err
 		}
@@ -237,6 +237,41 @@ func (e *export) addSource() error {
 	return e.add(nameSource, json.RawMessage(raw))
 }
 
+// addTranscripts adds what verifications have printed. Each is read when it is written: together they may be large.
+func (e *export) addTranscripts() error {
+	seen := map[string]bool{}
+	for _, s := range e.steps {
+		name, ok := s.Basis["transcript"].(string)
+		hash, isDigest := strings.CutPrefix(name, "sha256:")
+		if !ok || !isDigest || seen[hash] {
+			continue
+		}
+		seen[hash] = true
+		e.parts = append(e.parts, part{fmt.Sprintf(nameTranscript, hash), func(w io.Writer) error {
+			data, err := e.tx.Artifact(name)
+			if err != nil {
+				return err
+			}
+			if err := e.guardLong(fmt.Sprintf(nameTranscript, hash), data); err != nil {
+				return err
+			}
+			_, err = w.Write(data)
+			return err
+		}})
+	}
+	return nil
+}
+
+// guardLong looks at what is long in parts, each with the end of the one before.
+func (e *export) guardLong(name string, data []byte) error {
+	for at := 0; at < len(data); at += window {
+		if err := e.guarded(name, data[max(0, at-tail):min(len(data), at+window)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // add makes an entry of v, as canonical JSON.
 func (e *export) add(name string, v any) error {
 	raw, err := canonical(v)
@@ -275,8 +310,12 @@ func digest(data []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// tail is how much of what came before is looked at together with what follows it.
-const tail = 4096
+// How much is looked at for secrets at once, in bytes, and how much of what came before together with it.
+const (
+	window   = 1 << 20
+	tail     = 64 << 10
+	lineTail = 1 << 10 // for lines of output
+)
 
 // writeEvents writes the chain: h(0) = SHA-256 of the run's id, h(n) = SHA-256 of h(n-1) and the event.
 func (e *export) writeEvents(w io.Writer) error {
@@ -325,10 +364,7 @@ func (e *export) guardEvent(event slipway.Event, line []byte, ends map[string][]
 	}
 	text, _ := event.Data["text"].(string)
 	joined := append(ends[event.Step], text...)
-	ends[event.Step] = bytes.Clone(joined[max(0, len(joined)-tail):])
-	if len(joined) > 2*tail {
-		joined = joined[:2*tail] // the rest is within the line
-	}
+	ends[event.Step] = bytes.Clone(joined[max(0, len(joined)-lineTail):])
 	return e.guarded(nameEvents, joined)
 }
 

@@ -141,8 +141,15 @@ func planDigest(data []byte) (string, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return "", err
 	}
-	delete(p, "access")
-	delete(p, "unverified")
+	for _, name := range []string{"access", "rotated", "unverified"} {
+		delete(p, name)
+	}
+	existing, _ := p["existing"].([]any)
+	for _, v := range existing {
+		if used, ok := v.(map[string]any); ok {
+			delete(used, "note")
+		}
+	}
 	effects, _ := p["effects"].([]any)
 	key := func(v any) string { m, _ := v.(map[string]any); k, _ := m["key"].(string); return k }
 	slices.SortStableFunc(effects, func(a, b any) int { return strings.Compare(key(a), key(b)) })
@@ -307,10 +314,13 @@ func (b *reading) checkIntent(e slipway.Event, revision int, approved map[string
 	return fault(eventPlace(e), "nobody had approved %s at the %s gate", e.Step, gate)
 }
 
-// gateOf returns the gate of an effect of a plan.
+// gateOf returns the gate of an effect or a job of a plan.
 func gateOf(p *slipway.Plan, key string) (slipway.Gate, bool) {
 	if e := p.Effect(key); e != nil {
 		return e.Gate, true
+	}
+	if c := p.Check(key); c != nil {
+		return c.Gate, c.Job != nil
 	}
 	return "", false
 }
@@ -342,15 +352,56 @@ func (b *reading) checkSteps(context.Context) error {
 	if want, err := canonical(receipts); err != nil || !bytes.Equal(want, data) {
 		return fault(nameReceipts, "the receipts are not those of the steps")
 	}
+	if err := b.checkTranscripts(); err != nil {
+		return err
+	}
 	return b.checkAllDone()
 }
 
-func isStep(p *slipway.Plan, key string) bool {
-	return p.Effect(key) != nil || slices.ContainsFunc(p.Checks, func(c slipway.Check) bool { return c.Key == key })
+func isStep(p *slipway.Plan, key string) bool { return p.Effect(key) != nil || p.Check(key) != nil }
+
+// carried reports whether a step is a verification's of the revision before, which was not repeated.
+func (b *reading) carried(s slipway.Step) bool {
+	if s.Revision == 1 || b.plans[s.Revision-1].Check(s.Key) == nil {
+		return false
+	}
+	before := s
+	before.Revision--
+	want, err := canonical(before)
+	return err == nil && slices.ContainsFunc(b.steps, func(o slipway.Step) bool {
+		have, err := canonical(o)
+		return err == nil && o.Key == s.Key && bytes.Equal(have, want)
+	})
+}
+
+// checkTranscripts says that what a step names as its output is there, and nothing else.
+func (b *reading) checkTranscripts() error {
+	want := map[string]bool{}
+	for i, s := range b.steps {
+		name, ok := s.Basis["transcript"].(string)
+		hash, isDigest := strings.CutPrefix(name, "sha256:")
+		if !ok || !isDigest {
+			continue
+		}
+		path := fmt.Sprintf(nameTranscript, hash)
+		want[path] = true
+		if !slices.ContainsFunc(b.index.Files, func(f File) bool { return f.Path == path && f.SHA256 == hash }) {
+			return fault(fmt.Sprintf("%s %d basis transcript", nameSteps, i+1), "%s is not in the bundle", path)
+		}
+	}
+	for _, name := range b.below("core/transcripts") {
+		if !want[name] {
+			return fault(name, "no step names it")
+		}
+	}
+	return nil
 }
 
 // checkOutcome compares a step with what the events of its revision tell.
 func (b *reading) checkOutcome(place string, s slipway.Step) error {
+	if b.carried(s) {
+		return nil
+	}
 	intents, done, failed, settled := 0, 0, 0, false
 	revision := 0
 	for _, e := range b.log.all {

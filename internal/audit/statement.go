@@ -71,6 +71,9 @@ type (
 		URL           string           `json:"url,omitempty"`
 		PassedTests   []string         `json:"passedTests,omitempty"`
 		FailedTests   []string         `json:"failedTests,omitempty"`
+		// Extensions: where commands were run, apart from what, and what they have printed.
+		Isolation  any             `json:"isolation,omitempty"`
+		Transcript *attest.Subject `json:"transcript,omitempty"`
 	}
 	provenance struct {
 		Definition buildDefinition `json:"buildDefinition"`
@@ -187,21 +190,30 @@ func (e *export) promoted(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 	return statement{attest.Promotion, p, subject(plan, s.Key, s)}
 }
 
-// verified states what probes of a deployment found.
+// verified states what a check found: probes of a deployment, or the manifest's commands on the source.
 func (e *export) verified(plan *slipway.Plan, c slipway.Check, s slipway.Step) statement {
-	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}}
+	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}, Isolation: s.Basis["isolation"]}
 	for _, p := range c.Probes {
 		t.PassedTests = append(t.PassedTests, "GET "+p.Path)
 	}
-	if s.State == slipway.StepFailed { // which of them did not pass is in the step's error
-		t.Result, t.PassedTests, t.FailedTests = "FAILED", nil, t.PassedTests
-	}
 	about := attest.About(string(c.Address), plan.Digest())
-	if r, ok := e.receipts[c.Address]; ok {
+	if c.Job != nil {
+		for _, argv := range c.Job.Commands {
+			t.PassedTests = append(t.PassedTests, strings.Join(argv, " "))
+		}
+		about = attest.About("source tree", e.run.Source)
+	} else if r, ok := e.receipts[c.Address]; ok {
 		about = attest.About(string(c.Address), slipway.CanonicalDigest(r))
 		if len(r.URLs) > 0 {
 			t.URL = r.URLs[0]
 		}
+	}
+	if name, ok := s.Basis["transcript"].(string); ok {
+		transcript := attest.About("transcript", name)
+		t.Transcript = &transcript
+	}
+	if s.State == slipway.StepFailed { // which of them did not pass is in the step
+		t.Result, t.PassedTests, t.FailedTests = "FAILED", nil, t.PassedTests
 	}
 	return statement{attest.TestResult, t, []attest.Subject{about}}
 }

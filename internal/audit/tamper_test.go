@@ -194,6 +194,11 @@ func (c contents) edit(t testing.TB, name, from, to string) {
 	c.of[name] = bytes.Replace(c.of[name], []byte(from), []byte(to), 1)
 }
 
+// name is that of the first entry with a prefix.
+func (c contents) name(prefix string) string {
+	return c.names[slices.IndexFunc(c.names, func(n string) bool { return strings.HasPrefix(n, prefix) })]
+}
+
 func (c *contents) drop(name string) {
 	c.names = slices.DeleteFunc(c.names, func(n string) bool { return n == name })
 }
@@ -358,11 +363,17 @@ func TestForgery(t *testing.T) {
 			c.restate(t, k, attest.Checkpoint, func(p map[string]any) { p["seq"] = 1 })
 			c.reindex(t, k, nil)
 		}},
-		"signed: one less":    {"the last statement is left out", "is missing", func(c *contents) { c.drop(c.names[len(c.names)-1]); c.reindex(t, k, nil) }},
-		"signed: another run": {"the events of another run", "index.json events", func(c *contents) { c.reindex(t, k, func(i *Index, _ *Envelope) { i.Run = "run_2" }) }},
-		"signed: key":         {"the key that is shown is not the signer's", "signature.json key", func(c *contents) { c.reindex(t, k, func(_ *Index, e *Envelope) { e.Key = other.String() }) }},
-		"signed: not JSON":    {"a document that is none", "core/steps.json: it is not canonical JSON", func(c *contents) { c.of[nameSteps] = []byte("["); c.reindex(t, k, nil) }},
-		"signed: keys twice":  {"the same member twice", "core/run.json: it is not canonical JSON", func(c *contents) { c.edit(t, nameRun, `{"app":`, `{"app":"x","app":`); c.reindex(t, k, nil) }},
+		"signed: transcript": {"another output than the step names", "basis transcript", func(c *contents) {
+			c.edit(t, c.name("core/transcripts/"), "ok", "KO")
+			c.reindex(t, k, nil)
+		}},
+		"signed: no transcript":      {"it is left out", "basis transcript", func(c *contents) { c.drop(c.name("core/transcripts/")); c.reindex(t, k, nil) }},
+		"signed: another transcript": {"of no step", "no step names it", func(c *contents) { c.add("core/transcripts/x.txt", "x"); c.reindex(t, k, nil) }},
+		"signed: one less":           {"the last statement is left out", "is missing", func(c *contents) { c.drop(c.names[len(c.names)-1]); c.reindex(t, k, nil) }},
+		"signed: another run":        {"the events of another run", "index.json events", func(c *contents) { c.reindex(t, k, func(i *Index, _ *Envelope) { i.Run = "run_2" }) }},
+		"signed: key":                {"the key that is shown is not the signer's", "signature.json key", func(c *contents) { c.reindex(t, k, func(_ *Index, e *Envelope) { e.Key = other.String() }) }},
+		"signed: not JSON":           {"a document that is none", "core/steps.json: it is not canonical JSON", func(c *contents) { c.of[nameSteps] = []byte("["); c.reindex(t, k, nil) }},
+		"signed: keys twice":         {"the same member twice", "core/run.json: it is not canonical JSON", func(c *contents) { c.edit(t, nameRun, `{"app":`, `{"app":"x","app":`); c.reindex(t, k, nil) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := takeApart(t, whole)

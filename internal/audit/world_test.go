@@ -23,6 +23,9 @@ const (
 	production = "vercel.production/shop@production"
 	database   = "neon.project/db"
 	cache      = "upstash.redis/cache"
+
+	verification = deployment + "#verify"
+	transcript   = "$ npm test\nok ✓\n"
 )
 
 // testKey is RFC 8032's first test key: https://www.rfc-editor.org/rfc/rfc8032#section-7.1
@@ -135,6 +138,21 @@ func (s *story) done(key string, r slipway.Receipt, basis map[string]any) {
 	s.event(slipway.EventStepDone, key, map[string]any{"address": string(r.Address), "id": r.ID})
 }
 
+// verified runs the plan's job.
+func (s *story) verified() {
+	s.t.Helper()
+	s.event(slipway.EventStepIntended, verification, map[string]any{"sandbox": "local", "attempt": 1})
+	st := s.step(verification)
+	st.IntentAt, st.Attempt = s.now, 1
+	s.event(slipway.EventLog, verification, map[string]any{"stream": "stdout", "text": "ok ✓"})
+	name := digest([]byte(transcript))
+	s.check(s.tx.PutArtifact(name, []byte(transcript)))
+	st.Basis = map[string]any{"isolation": map[string]any{"backend": "bubblewrap"}, "commands": []any{}, "transcript": name}
+	st.EndedAt = s.tick()
+	s.check(s.tx.SaveStep(st))
+	s.event(slipway.EventStepDone, verification, map[string]any{"commands": 1, "transcript": name})
+}
+
 func (s *story) byHand(key string, finding slipway.Finding, how, note string) {
 	s.t.Helper()
 	st := s.step(key)
@@ -185,7 +203,10 @@ func effects(name string) []slipway.Effect {
 func newPlan(name, source string) *slipway.Plan {
 	return &slipway.Plan{
 		Format: slipway.PlanFormat, Operation: slipway.OperationShip, App: "shop", Environment: slipway.Production, Source: source, Effects: effects(name),
-		Checks:  []slipway.Check{{Key: deployment + "#check", Address: deployment, Probes: []slipway.HealthProbe{{Path: "/"}, {Path: "/api/health", Status: 200}}}},
+		Checks: []slipway.Check{
+			{Key: verification, Address: deployment, Gate: slipway.GateApply, Job: &slipway.Job{Commands: [][]string{{"npm", "test"}}, Timeout: 600, Memory: 4096, Runtime: "node24", Sandbox: "local"}},
+			{Key: deployment + "#check", Address: deployment, Probes: []slipway.HealthProbe{{Path: "/"}, {Path: "/api/health", Status: 200}}},
+		},
 		Serving: "dpl_before",
 		Access:  slipway.Access{{Provider: "neon", Name: "credential", State: slipway.CapabilityMissing, Cause: slipway.CauseMissing}},
 	}
@@ -216,6 +237,7 @@ func (s *story) tell(end slipway.RunStatus) {
 	s.done(project+"#create", slipway.Receipt{ID: "prj_1", Name: "the-shop"}, nil)
 	s.byHand(database+"#create", slipway.FindingAsserted, "a person's word", "made on the page, \"db\" <eu>")
 	s.byHand(cache+"#create", slipway.FindingDone, "connected with rest_token, rest_url", "")
+	s.verified()
 	s.intend(deployment + "#deploy")
 	for i := range s.log {
 		s.event(slipway.EventLog, deployment+"#deploy", map[string]any{"stream": "stdout", "text": fmt.Sprintf("line %d ✓ <b>&amp;", i)})
