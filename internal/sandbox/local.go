@@ -104,22 +104,22 @@ func (l *local) command(ctx context.Context, o slipway.Order, argv []string, dir
 		Stdout: stdout, Stderr: stderr,
 	})
 	switch {
+	case err != nil && timeIsOver(ctx):
+		return nil, nil // c says so
+	case err != nil && ctx.Err() != nil:
+		return nil, canceled(ctx)
 	case errors.Is(err, isolate.ErrNoProgram):
 		c.End, c.Exit = slipway.JobAbsent, 127
 		return nil, nil
 	case errors.Is(err, isolate.ErrUnavailable):
 		return nil, unavailable(err)
-	case err != nil && ctx.Err() == nil:
-		return nil, slipway.Errorf(slipway.CodeInternal, "%s could not be run: %v", argv[0], err)
-	case err != nil && context.Cause(ctx) == errTime:
-		return nil, nil // c says so
 	case err != nil:
-		return nil, canceled(ctx)
+		return nil, slipway.Errorf(slipway.CodeInternal, "%s could not be run: %v", argv[0], err)
 	}
 	stdout.end()
 	stderr.end()
 	level := slipway.Isolation{Backend: res.Level.Backend, Version: res.Level.Version, Layers: res.Level.Layers}
-	if res.Ended == isolate.Canceled && context.Cause(ctx) != errTime {
+	if res.Ended == isolate.Canceled && !timeIsOver(ctx) {
 		return &level, canceled(ctx)
 	}
 	c.Exit = res.ExitCode

@@ -58,11 +58,11 @@ func (v *remote) Run(ctx context.Context, get slipway.Settings, o slipway.Order,
 // ended tells why a job could not go on: its own time, a sandbox that is gone, or what it is.
 func ended(ctx context.Context, err error, alive *keeper) error {
 	switch {
-	case context.Cause(ctx) == errTime:
+	case timeIsOver(ctx):
 		return slipway.Errorf(slipway.CodeCheckFailed, "the sandbox was not ready within the time limit").WithHint("raise verify.timeout")
 	case ctx.Err() != nil:
 		return canceled(ctx)
-	case !errors.Is(err, errGone):
+	case !errors.Is(err, errGone) && (alive == nil || slipway.ErrorCode(err) != slipway.CodeNotFound): // a deleted one's session is not found
 		return err
 	case alive != nil && alive.refused() != nil:
 		e := slipway.Errorf(slipway.CodeLimit, "the sandbox's life is over, and was not extended").
@@ -132,7 +132,7 @@ func (j *job) command(ctx context.Context, argv []string) (slipway.CommandResult
 	exit, err := j.exec(ctx, argv, true)
 	c.Took = j.now().Sub(c.Began).Milliseconds()
 	switch {
-	case context.Cause(ctx) == errTime:
+	case timeIsOver(ctx):
 		return c, nil
 	case slipway.ErrorCode(err) == slipway.CodeRefused: // [?] what the API says of a program that is not there
 		c.End, c.Exit = slipway.JobAbsent, 127

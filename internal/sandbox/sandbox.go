@@ -5,6 +5,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -53,9 +54,8 @@ func withLimit(ctx context.Context, j slipway.Job) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, seconds(j), errTime)
 }
 
-type timeOver struct{}
-
-func (timeOver) Error() string { return "the job's time is over" }
-
 // errTime is the cause of a context that the job's own limit has ended.
-var errTime error = timeOver{}
+var errTime = errors.New("the job's time is over")
+
+// timeIsOver reports whether the job's own limit has ended ctx.
+func timeIsOver(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errTime) }
