@@ -6,6 +6,7 @@ package manual
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -180,7 +181,7 @@ func (p *page) part(w slipway.Way) {
 
 // idle reports whether a request only reads what nothing of the runbook needs.
 func (p *page) idle(f slipway.HTTPForm) bool {
-	return f.Method == "GET" && len(f.Take) > 0 && len(f.Until) == 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(f.Take)), func(name string) bool { return p.used[name] })
+	return f.Method == http.MethodGet && len(f.Take) > 0 && len(f.Until) == 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(f.Take)), func(name string) bool { return p.used[name] })
 }
 
 func (p *page) reply(f slipway.HTTPForm) {

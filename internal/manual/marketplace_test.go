@@ -88,8 +88,14 @@ func (w *world) do(p *byhand.Person, plan *slipway.Plan, s sight) {
 	}
 }
 
-// get is a request with the credentials of whoever has them all.
 func (w *world) get(method, url, user, body string) string {
+	w.t.Helper()
+	_, out := w.ask(method, url, user, body)
+	return out
+}
+
+// ask is a request with the credentials of whoever has them all.
+func (w *world) ask(method, url, user, body string) (status int, out string) {
 	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -105,11 +111,11 @@ func (w *world) get(method, url, user, body string) string {
 		w.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	out, err := io.ReadAll(res.Body)
+	raw, err := io.ReadAll(res.Body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return string(out)
+	return res.StatusCode, string(raw)
 }
 
 // variables are the project's, with their values where those can be read.
@@ -117,7 +123,10 @@ func (w *world) variables(project string) map[string]string {
 	w.t.Helper()
 	base, team := w.Env["SLIPWAY_VERCEL_URL"], "?teamId="+w.Env["VERCEL_TEAM_ID"]
 	var list struct {
-		Envs []struct{ ID, Key string }
+		Envs []struct {
+			ID, Key string
+			Target  []string
+		}
 	}
 	if err := json.Unmarshal([]byte(w.get("GET", base+"/v10/projects/"+project+"/env"+team, w.Env["VERCEL_TOKEN"], "")), &list); err != nil {
 		w.t.Fatal(err)
@@ -128,6 +137,9 @@ func (w *world) variables(project string) map[string]string {
 		if err := json.Unmarshal([]byte(w.get("GET", base+"/v1/projects/"+project+"/env/"+e.ID+team, w.Env["VERCEL_TOKEN"], "")), &one); err != nil {
 			w.t.Fatal(err)
 		}
+		if strings.HasPrefix(e.Key, "KV_") && !slices.Equal(e.Target, []string{slipway.Production, slipway.Preview}) {
+			w.t.Errorf("%s of a shared store is for %v", e.Key, e.Target)
+		}
 		out[e.Key] = one.Value
 	}
 	return out
@@ -137,10 +149,18 @@ func (w *world) native(path string) string {
 	return w.get("GET", w.Env["SLIPWAY_UPSTASH_URL"]+path, w.Env["UPSTASH_EMAIL"]+":"+w.Env["UPSTASH_API_KEY"], "")
 }
 
-// answers waits until a data plane answers with want in its reply.
+// answers asks a data plane, as soon as it is there, for a reply with want in it.
 func (w *world) answers(method, url, token, body, want string) {
 	w.t.Helper()
-	for !strings.Contains(w.get(method, url, token, body), want) {
-		w.pause()
+	for {
+		switch status, out := w.ask(method, url, token, body); {
+		case status == http.StatusServiceUnavailable: // it is still being made
+			w.pause()
+		case !strings.Contains(out, want):
+			w.t.Errorf("%s answers %d %s, want %s", url, status, out, want)
+			return
+		default:
+			return
+		}
 	}
 }

@@ -45,7 +45,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		World: emulated, t: t, providers: provider.All(rest.Config{Base: transport}), kinds: map[slipway.Kind]slipway.KindInfo{},
 		sessions: map[string]slipway.Session{}, manifest: shop(), environment: slipway.Production,
-		secrets: map[string]string{"PAYMENT_KEY": "sk_live_0123456789"}, receipts: map[slipway.Address]slipway.Receipt{},
+		secrets: map[string]string{"PAYMENT_KEY": `sk_"live"_\0123456789`}, receipts: map[slipway.Address]slipway.Receipt{},
 	}
 	for _, p := range w.providers {
 		for _, k := range p.Info().Kinds {
