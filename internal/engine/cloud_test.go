@@ -75,6 +75,9 @@ func (c *cloud) Expand(m *slipway.Manifest, env string) []slipway.Spec {
 			Address: slipway.Address("cloud.db/" + key), Name: m.App + "-" + key, Serves: key,
 			Params: map[string]any{"region": r.Fields["region"], "size": r.Fields["size"]},
 		})
+		if s := &specs[len(specs)-1]; r.Existing != nil {
+			s.Existing, s.Name, s.Params = true, r.Existing["id"].(string), r.Fields
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.Env)) {
 		v := m.Env[key]
@@ -264,6 +267,12 @@ func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Obs
 		d := k.dbs[id]
 		o.Exists, o.Receipt = true, slipway.Receipt{ID: id, Name: d["name"], Account: "acct"}
 		o.Fields = map[string]any{"region": d["region"], "size": d["size"]}
+	}
+	if want.Existing {
+		if _, ok := k.dbs[want.Name]; ok {
+			see(want.Name)
+		}
+		return o, nil
 	}
 	if want.Known != nil {
 		if _, ok := k.dbs[want.Known.ID]; ok {

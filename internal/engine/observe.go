@@ -239,7 +239,7 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 			return s, err
 		}
 		obs := o.seen(from.Address)
-		if !obs.Exists || obs.Pending || obs.Failed != nil || len(obs.Namesakes) > 1 {
+		if !obs.Exists || obs.Pending || len(obs.Namesakes) > 1 {
 			return s, nil
 		}
 		o.mu.Lock()
