@@ -252,15 +252,13 @@ func tryHint(t *testing.T, h hint) (exit int, out *screen) {
 	d := newDesk(t)
 	const manifest = "app: shop\nsource: {dir: site}\nenvironments: [production, preview]\n" +
 		"resources: {cache: {type: upstash.redis, region: us-east-1}}\nenv: {CACHE_URL: {from: cache.rest_url}}\n"
-	if err := os.WriteFile(filepath.Join(d.dir, "slipway.yaml"), []byte(manifest), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	d.write(t, "slipway.yaml", manifest)
 	var begin []string
 	switch h.args[0] {
 	case "manual":
 		delete(d.env, "VERCEL_TOKEN")
 		begin = []string{"ship", "--yes"}
-	case "destroy", "drift", "env":
+	case "destroy", "drift", "env", "rollback":
 		begin = []string{"ship", "--yes"}
 	case "init":
 		if !slices.Contains(h.args, "--force") {
@@ -277,14 +275,28 @@ func tryHint(t *testing.T, h hint) (exit int, out *screen) {
 		d.app(strings.NewReader(""), first).main(t.Context(), append([]string{"-C", d.dir}, begin...))
 		run = runID.FindString(first.String())
 	}
+	if h.args[0] == "rollback" { // to what was served before
+		d.write(t, filepath.Join("site", "index.html"), "<h1>the other shop</h1>")
+		d.app(strings.NewReader(""), newScreen()).main(t.Context(), append([]string{"-C", d.dir}, begin...))
+	}
 	args := []string{"-C", d.dir}
 	for i, a := range h.args {
+		if strings.HasPrefix(a, "[") || h.args[0] == "rollback" && spot.MatchString(a) {
+			continue // what may be left out
+		}
 		args = append(args, d.value(h.args, i, a, run))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out = newScreen()
 	return d.app(strings.NewReader(""), out).main(ctx, args), out
+}
+
+func (d desk) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // value is what stands for a spot of a command.
