@@ -197,9 +197,10 @@ func flagOf(c *cobra.Command, w string) *pflag.Flag {
 	return nil
 }
 
-// elsewhere are commands that scripts run, because they serve until they are stopped or kill this program: here their words are checked.
+// elsewhere are commands that scripts run, because they serve until they are stopped, kill this program, or work on a file of another
+// command's: here their words are checked.
 var elsewhere = map[string]string{
-	"demo": "demo_run.txtar", "emulate": "emulate_*.txtar", "selftest": "selftest_*.txtar", "watch": "ship_cancel.txtar",
+	"audit": "audit_*.txtar", "demo": "demo_run.txtar", "emulate": "emulate_*.txtar", "selftest": "selftest_*.txtar", "watch": "ship_cancel.txtar",
 }
 
 // Every command that is printed or shown is known, with its flags, and ends with a status that testdata/hints.txt records. None of them is 2,
