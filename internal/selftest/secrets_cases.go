@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,6 +30,7 @@ var exempt = map[string]string{
 	"env":              "it is a group of commands",
 	"completion":       "it is a group of commands",
 	"selftest":         "it is a group of commands",
+	"audit":            "it is a group of commands",
 	"selftest crash":   "it has a world of its own, with other credentials",
 	"selftest secrets": "it is this",
 }
@@ -61,6 +63,7 @@ func (s *secrets) cases() []secretsCase {
 		secretsCase{"every goroutine's stack, on SIGQUIT", s.quit},
 		secretsCase{"a panic", s.panicking},
 		secretsCase{"a key of Slipway's own making", s.ownKey},
+		secretsCase{"the audit bundle of every run", s.bundles},
 		secretsCase{"destroy", func(ctx context.Context) error { return s.all(ctx, "destroy --all --yes --confirm shop --json") }},
 	)
 	return all
@@ -152,6 +155,44 @@ func (s *secrets) approving(ctx context.Context) error {
 
 func (s *secrets) lookingBack(ctx context.Context) error {
 	return s.more(ctx, []string{"status", "status --json", "watch", "drift --json", "ship --yes --json"}, "runs", "runs --json", "watch --json", "plan", "plan --json", "env diff", "doctor", "drift")
+}
+
+// bundles exports all that the app has done by now, and shows the newest.
+func (s *secrets) bundles(ctx context.Context) error {
+	cmd := s.Command(ctx, "runs", "--json")
+	out, err := cmd.Output()
+	if err != nil {
+		return err
+	}
+	var names []string
+	for line := range bytes.Lines(out) {
+		var run struct{ Type, ID string }
+		if err := json.Unmarshal(line, &run); err != nil {
+			return err
+		}
+		if run.Type == "run" {
+			names = append(names, run.ID)
+		}
+	}
+	folder := filepath.Join(s.dir, "bundles")
+	for _, run := range names {
+		file := filepath.Join(folder, run+".zip")
+		if err := s.slipway(ctx, "audit", "export", run, "-o", file, "--html", file+".html", "--json"); err != nil {
+			return err
+		}
+		args := []string{"audit", "verify", file, "--json"}
+		verify := s.Command(ctx, args...)
+		out, err := verify.Output()
+		if err != nil {
+			s.gap("the audit bundle of %s is not valid (%v): %s", run, err, out)
+		}
+		s.printed(args, out, nil)
+	}
+	file := filepath.Join(folder, names[0]+".zip")
+	if err := s.slipway(ctx, "audit", "show", file); err != nil {
+		return err
+	}
+	return s.slipway(ctx, "audit", "show", file, "--json")
 }
 
 // changing gives one secret another value. The one before stays a canary.

@@ -71,7 +71,7 @@ func (s *secrets) plant(ctx context.Context) (err error) {
 	s.Env["TMPDIR"] = filepath.Join(s.dir, "tmp")
 	s.Env["SELFTEST_KEY_FILE"] = filepath.Join(s.dir, "given", "key.pem")
 	key := "-----BEGIN PRIVATE KEY-----\n" + s.lines(8) + "-----END PRIVATE KEY-----\n"
-	for _, folder := range []string{"tmp", "given", "fresh"} {
+	for _, folder := range []string{"tmp", "given", "fresh", "bundles"} {
 		if err := os.Mkdir(filepath.Join(s.dir, folder), 0o700); err != nil {
 			return err
 		}

@@ -48,6 +48,7 @@ func Sinks() []Sink {
 		{Name: "what probes found", Files: []string{"home/probes.json"}},
 		{Name: "temporary files", Files: []string{"tmp/**"}},
 		{Name: "files that init writes", Files: []string{"fresh/**"}},
+		{Name: "audit bundles and their reports", Files: []string{"bundles/**"}},
 	}
 }
 
