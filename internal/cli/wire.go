@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -126,6 +127,9 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if err := a.settings.check(providers, w.manifest); err != nil {
 		return nil, err
 	}
+	if err := a.refuseSecrets(raw); err != nil {
+		return nil, err
+	}
 	settle, err := a.settings.settle(providers)
 	if err != nil {
 		return nil, err
@@ -163,6 +167,19 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
 	})
 	return w, nil
+}
+
+// refuseSecrets refuses a manifest in which a secret of this environment stands, pasted where an id or a literal belongs. It is kept as it is.
+func (a *app) refuseSecrets(raw []byte) error {
+	n := 0
+	for line := range bytes.Lines(raw) {
+		if n++; a.redactor.Has(line) {
+			_, name := a.manifestPath()
+			return slipway.Errorf(slipway.CodeInvalid, "%s, line %d: a secret of this environment stands there; nothing was kept", name, n).
+				WithHint("give an id or a literal in its place, and the secret by {secret: NAME}; revoke it if the file has been shared")
+		}
+	}
+	return nil
 }
 
 func (w *workspace) close() {
