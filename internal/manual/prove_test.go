@@ -241,6 +241,19 @@ func scenarios() map[string]scenario {
 		"delete of a deployment": {
 			reason: "its URL stops answering", before: deployed, made: deletes("vercel.deployment/shop@production"),
 		},
+		"rollback": {
+			reason: "production goes back to what it served before", before: func(w *world) {
+				w.automate(only(w.plan(w.look(), nil), all))
+				first := w.receipts["vercel.production/shop@production"].ID
+				w.page = "<h1>the other shop</h1>\n"
+				w.automate(only(w.plan(w.look(), nil), all))
+				w.back = first
+			}, made: func(w *world, s sight) []slipway.Effect {
+				effects := w.effect(s, "vercel.production/shop@production", slipway.OpRollback)
+				effects[0].Params = map[string]any{"deployment": w.back}
+				return effects
+			},
+		},
 		"promote": {reason: "production moves", before: deployed, only: func(e slipway.Effect) bool { return e.Op == slipway.OpPromote }},
 	}
 }

@@ -31,6 +31,8 @@ type world struct {
 	environment string
 	secrets     map[string]string
 	receipts    map[slipway.Address]slipway.Receipt
+	page        site   // the app's source
+	back        string // the deployment that production is to go back to; "" for forward, to the newest
 }
 
 func newWorld(t *testing.T) *world {
@@ -46,6 +48,7 @@ func newWorld(t *testing.T) *world {
 		World: emulated, t: t, providers: provider.All(rest.Config{Base: transport}), kinds: map[slipway.Kind]slipway.KindInfo{},
 		sessions: map[string]slipway.Session{}, manifest: shop(), environment: slipway.Production,
 		secrets: map[string]string{"PAYMENT_KEY": `sk_"live"_\0123456789`}, receipts: map[slipway.Address]slipway.Receipt{},
+		page: "<h1>the shop</h1>\n",
 	}
 	for _, p := range w.providers {
 		for _, k := range p.Info().Kinds {
@@ -182,13 +185,15 @@ func (w *world) fill(spec slipway.Spec, s *sight) slipway.Spec {
 		}
 	}
 	if w.kinds[spec.Address.Kind()].Versioned {
-		page := site("<h1>the shop</h1>\n")
-		spec.Files, spec.Params["tree"] = page, page.Digest()
-		spec.Params["input"] = slipway.CanonicalDigest(map[string]any{"tree": page.Digest(), "env": spec.Seals})
+		spec.Files, spec.Params["tree"] = w.page, w.page.Digest()
+		spec.Params["input"] = slipway.CanonicalDigest(map[string]any{"tree": w.page.Digest(), "env": spec.Seals})
 	}
 	for name, of := range spec.IDs {
 		if obs := s.observed[of]; obs.Exists {
 			spec.Params[name] = obs.Receipt.ID
+		}
+		if w.back != "" {
+			spec.Params[name] = w.back
 		}
 	}
 	return spec
@@ -320,6 +325,7 @@ func (w *world) gone(e slipway.Effect, s sight) slipway.Observation {
 
 func (w *world) send(h slipway.Handler, e slipway.Effect, spec slipway.Spec, obs slipway.Observation) (slipway.Receipt, error) {
 	ctx := w.t.Context()
+	spec.Op = e.Op
 	switch {
 	case e.Op == slipway.OpDelete:
 		return obs.Receipt, h.Delete(ctx, obs.Receipt)
