@@ -30,10 +30,11 @@ type cloud struct {
 	beforeObs func(kind slipway.Kind) error // called before each observation
 	findings  slipway.Access                // what speaks against the credential: calls that it rules out are refused
 	probes    int                           // how often that was asked for
+	guided    map[string]any                // the input that the runbook gives, by the step's key
 }
 
 func newCloud() *cloud {
-	return &cloud{dbs: map[string]map[string]string{}, vars: map[string]map[string]string{}, made: map[string]int{}}
+	return &cloud{dbs: map[string]map[string]string{}, vars: map[string]map[string]string{}, made: map[string]int{}, guided: map[string]any{}}
 }
 
 func (c *cloud) id(prefix string) string { c.next++; return fmt.Sprintf("%s-%d", prefix, c.next) }
@@ -116,6 +117,9 @@ func (c *cloud) Probe(context.Context) []slipway.Capability {
 }
 
 func (c *cloud) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guided[e.Key] = s.Params["input"]
 	return slipway.ManualStep{Title: string(e.Op) + " " + s.Name, Ways: []slipway.Way{{Page: &slipway.Page{URL: "https://cloud.example"}}}}
 }
 

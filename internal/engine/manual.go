@@ -85,9 +85,23 @@ func (w *worker) runbook(ctx context.Context) (slipway.Runbook, error) {
 	guide := slipway.GuideBy(w.Providers, w.wanted.manifest, func(e slipway.Effect) slipway.Spec {
 		s := w.specFor(e.Address, receipts)
 		s.Params = e.Params
-		return s
+		return w.sealToShow(ctx, e, s)
 	})
-	return slipway.MakeRunbook(w.plan, guide), nil
+	return slipway.MakeRunbook(w.plan, guide), ctx.Err()
+}
+
+// sealToShow gives the Spec of a deployment that a person is to make its input, by which it is found again: as soon as all that goes into it
+// is there, and can be read.
+func (w *worker) sealToShow(ctx context.Context, e slipway.Effect, s slipway.Spec) slipway.Spec {
+	waits := slices.ContainsFunc(e.DependsOn, func(key string) bool { return w.step(key).State != slipway.StepDone })
+	if !w.kinds[e.Address.Kind()].Versioned || e.Op == slipway.OpDelete || waits || w.step(e.Key).State == slipway.StepDone {
+		return s
+	}
+	u := &unit{effect: e, spec: s}
+	if err := w.sealUnit(ctx, w.wanted.pass(), u); err != nil {
+		return s
+	}
+	return u.spec
 }
 
 // manualStep finds a manual step by key, address, or its number in the runbook, and refuses one that is not to be done now.
@@ -365,11 +379,20 @@ func (w *worker) declare(ctx context.Context, u *unit) error {
 			u.spec.Params[name] = v
 		}
 	}
-	if w.unresolved(w.wanted, u.spec.Inputs["value"]) != "" {
+	in, sessions := u.spec.Inputs["value"], w.wanted.pass()
+	_, printed := u.spec.Params["fingerprint"]
+	switch {
+	case w.unresolved(w.wanted, in) != "":
 		u.spec = carried(u.spec)
+	case printed: // what the plan could not know yet: the next one compares with it
+		v, err := w.value(ctx, sessions, in)
+		if err != nil {
+			return err
+		}
+		u.spec.Params["fingerprint"] = w.print(u.spec, v)
 	}
 	if w.kinds[u.effect.Address.Kind()].Versioned {
-		return w.sealUnit(ctx, nil, u)
+		return w.sealUnit(ctx, sessions, u)
 	}
 	return nil
 }

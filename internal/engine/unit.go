@@ -151,7 +151,8 @@ func (w *worker) observeUnit(ctx context.Context, sessions map[string]slipway.Se
 			return err
 		}
 	}
-	if w.kinds[u.effect.Address.Kind()].Versioned && u.step.Attempt == 0 && u.effect.Op != slipway.OpDelete {
+	byHand := u.effect.Mode == slipway.ModeManual
+	if w.kinds[u.effect.Address.Kind()].Versioned && u.step.Attempt == 0 && u.effect.Op != slipway.OpDelete && !byHand {
 		u.obs = slipway.Observation{} // it is told from others by this run's id, and this run has asked for none yet
 		return nil
 	}
