@@ -364,7 +364,7 @@ func (w *worker) examine(ctx context.Context, u *unit, c slipway.ManualCheck) (s
 	u.obs = slipway.Observation{Exists: u.effect.Op != slipway.OpDelete, Receipt: slipway.Receipt{ID: c.ID, Name: u.spec.Name}, Fields: u.spec.Params}
 	if c.URL != "" {
 		u.obs.Receipt.URLs = []string{c.URL}
-		return w.examineByHTTP(ctx, u, c.URL)
+		return w.examineByHTTP(ctx, c.URL)
 	}
 	return w.examineByValues(ctx, u)
 }
@@ -441,7 +441,7 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 func empty(v any) bool { return v == nil || v == "" || v == false }
 
 // examineByHTTP asks a deployment that nothing else here can look at.
-func (w *worker) examineByHTTP(ctx context.Context, u *unit, url string) (slipway.Evidence, error) {
+func (w *worker) examineByHTTP(ctx context.Context, url string) (slipway.Evidence, error) {
 	ev := slipway.Evidence{Finding: slipway.FindingDone, How: "it answers over HTTP"}
 	probes := w.wanted.manifest.Verify.Health
 	if len(probes) == 0 {

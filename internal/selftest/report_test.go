@@ -30,11 +30,13 @@ func TestCompare(t *testing.T) {
 			selftest.Report{Orphans: 1, Findings: []string{"1 orphans: cloud.db c"}},
 		},
 		"missing": {
-			"one that is not there", selftest.State{Things: []selftest.Thing{thing("b", "1")}},
+			"one that is not there",
+			selftest.State{Things: []selftest.Thing{thing("b", "1")}},
 			selftest.Report{Differences: 1, Findings: []string{"missing: cloud.db a"}},
 		},
 		"another": {
-			"one whose field differs", selftest.State{Things: []selftest.Thing{thing("a", "2"), thing("b", "1")}},
+			"one whose field differs",
+			selftest.State{Things: []selftest.Thing{thing("a", "2"), thing("b", "1")}},
 			selftest.Report{Differences: 1, Findings: []string{"differs: cloud.db a: size is 2, not 1"}},
 		},
 		"another change": {
