@@ -20,7 +20,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -127,7 +126,7 @@ func commandsIn(t *testing.T, root *cobra.Command, file, text string, prose bool
 			w := strings.TrimRight(words[i], ";,:.)`")
 			last := w != words[i]
 			sub := find(c, w)
-			switch known := flagOf(c, w); {
+			switch known, takes := flagOf(c, w); {
 			case sub != nil:
 				c = sub
 			case i == 0 && (spot.MatchString(w) || w == "--help"): // whichever command it was
@@ -138,12 +137,12 @@ func commandsIn(t *testing.T, root *cobra.Command, file, text string, prose bool
 				}
 				last, w = true, ""
 			case strings.HasPrefix(w, "-") && w != "-":
-				if known == nil {
+				if !known {
 					t.Errorf("%s: slipway %s has no flag %s: %q", file, c.Name(), w, text)
 					last = true
 					break
 				}
-				if known.Value.Type() != "bool" && !strings.Contains(w, "=") && !last && i+1 < len(words) {
+				if takes && !strings.Contains(w, "=") && !last && i+1 < len(words) {
 					args = append(args, w)
 					i++
 					w = strings.TrimRight(words[i], ";,:)`")
@@ -177,24 +176,24 @@ func find(c *cobra.Command, name string) *cobra.Command {
 	return nil
 }
 
-func flagOf(c *cobra.Command, w string) *pflag.Flag {
-	if name, long := strings.CutPrefix(w, "--"); long {
-		name, _, _ = strings.Cut(name, "=")
-		if name == "help" {
-			return &pflag.Flag{Value: c.Root().PersistentFlags().Lookup("json").Value}
-		}
-		if f := c.Flags().Lookup(name); f != nil {
-			return f
-		}
-		return c.Root().PersistentFlags().Lookup(name)
+// flagOf reports whether a command has a flag, and whether it takes a value.
+func flagOf(c *cobra.Command, w string) (known, takes bool) {
+	if w == "--help" {
+		return true, false
 	}
-	if name, short := strings.CutPrefix(w, "-"); short && len(name) == 1 {
-		if f := c.Flags().ShorthandLookup(name); f != nil {
-			return f
-		}
-		return c.Root().PersistentFlags().ShorthandLookup(name)
+	own, global := c.Flags(), c.Root().PersistentFlags()
+	name, long := strings.CutPrefix(w, "--")
+	name, _, _ = strings.Cut(name, "=")
+	f := own.Lookup(name)
+	if f == nil {
+		f = global.Lookup(name)
 	}
-	return nil
+	if short := strings.TrimPrefix(w, "-"); !long && len(short) == 1 {
+		if f = own.ShorthandLookup(short); f == nil {
+			f = global.ShorthandLookup(short)
+		}
+	}
+	return f != nil, f != nil && f.Value.Type() != "bool"
 }
 
 // elsewhere are commands that scripts run, because they serve until they are stopped, kill this program, or work on a file of another
