@@ -40,7 +40,7 @@ func TestAListShowsEveryChangeAtOnce(t *testing.T) {
 		}).str("id")
 		look("a deployment")
 		for range 30 { // through the stages of a build and the move of aliases, which nothing calls for
-			time.Sleep(100 * time.Millisecond)
+			w.sleep(100 * time.Millisecond)
 			look("some time")
 		}
 		w.want(200, "POST", "/v2/deployments/"+deployed+"/aliases", obj{"alias": "shop-two.vercel.app"})
