@@ -278,7 +278,9 @@ func (n *node) fill(out map[string]any) {
 }
 
 // demands reports whether a key of n is required, so that n cannot be filled in.
-func (n *node) demands() bool { return slices.ContainsFunc(n.keys, func(k key) bool { return k.required }) }
+func (n *node) demands() bool {
+	return slices.ContainsFunc(n.keys, func(k key) bool { return k.required })
+}
 
 func (n *node) keyNames() []string {
 	var names []string
