@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/slipway-dev/slipway"
@@ -238,7 +239,7 @@ func readLocal(r io.ReaderAt, at, size int64) (e entry, more bool, err error) {
 		return e, false, cut(place, err)
 	}
 	e.name = string(name)
-	if i := firstDifference(e.local(), append(head, name...)); i >= 0 {
+	if i := firstDifference(e.local(), slices.Concat(head, name)); i >= 0 {
 		return e, false, fault(fmt.Sprintf("byte %d", at+int64(i)), "the header of an entry is not as it is written")
 	}
 	switch {

@@ -2,15 +2,12 @@ package audit
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/gowebpki/jcs"
 
@@ -82,52 +79,6 @@ func (x Exporter) Export(ctx context.Context, store slipway.Store, run string, o
 	return s, err
 }
 
-// load reads all but events and what is large.
-func (e *export) load(run string) (err error) {
-	if e.run, err = e.tx.Run(run); err != nil {
-		return err
-	}
-	e.run.CreatedAt, e.run.UpdatedAt = e.run.CreatedAt.UTC(), e.run.UpdatedAt.UTC()
-	if e.approvals, err = e.tx.Approvals(run); err != nil {
-		return err
-	}
-	for i := range e.approvals {
-		a := &e.approvals[i]
-		a.CreatedAt, a.DecidedAt, a.ExpiresAt = a.CreatedAt.UTC(), a.DecidedAt.UTC(), a.ExpiresAt.UTC()
-	}
-	slices.SortFunc(e.approvals, func(a, b slipway.Approval) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
-	})
-	e.receipts = map[slipway.Address]slipway.Receipt{}
-	for revision := 1; revision <= e.run.Revision; revision++ {
-		plan, err := e.tx.Plan(run, revision)
-		if err != nil {
-			return err
-		}
-		e.plans = append(e.plans, plan)
-		steps, err := e.tx.Steps(run, revision)
-		if err != nil {
-			return err
-		}
-		e.addSteps(steps)
-	}
-	return nil
-}
-
-func (e *export) addSteps(steps []slipway.Step) {
-	slices.SortFunc(steps, func(a, b slipway.Step) int { return strings.Compare(a.Key, b.Key) })
-	for _, s := range steps {
-		s.IntentAt, s.EndedAt = s.IntentAt.UTC(), s.EndedAt.UTC()
-		if s.Receipt != nil {
-			r := *s.Receipt
-			r.CreatedAt = r.CreatedAt.UTC()
-			s.Receipt = &r
-			e.receipts[r.Address] = r
-		}
-		e.steps = append(e.steps, s)
-	}
-}
-
 // writeAll writes the archive.
 func (e *export) writeAll(ctx context.Context, out Output) (s Summary, err error) {
 	if err := e.collect(); err != nil {
@@ -160,118 +111,6 @@ func (e *export) writeAll(ctx context.Context, out Output) (s Summary, err error
 	}, nil
 }
 
-// collect makes the list of the core's entries, in order.
-func (e *export) collect() error {
-	for _, add := range []func() error{e.addRecords, e.addPlans, e.addSource, e.addTranscripts} {
-		if err := add(); err != nil {
-			return err
-		}
-	}
-	e.parts = append(e.parts, part{nameEvents, e.writeEvents})
-	slices.SortFunc(e.parts, func(a, b part) int { return strings.Compare(a.name, b.name) })
-	return nil
-}
-
-func (e *export) addRecords() error {
-	version := 0
-	if len(e.plans) > 0 {
-		version = e.plans[len(e.plans)-1].Format
-	}
-	spec := Spec{
-		Bundle: Version, Plan: version, Canonical: "RFC 8785", Statement: attest.StatementType, Envelope: "DSSE 1.0", Signature: "Ed25519, RFC 8032",
-		Predicate: predicates,
-	}
-	if err := e.guarded(nameManifest, []byte(e.run.Manifest)); err != nil {
-		return err
-	}
-	if e.approvals == nil {
-		e.approvals = []slipway.Approval{}
-	}
-	if e.steps == nil {
-		e.steps = []slipway.Step{}
-	}
-	e.parts = append(e.parts, part{nameManifest, func(w io.Writer) error { _, err := io.WriteString(w, e.run.Manifest); return err }})
-	for name, v := range map[string]any{nameRun: e.run, nameApprovals: e.approvals, nameSteps: e.steps, nameReceipts: e.receipts, nameSpec: spec} {
-		if err := e.add(name, v); err != nil {
-			return err
-		}
-	}
-	e.left = append(e.left, Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"})
-	return nil
-}
-
-func (e *export) addPlans() error {
-	for i, plan := range e.plans {
-		if err := e.add(fmt.Sprintf(namePlan, i+1), plan); err != nil {
-			return err
-		}
-		byHand := slices.ContainsFunc(plan.Effects, func(x slipway.Effect) bool { return x.Mode == slipway.ModeManual })
-		if !byHand || e.Runbook == nil {
-			continue
-		}
-		book, err := e.Runbook(e.run, plan, e.receipts)
-		if err != nil {
-			e.left = append(e.left, Remark{fmt.Sprintf("runbook of revision %d", i+1), "it cannot be made again from the run's manifest"})
-			continue
-		}
-		if err := e.add(fmt.Sprintf(nameRunbook, i+1), book); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// addSource adds the list of the source's files.
-func (e *export) addSource() error {
-	if e.run.Source == "" {
-		return nil
-	}
-	raw, err := e.tx.Artifact(slipway.SourceArtifact(e.run.Source))
-	if slipway.ErrorCode(err) == slipway.CodeNotFound {
-		e.left = append(e.left, Remark{"source files", "the list was not kept when the run began; the source is named by its digest"})
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return e.add(nameSource, json.RawMessage(raw))
-}
-
-// addTranscripts adds what verifications have printed. Each is read when it is written: together they may be large.
-func (e *export) addTranscripts() error {
-	seen := map[string]bool{}
-	for _, s := range e.steps {
-		name, ok := s.Basis["transcript"].(string)
-		hash, isDigest := strings.CutPrefix(name, "sha256:")
-		if !ok || !isDigest || seen[hash] {
-			continue
-		}
-		seen[hash] = true
-		e.parts = append(e.parts, part{fmt.Sprintf(nameTranscript, hash), func(w io.Writer) error {
-			data, err := e.tx.Artifact(name)
-			if err != nil {
-				return err
-			}
-			if err := e.guardLong(fmt.Sprintf(nameTranscript, hash), data); err != nil {
-				return err
-			}
-			_, err = w.Write(data)
-			return err
-		}})
-	}
-	return nil
-}
-
-// guardLong looks at what is long in parts, each with the end of the one before.
-func (e *export) guardLong(name string, data []byte) error {
-	for at := 0; at < len(data); at += window {
-		if err := e.guarded(name, data[max(0, at-tail):min(len(data), at+window)]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // add makes an entry of v, as canonical JSON.
 func (e *export) add(name string, v any) error {
 	raw, err := canonical(v)
@@ -289,6 +128,16 @@ func (e *export) guarded(name string, data []byte) error {
 	if e.Guard != nil && e.Guard(data) {
 		return slipway.Errorf(slipway.CodeSecretLeak, "refused to write a secret into the bundle: %s holds one", name).
 			WithHint("this is a defect in slipway: no bundle was written; please report the name of the entry")
+	}
+	return nil
+}
+
+// guardLong looks at what is long in parts, each with the end of the one before.
+func (e *export) guardLong(name string, data []byte) error {
+	for at := 0; at < len(data); at += window {
+		if err := e.guarded(name, data[max(0, at-tail):min(len(data), at+window)]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -428,15 +277,4 @@ func (e *export) seal(ctx context.Context, a *archiver, index []byte, payloads [
 		}
 	}
 	return a.close()
-}
-
-// approvalsOf returns the ids of the approvals that opened a gate for a plan.
-func (r *record) approvalsOf(gate slipway.Gate, plan string) []string {
-	ids := []string{}
-	for _, a := range r.approvals {
-		if a.Gate == gate && a.Content["plan"] == plan && (a.State == slipway.ApprovalConsumed || a.State == slipway.ApprovalApproved) {
-			ids = append(ids, a.ID)
-		}
-	}
-	return ids
 }
