@@ -450,6 +450,34 @@ func TestVerificationKilledAnywhere(t *testing.T) {
 	}
 }
 
+// What was approved is where it runs: a sandbox that is no longer to be had is no reason for another.
+func TestThePlannedPlaceIsKept(t *testing.T) {
+	b := newVerifier(t)
+	run, err := b.Ship(t.Context(), request(t, verified(), "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
+		t.Fatalf("%v %s", err, run.Status)
+	}
+	b.Stop()
+	b.box.refuses = slipway.Errorf(slipway.CodeUnsandboxed, "the token has expired").WithHint("get another")
+	if run = b.finish(run.ID); run.Status != slipway.RunFailed || run.Error.Code != slipway.CodeUnsandboxed || run.Error.Hint != "get another" {
+		t.Errorf("%s %+v", run.Status, run.Error)
+	}
+	if len(b.box.jobs) != 0 || len(b.cloud.deploys) != 0 {
+		t.Errorf("%d jobs, %d deployments", len(b.box.jobs), len(b.cloud.deploys))
+	}
+	b.box.refuses = nil
+	if run, err = b.Resume(t.Context(), run.ID, folder("one"), person); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSucceed(b.finish(run.ID))
+}
+
 func TestAutoTakesTheFirstThatIsReady(t *testing.T) {
 	far, near := newBox(), newBox()
 	far.refuses = slipway.Errorf(slipway.CodeUnsandboxed, "no token").WithHint("set a token")
