@@ -72,9 +72,15 @@ func (w *worker) promoteSubject(ctx context.Context, gate slipway.Gate, content 
 	}
 	verified := []any{}
 	for _, c := range w.plan.Checks {
-		if w.step(c.Key).State == slipway.StepDone {
-			verified = append(verified, c.Key)
+		s := w.step(c.Key)
+		if s.State != slipway.StepDone {
+			continue
 		}
+		what := c.Key
+		if transcript, ok := s.Basis["transcript"].(string); ok {
+			what += " " + transcript
+		}
+		verified = append(verified, what)
 	}
 	content["verified"] = verified
 	return content, nil

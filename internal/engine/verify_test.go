@@ -159,6 +159,11 @@ func TestVerificationComesBeforeTheDeployment(t *testing.T) {
 	if err := json.Unmarshal(raw, &result); err != nil || len(result.Commands) != 2 || result.Isolation.Backend != "box" {
 		t.Errorf("the step keeps %s (%v)", raw, err)
 	}
+	for _, a := range b.detail(run.ID).Approvals {
+		if want := []any{step.Key + " " + result.Transcript}; a.Gate == slipway.GatePromote && cmp.Diff(want, a.Content["verified"]) != "" {
+			t.Errorf("production moves on the word of %v, not %v", a.Content["verified"], want)
+		}
+	}
 	transcript, err := b.Transcript(t.Context(), run.ID)
 	if err != nil || !bytes.Contains(transcript, []byte("ran npm test")) || !bytes.HasPrefix(transcript, []byte(`{"bytes":24,"kept":2,"lines":2}`)) {
 		t.Errorf("transcript %v: %s", err, transcript)
