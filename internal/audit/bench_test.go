@@ -73,7 +73,7 @@ func measured(b *testing.B, size int64, f func()) {
 		f()
 	}
 	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapSys-before.HeapSys)/(1<<20), "MiB-more")
+	b.ReportMetric(float64(max(0, int64(after.HeapSys)-int64(before.HeapSys)))/(1<<20), "MiB-more")
 }
 
 func BenchmarkExport(b *testing.B) {
