@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/rest"
@@ -64,22 +65,36 @@ type organisationReply struct {
 func (r *organisationReply) Missing() string { return field(r.ID, "id") }
 
 // Probe asks whose the key is, whether it lists projects, and, of a key that is no person's, whether it sees its organisation: one that is
-// limited to a project does not (https://github.com/neondatabase/mcp-server-neon/pull/175). At most 3 calls.
+// limited to a project does not (https://github.com/neondatabase/mcp-server-neon/pull/175). At most 3 calls, the first two at once: a run waits
+// for them before its first change.
 func (s session) Probe(ctx context.Context) []slipway.Capability {
 	info := provider{}.Info()
 	c := slipway.Capability{Name: "credential", Account: s.client.org}
 	var seen []rest.Seen
-	look := func(path string, query url.Values, out any) slipway.Cause {
-		seen = append(seen, s.client.rest.Look(ctx, rest.Request{Op: "neon probe", Method: http.MethodGet, Path: path, Query: query}, out))
-		return seen[len(seen)-1].Cause()
+	ask := func(path string, query url.Values, out any) rest.Seen {
+		return s.client.rest.Look(ctx, rest.Request{Op: "neon probe", Method: http.MethodGet, Path: path, Query: query}, out)
 	}
+	judge := func(answer rest.Seen) slipway.Cause {
+		seen = append(seen, answer)
+		return answer.Cause()
+	}
+	var list rest.Seen
+	var listed sync.WaitGroup
+	listed.Go(func() {
+		query := url.Values{"limit": {"1"}}
+		if s.client.org != "" {
+			query.Set("org_id", s.client.org)
+		}
+		list = ask("/projects", query, &projectPage{})
+	})
+	defer listed.Wait()
 	refused := func() bool {
 		return slices.Contains([]int{http.StatusForbidden, http.StatusNotFound}, seen[len(seen)-1].Status)
 	}
 	cause := func() slipway.Cause {
 		// https://neon.com/docs/reference/api/users/get-auth-details
 		var who authReply
-		if cause := look("/auth", nil, &who); cause != slipway.CauseNone && !refused() {
+		if cause := judge(ask("/auth", nil, &who)); cause != slipway.CauseNone && !refused() {
 			return cause
 		}
 		ofOrganisation := strings.HasPrefix(who.AuthMethod, "api_key_org")
@@ -89,7 +104,7 @@ func (s session) Probe(ctx context.Context) []slipway.Capability {
 				return slipway.CauseWrongTeam
 			}
 			var org organisationReply
-			switch cause := look(rest.Path("/organizations/%s", who.AccountID), nil, &org); {
+			switch cause := judge(ask(rest.Path("/organizations/%s", who.AccountID), nil, &org)); {
 			case refused():
 				return slipway.CauseProjectScoped
 			case cause != slipway.CauseNone:
@@ -99,12 +114,8 @@ func (s session) Probe(ctx context.Context) []slipway.Capability {
 		if c.Account == "" {
 			c.Account = who.AccountID
 		}
-		query := url.Values{"limit": {"1"}}
-		if s.client.org != "" {
-			query.Set("org_id", s.client.org)
-		}
-		var page projectPage
-		cause := look("/projects", query, &page)
+		listed.Wait()
+		cause := judge(list)
 		if refused() && s.client.org != "" {
 			return slipway.CauseWrongTeam
 		}

@@ -3,6 +3,7 @@ package upstash
 import (
 	"context"
 	"net/http"
+	"sync"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/rest"
@@ -55,13 +56,17 @@ func (s session) Probe(ctx context.Context) []slipway.Capability {
 		return rest.Finding(info, c, cause, seen)
 	}
 	var databases []databaseReply
+	var indexes []indexReply
+	var vector rest.Seen
+	var second sync.WaitGroup
+	second.Go(func() { vector = list("/v2/vector/index", &indexes) })
 	redis := list("/v2/redis/databases", &databases)
+	second.Wait()
 	if redis.Cause() == slipway.CauseInvalid {
 		return []slipway.Capability{found(slipway.Capability{Name: "credential"}, redis)}
 	}
-	var indexes []indexReply
 	return []slipway.Capability{
 		found(slipway.Capability{Name: "redis", Kind: kindRedis}, redis),
-		found(slipway.Capability{Name: "vector", Kind: kindVector}, list("/v2/vector/index", &indexes)),
+		found(slipway.Capability{Name: "vector", Kind: kindVector}, vector),
 	}
 }

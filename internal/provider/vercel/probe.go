@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -128,16 +129,17 @@ func (r *namespacesReply) UnmarshalJSON(b []byte) error {
 }
 
 // Probe asks who the token is, what it is limited to and until when, what its user may do in the team, and where Vercel's GitHub app is
-// installed. At most 4 calls.
+// installed. 4 calls, at once: a run waits for them before its first change.
 func (s *session) Probe(ctx context.Context) []slipway.Capability {
 	p := probe{client: s.client, info: provider{}.Info(), out: slipway.Capability{Name: "credential", Account: s.client.team}}
-	cause := p.credential(ctx)
+	p.ask(ctx)
+	cause := p.credential()
 	found := []slipway.Capability{rest.Finding(p.info, p.out, cause, p.seen...)}
 	if cause != slipway.CauseNone {
 		return found
 	}
 	found = append(found, p.missing()...)
-	return append(found, p.gitHub(ctx)...)
+	return append(found, p.gitHub()...)
 }
 
 // probe is one Probe under way.
@@ -146,36 +148,71 @@ type probe struct {
 	info   slipway.ProviderInfo
 	seen   []rest.Seen
 	out    slipway.Capability
-	team   teamReply
+
+	answers    map[string]*rest.Seen // by path
+	user       userReply
+	token      tokenReply
+	team       teamReply
+	namespaces namespacesReply
 }
 
-func (p *probe) look(ctx context.Context, path string, query url.Values, out any) slipway.Cause {
-	p.seen = append(p.seen, p.client.rest.Look(ctx, rest.Request{Op: "vercel probe", Method: http.MethodGet, Path: path, Query: query}, out))
+const (
+	pathUser       = "/v2/user"
+	pathToken      = "/v5/user/tokens/current"
+	pathProjects   = "/v10/projects"
+	pathNamespaces = "/v1/integrations/git-namespaces"
+)
+
+func (p *probe) pathTeam() string { return rest.Path("/v2/teams/%s", p.client.team) }
+
+// ask sends all calls.
+func (p *probe) ask(ctx context.Context) {
+	p.answers = map[string]*rest.Seen{}
+	var group sync.WaitGroup
+	send := func(path string, query url.Values, out any) {
+		seen := &rest.Seen{}
+		p.answers[path] = seen
+		group.Go(func() {
+			*seen = p.client.rest.Look(ctx, rest.Request{Op: "vercel probe", Method: http.MethodGet, Path: path, Query: query}, out)
+		})
+	}
+	send(pathUser, nil, &p.user)
+	send(pathToken, nil, &p.token)
+	send(pathNamespaces, url.Values{"provider": {"github"}}, &p.namespaces)
+	if p.client.team == "" {
+		send(pathProjects, url.Values{"limit": {"1"}}, &struct{}{})
+	} else {
+		send(p.pathTeam(), nil, &p.team)
+	}
+	group.Wait()
+}
+
+// look returns what speaks against the token by one answer, which then counts as evidence.
+func (p *probe) look(path string) slipway.Cause {
+	p.seen = append(p.seen, *p.answers[path])
 	return p.seen[len(p.seen)-1].Cause()
 }
 
 // credential returns what speaks against the token as a whole.
-func (p *probe) credential(ctx context.Context) slipway.Cause {
-	var who userReply
-	user := p.look(ctx, "/v2/user", nil, &who)
+func (p *probe) credential() slipway.Cause {
+	user := p.look(pathUser)
 	if user != slipway.CauseNone && user != slipway.CauseForbidden {
 		return user
 	}
-	p.out.Account = cmp.Or(p.client.team, who.User.ID)
-	var token tokenReply
-	if cause := p.look(ctx, "/v5/user/tokens/current", nil, &token); cause == slipway.CauseInvalid || cause == slipway.CauseRateLimited {
+	p.out.Account = cmp.Or(p.client.team, p.user.User.ID)
+	if cause := p.look(pathToken); cause == slipway.CauseInvalid || cause == slipway.CauseRateLimited {
 		return cause
 	}
-	if ends := token.ends(); !ends.IsZero() {
+	if ends := p.token.ends(); !ends.IsZero() {
 		p.out.Expires = ends.Format(time.RFC3339)
 	}
-	if token.ofProject() || user == slipway.CauseForbidden {
+	if p.token.ofProject() || user == slipway.CauseForbidden {
 		return slipway.CauseProjectScoped
 	}
 	if p.client.team == "" {
-		return p.personal(ctx, token.onlyTeams())
+		return p.personal(p.token.onlyTeams())
 	}
-	switch cause := p.look(ctx, rest.Path("/v2/teams/%s", p.client.team), nil, &p.team); {
+	switch cause := p.look(p.pathTeam()); {
 	case slices.Contains([]int{http.StatusForbidden, http.StatusNotFound}, p.seen[len(p.seen)-1].Status) && cause != slipway.CauseInvalid:
 		return slipway.CauseWrongTeam
 	case cause != slipway.CauseNone:
@@ -186,13 +223,12 @@ func (p *probe) credential(ctx context.Context) slipway.Cause {
 }
 
 // personal is for the token's own account.
-func (p *probe) personal(ctx context.Context, only []string) slipway.Cause {
+func (p *probe) personal(only []string) slipway.Cause {
 	if len(only) > 0 {
 		p.out.Reason = settingToken + " is limited to the team " + strings.Join(only, ", ") + ", and no team is named"
 		return slipway.CauseWrongTeam
 	}
-	var projects struct{}
-	return p.look(ctx, "/v10/projects", url.Values{"limit": {"1"}}, &projects)
+	return p.look(pathProjects)
 }
 
 // roles are those of the user in the team.
@@ -253,13 +289,12 @@ func (p *probe) missing() []slipway.Capability {
 }
 
 // gitHub returns whether a repository of GitHub could be linked; nothing where the API does not say.
-func (p *probe) gitHub(ctx context.Context) []slipway.Capability {
-	var installed namespacesReply
-	if p.look(ctx, "/v1/integrations/git-namespaces", url.Values{"provider": {"github"}}, &installed) != slipway.CauseNone {
+func (p *probe) gitHub() []slipway.Capability {
+	if p.look(pathNamespaces) != slipway.CauseNone {
 		return nil
 	}
 	cause := slipway.CauseNone
-	if installed.n == 0 {
+	if p.namespaces.n == 0 {
 		cause = slipway.CauseAppNotInstalled
 	}
 	c := slipway.Capability{Name: "github app", Kind: kindLink, Account: p.out.Account}
