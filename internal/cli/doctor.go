@@ -173,9 +173,9 @@ func capabilityText(c slipway.Capability, when string) string {
 		ends = "ends " + c.Expires
 	}
 	var parts []string
-	for _, s := range []string{c.Account, c.Reason, c.Evidence, ends, when} {
+	for _, s := range []string{oneLine(c.Account), oneLine(c.Reason), flat(c.Evidence), ends, when} {
 		if s != "" {
-			parts = append(parts, oneLine(s))
+			parts = append(parts, s)
 		}
 	}
 	state := string(c.State)
@@ -184,7 +184,7 @@ func capabilityText(c slipway.Capability, when string) string {
 	}
 	line := fmt.Sprintf("%-12s %-8s %-14s %s\n", state, c.Provider, c.Name, strings.Join(parts, "; "))
 	if c.Hint != "" {
-		line += fmt.Sprintf("%-12s hint: %s\n", "", oneLine(c.Hint))
+		line += fmt.Sprintf("%-12s hint: %s\n", "", flat(c.Hint))
 	}
 	return line
 }

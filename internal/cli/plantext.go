@@ -218,16 +218,21 @@ func valueText(v any) string {
 const longest = 100
 
 func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
+	s = flat(s)
+	if r := []rune(s); len(r) > longest {
+		return string(r[:longest]) + "…"
+	}
+	return s
+}
+
+// flat puts s on one line, as long as it is.
+func flat(s string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
 	}, s)
-	if r := []rune(s); len(r) > longest {
-		return string(r[:longest]) + "…"
-	}
-	return s
 }
 
 func probesText(probes []slipway.HealthProbe) string {

@@ -292,7 +292,7 @@ func number(fields map[string]any, name string) int64 { n, _ := fields[name].(in
 func (p provider) Open(_ context.Context, settings slipway.Settings) (slipway.Session, error) {
 	key, ok := settings("NEON_API_KEY")
 	if !ok || key.Reveal() == "" {
-		return nil, slipway.Errorf(slipway.CodeCredential, "no API key for Neon").WithHint("set NEON_API_KEY: https://neon.com/docs/manage/api-keys")
+		return nil, slipway.Errorf(slipway.CodeCredential, "no API key for Neon").WithHint("set NEON_API_KEY, made as https://neon.com/docs/manage/api-keys tells")
 	}
 	base := "https://console.neon.tech/api/v2"
 	if v, ok := settings("SLIPWAY_NEON_URL"); ok && v.Reveal() != "" {

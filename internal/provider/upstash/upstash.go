@@ -238,7 +238,7 @@ func (p provider) Open(_ context.Context, settings slipway.Settings) (slipway.Se
 	for env, v := range map[string]slipway.Secret{"UPSTASH_EMAIL": email, "UPSTASH_API_KEY": key} {
 		if v.Reveal() == "" {
 			return nil, slipway.Errorf(slipway.CodeCredential, "no credential for Upstash").
-				WithHint("set UPSTASH_EMAIL and UPSTASH_API_KEY (%s is missing): https://console.upstash.com/account/api", env)
+				WithHint("set UPSTASH_EMAIL and UPSTASH_API_KEY (%s is missing), made at https://console.upstash.com/account/api", env)
 		}
 	}
 	base := defaultBase
