@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -102,7 +103,7 @@ func (g *guide) marketplace() {
 		}
 	}
 	g.step.Undo = []slipway.Way{g.vercelCLI("integration-resource", "remove", g.name, "--disconnect-all", "--yes")}
-	g.step.See = fmt.Sprintf("the store %q is Available under the project's Storage, and the project has the variables %v", g.name, p.variables)
+	g.step.See = fmt.Sprintf("the store %q is Available under the project's Storage, and the project has the variables %s", g.name, strings.Join(p.variables, ", "))
 	g.step.Check = "the project's variables have these names, and the REST URL answers with the token (PING for Redis, /info for Vector)"
 	for _, output := range []string{"rest_url", "rest_token", "read_only_rest_token", "url"} {
 		if variable, ok := p.outputs[output]; ok {
