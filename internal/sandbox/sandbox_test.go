@@ -227,7 +227,7 @@ func TestTheTimeOfAllCommandsIsBounded(t *testing.T) {
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
 			o := order(tree{"f": "x"}, []string{"true"}, []string{"sleep", "1000"}, []string{"true"})
-			o.Timeout = 1
+			o.Timeout = 3
 			r, _, err := p.run(t, o)
 			if err != nil || cmp.Diff([]slipway.JobEnd{slipway.JobExited, slipway.JobTime}, ends(r)) != "" {
 				t.Errorf("%v %+v", err, r)

@@ -89,8 +89,8 @@ func TestASandboxStoppedUnderTheCommand(t *testing.T) {
 func TestItsLifeIsExtendedWhileItRuns(t *testing.T) {
 	need(t)
 	w := vercelPlace(t, &vercelemu.SandboxServer{})
-	w.Sandbox.(*remote).life = 600 * time.Millisecond
-	r, out, err := w.run(t, order(tree{"f": "x"}, []string{"sleep", "2"}))
+	w.Sandbox.(*remote).life = 2 * time.Second
+	r, out, err := w.run(t, order(tree{"f": "x"}, []string{"sleep", "4"}))
 	if err != nil || !r.Passed(1) || w.count("/extend-timeout") < 3 {
 		t.Errorf("%v %+v, %d extensions: %v", err, r, w.count("/extend-timeout"), out)
 	}
