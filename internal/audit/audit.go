@@ -1,13 +1,19 @@
 // Package audit writes what a run did into one file that a stranger can verify offline, and verifies and shows such a file. The format is
 // docs/format-audit-bundle.md. What writes (export.go, statement.go) and what verifies (verify.go, judge.go) share the documents of this
-// file and the archive's layout, and nothing else: each computes digests in its own way.
+// file, how they are encoded, and the archive's layout, and nothing else: each finds in its own way what must be there.
 package audit
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/gowebpki/jcs"
+
+	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/attest"
 )
 
@@ -145,4 +151,21 @@ func timestamp(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// canonical returns v as RFC 8785 has it.
+func canonical(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err == nil {
+		raw, err = jcs.Transform(raw)
+	}
+	if err != nil {
+		return nil, slipway.Errorf(slipway.CodeInternal, "the bundle cannot be encoded: %v", err)
+	}
+	return raw, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gowebpki/jcs"
-
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/attest"
 )
@@ -140,23 +138,6 @@ func (e *export) guardLong(name string, data []byte) error {
 		}
 	}
 	return nil
-}
-
-// canonical returns v as RFC 8785 has it.
-func canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	if err == nil {
-		raw, err = jcs.Transform(raw)
-	}
-	if err != nil {
-		return nil, slipway.Errorf(slipway.CodeInternal, "the bundle cannot be encoded: %v", err)
-	}
-	return raw, nil
-}
-
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // How much is looked at for secrets at once, in bytes, and how much of what came before together with it.

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gowebpki/jcs"
-
 	"github.com/slipway-dev/slipway"
 )
 
@@ -166,13 +164,8 @@ func planDigest(data []byte) (string, error) {
 
 // valueDigest is sha256:… over the canonical JSON of v.
 func valueDigest(v any) (string, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return "", err
-	}
-	raw, err = jcs.Transform(raw)
-	sum := sha256.Sum256(raw)
-	return "sha256:" + hex.EncodeToString(sum[:]), err
+	raw, err := canonical(v)
+	return digest(raw), err
 }
 
 func (b *reading) checkBooks() error {
