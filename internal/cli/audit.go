@@ -19,6 +19,10 @@ func (a *app) auditCommand() *cobra.Command {
 		Use: "audit", Short: "Export, verify and show what a run did", DisableFlagsInUseLine: true,
 		Long: "An audit bundle is one file with all that a run planned, asked, did and found, signed with the key of this home. Anybody can verify it\n" +
 			"offline, with that key alone. docs/format-audit-bundle.md describes it.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return slipway.Errorf(slipway.CodeInvalid, "audit needs a command").WithHint("slipway audit export, slipway audit verify FILE, or: slipway audit show FILE")
+		},
 	}
 	c.AddCommand(a.auditExportCommand(), a.auditVerifyCommand(), a.auditShowCommand())
 	return c
