@@ -43,7 +43,7 @@ func jobResultText(b *strings.Builder, s slipway.Step) {
 		fmt.Fprintf(b, "  %-8s $ %s: %s, %v\n", "", oneLine(strings.Join(c.Argv, " ")), how, time.Duration(c.Took)*time.Millisecond)
 	}
 	if r.Isolation.Backend != "" {
-		fmt.Fprintf(b, "  %-8s by %s\n", "", oneLine(r.Isolation.String()))
+		fmt.Fprintf(b, "  %-8s by %s\n", "", r.Isolation)
 	}
 }
 
