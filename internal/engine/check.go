@@ -77,7 +77,8 @@ func (w *worker) probeAll(ctx context.Context, url string, probes []slipway.Heal
 	return nil
 }
 
-// probeHeaders are the outputs of the resource that lets probes through a deployment's protection: header name and value.
+// probeHeaders are the outputs of the resource that lets probes through a deployment's protection: header name and value. None where
+// no credential can read them.
 func (w *worker) probeHeaders(ctx context.Context) (map[string]slipway.Secret, error) {
 	receipts, err := w.receipts(ctx, w.run.App)
 	if err != nil {
@@ -89,6 +90,9 @@ func (w *worker) probeHeaders(ctx context.Context) (map[string]slipway.Secret, e
 		}
 		if known := w.wanted.values.get(s.Address); known != nil {
 			return known, nil
+		}
+		if !w.wanted.visible(s.Address.Kind()) {
+			return nil, nil
 		}
 		sessions := w.wanted.pass()
 		s = w.specFor(s.Address, receipts)
@@ -103,6 +107,14 @@ func (w *worker) probeHeaders(ctx context.Context) (map[string]slipway.Secret, e
 		return w.outputs(ctx, w.wanted, sessions, s, obs)
 	}
 	return nil, nil
+}
+
+// door tells how a probe that was not let in gets in.
+func door(headers map[string]slipway.Secret) string {
+	if len(headers) > 0 {
+		return "check the project's Deployment Protection and its automation bypass"
+	}
+	return "no credential here reads the automation bypass: set one that does, or turn the project's Deployment Protection off until this is done"
 }
 
 // probe sends one GET. A 5xx or no answer may pass with time; a wrong text or a closed door will not.
@@ -132,7 +144,7 @@ func (w *worker) probe(ctx context.Context, url string, p slipway.HealthProbe, h
 		return &slipway.Error{Code: slipway.CodeCheckFailed, Message: fmt.Sprintf("GET %s: the answer broke off", p.Path), Retry: slipway.RetryLater}
 	case res.StatusCode == http.StatusUnauthorized && want != http.StatusUnauthorized:
 		return slipway.Errorf(slipway.CodeCheckFailed, "GET %s: the deployment is protected and did not let the probe in", p.Path).
-			WithHint("check the project's Deployment Protection and its automation bypass")
+			WithHint("%s", door(headers))
 	case res.StatusCode != want:
 		e := slipway.Errorf(slipway.CodeCheckFailed, "GET %s: status %d, not %d", p.Path, res.StatusCode, want).
 			WithHint("the deployment is built and not promoted; mend the app and ship again")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -223,6 +224,9 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 		err = e.wellFormed(&c)
 	}
 	if err == nil {
+		err = w.urlFits(effect, c)
+	}
+	if err == nil {
 		err = w.gateOpen(ctx, effect)
 	}
 	if err != nil {
@@ -347,6 +351,22 @@ func (e *Engine) wellFormed(c *slipway.ManualCheck) error {
 	return nil
 }
 
+// urlFits refuses a URL for what answers at none: that something answers there would tell nothing. It asks for the URL of a deployment
+// that health probes are to look at and no API of a provider tells.
+func (w *worker) urlFits(effect slipway.Effect, c slipway.ManualCheck) error {
+	kind := effect.Address.Kind()
+	probed := slices.ContainsFunc(w.plan.Checks, func(o slipway.Check) bool { return o.Address == effect.Address && len(o.Probes) > 0 })
+	switch {
+	case c.URL != "" && !w.kinds[kind].Versioned:
+		return slipway.Errorf(slipway.CodeInvalid, "--url is for a deployment, and %s is none", effect.Address).
+			WithHint("look at it with: slipway manual %s --check '%s'", c.Run, effect.Key)
+	case c.Assert && c.URL == "" && probed && effect.Op != slipway.OpDelete && !w.wanted.visible(kind):
+		return slipway.Errorf(slipway.CodeInvalid, "the health probes need the URL at which %s answers", effect.Address).
+			WithHint("slipway manual %s --check '%s' --url https://…, as the deployment's page shows it", c.Run, effect.Key)
+	}
+	return nil
+}
+
 // examine looks at a step with whatever is there: the provider's API, the values that the environment hands over, HTTP.
 func (w *worker) examine(ctx context.Context, u *unit, c slipway.ManualCheck) (slipway.Evidence, error) {
 	if c.ID != "" {
@@ -453,6 +473,9 @@ func (w *worker) examineByHTTP(ctx context.Context, url string) (slipway.Evidenc
 				return ev, ctx.Err()
 			}
 			ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
+			if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Hint != "" {
+				ev.Differs = append(ev.Differs, e.Hint)
+			}
 			return ev, nil
 		}
 	}
