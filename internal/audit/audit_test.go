@@ -70,17 +70,21 @@ func TestSigners(t *testing.T) {
 	other := exporter(t)
 	other.Key = key(t, strings.Repeat("2", 64))
 	theirs, _ := bundle(t, other, newStore(t, t.TempDir(), slipway.RunSucceeded, 0))
+	mixed := takeApart(t, data)
+	s, _ := mixed.statement(t, "statements/0002.json")
+	mixed.of["statements/0002.json"] = sign(t, other.Key, s.PredicateType, s.Predicate, s.Subject...)
 	for name, tc := range map[string]struct {
 		reason  string
 		data    []byte
 		trusted []string
 		place   string // "" for valid
 	}{
-		"nobody is trusted":  {"without a key nothing is valid", data, nil, nameSignature},
-		"another is trusted": {"the signer is unknown", data, []string{strings.Repeat("2", 64)}, nameSignature},
-		"both":               {"one of them has signed", data, []string{strings.Repeat("2", 64), testKey}, ""},
-		"another's bundle":   {"the person's word is signed by a key that is not trusted", theirs, []string{strings.Repeat("2", 64)}, nameSteps + " 1 evidence statement"},
-		"two signers":        {"the bundle by one, the word by the other", theirs, []string{strings.Repeat("2", 64), testKey}, ""},
+		"nobody is trusted":      {"without a key nothing is valid", data, nil, nameSignature},
+		"another is trusted":     {"the signer is unknown", data, []string{strings.Repeat("2", 64)}, nameSignature},
+		"both":                   {"one of them has signed", data, []string{strings.Repeat("2", 64), testKey}, ""},
+		"another's bundle":       {"the person's word is signed by a key that is not trusted", theirs, []string{strings.Repeat("2", 64)}, nameSteps + " 1 evidence statement"},
+		"a statement by another": {"one key signs all of a bundle, though both are trusted", mixed.assemble(), []string{strings.Repeat("2", 64), testKey}, "statements/0002.json"},
+		"two signers":            {"the bundle by one, the word by the other", theirs, []string{strings.Repeat("2", 64), testKey}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := Verifier{}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -68,5 +71,40 @@ func TestAnotherDatabase(t *testing.T) {
 	got, _ := bundle(t, exporter(t), elsewhere{st})
 	if !bytes.Equal(got, want) {
 		t.Errorf("other bytes: %s, not %s", digest(got), digest(want))
+	}
+}
+
+// older is a store of before the list of a source's files was kept.
+type older struct{ slipway.Store }
+
+func (s older) Read(ctx context.Context, f func(slipway.Tx) error) error {
+	return s.Store.Read(ctx, func(tx slipway.Tx) error { return f(olderTx{tx}) })
+}
+
+type olderTx struct{ slipway.Tx }
+
+func (t olderTx) Artifact(name string) ([]byte, error) {
+	if strings.HasPrefix(name, slipway.SourceArtifact("")) {
+		return nil, slipway.Errorf(slipway.CodeNotFound, "no artifact %s", name)
+	}
+	return t.Tx.Artifact(name)
+}
+
+func TestWhatWasNotKept(t *testing.T) {
+	x := exporter(t)
+	x.Runbook = func(slipway.Run, *slipway.Plan, map[slipway.Address]slipway.Receipt) (slipway.Runbook, error) {
+		return slipway.Runbook{}, slipway.Errorf(slipway.CodeInvalid, "the manifest says what this program does not know")
+	}
+	data, _ := bundle(t, x, older{newStore(t, t.TempDir(), slipway.RunSucceeded, 0)})
+	r, err := verify(t, data, key(t, testKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, l := range r.Left {
+		left = append(left, l.What)
+	}
+	if d := cmp.Diff([]string{"commit", "runbook of revision 1", "runbook of revision 2", "source files"}, left); d != "" || r.Files != 0 {
+		t.Errorf("%d files listed (-want +got):\n%s", r.Files, d)
 	}
 }
