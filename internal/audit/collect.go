@@ -94,7 +94,11 @@ func (e *export) addRecords() error {
 			return err
 		}
 	}
-	e.left = append(e.left, Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"})
+	e.left = append(
+		e.left,
+		Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"},
+		Remark{"tool of the run", "which version of slipway worked on it is not recorded; the signature names the one that exported"},
+	)
 	return nil
 }
 

@@ -104,7 +104,7 @@ func TestWhatWasNotKept(t *testing.T) {
 	for _, l := range r.Left {
 		left = append(left, l.What)
 	}
-	if d := cmp.Diff([]string{"commit", "runbook of revision 1", "runbook of revision 2", "source files"}, left); d != "" || r.Files != 0 {
+	if d := cmp.Diff([]string{"commit", "tool of the run", "runbook of revision 1", "runbook of revision 2", "source files"}, left); d != "" || r.Files != 0 {
 		t.Errorf("%d files listed (-want +got):\n%s", r.Files, d)
 	}
 }
