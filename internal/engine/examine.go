@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// urlFits refuses a URL for what answers at none: that something answers there would tell nothing. It asks for the URL of a deployment
+// that health probes are to look at and no API of a provider tells.
+func (w *worker) urlFits(effect slipway.Effect, c slipway.ManualCheck) error {
+	kind := effect.Address.Kind()
+	probed := slices.ContainsFunc(w.plan.Checks, func(o slipway.Check) bool { return o.Address == effect.Address && len(o.Probes) > 0 })
+	switch {
+	case c.URL != "" && !w.kinds[kind].Versioned:
+		return slipway.Errorf(slipway.CodeInvalid, "--url is for a deployment, and %s is none", effect.Address).
+			WithHint("look at it with: slipway manual %s --check '%s'", c.Run, effect.Key)
+	case c.Assert && c.URL == "" && probed && effect.Op != slipway.OpDelete && !w.wanted.visible(kind):
+		return slipway.Errorf(slipway.CodeInvalid, "the health probes need the URL at which %s answers", effect.Address).
+			WithHint("give it with --url, as the deployment's page shows it, to: slipway manual %s --check '%s'", c.Run, effect.Key)
+	}
+	return nil
+}
+
+// examine looks at a step with whatever is there: the provider's API, the values that the environment hands over, HTTP.
+func (w *worker) examine(ctx context.Context, u *unit, c slipway.ManualCheck) (slipway.Evidence, error) {
+	if c.ID != "" {
+		u.spec.Known = &slipway.Receipt{Address: u.effect.Address, ID: c.ID}
+		if u.effect.Op == slipway.OpUpdate && len(u.effect.Basis) > 0 && u.effect.Basis["id"] != nil && u.effect.Basis["id"] != c.ID {
+			return slipway.Evidence{}, slipway.Errorf(slipway.CodeConflict, "%s is about %v, not %s", u.effect.Key, u.effect.Basis["id"], c.ID)
+		}
+	}
+	if err := w.declare(ctx, u); err != nil {
+		return slipway.Evidence{}, err
+	}
+	if w.wanted.visible(u.effect.Address.Kind()) {
+		return w.examineByAPI(ctx, u)
+	}
+	u.obs = slipway.Observation{Exists: u.effect.Op != slipway.OpDelete, Receipt: slipway.Receipt{ID: c.ID, Name: u.spec.Name}, Fields: u.spec.Params}
+	if known := u.spec.Known; c.ID == "" && known != nil && u.effect.Op == slipway.OpUpdate { // it stays what it is
+		u.obs.Receipt = *known
+	}
+	if c.URL != "" {
+		u.obs.Receipt.URLs = []string{c.URL}
+		return w.examineByHTTP(ctx, c.URL)
+	}
+	return w.examineByValues(ctx, u)
+}
+
+// declare gives u what its plan declares, completed by what is known now.
+func (w *worker) declare(ctx context.Context, u *unit) error {
+	if u.effect.Op == slipway.OpDelete {
+		return nil
+	}
+	for name, v := range u.effect.Params {
+		if v != nil {
+			u.spec.Params[name] = v
+		}
+	}
+	in, sessions := u.spec.Inputs["value"], w.wanted.pass()
+	_, printed := u.spec.Params["fingerprint"]
+	switch {
+	case w.unresolved(w.wanted, in) != "":
+		u.spec = carried(u.spec)
+	case printed: // what the plan could not know yet: the next one compares with it
+		v, err := w.value(ctx, sessions, in)
+		if err != nil {
+			return err
+		}
+		u.spec.Params["fingerprint"] = w.print(u.spec, v)
+	}
+	if w.kinds[u.effect.Address.Kind()].Versioned {
+		return w.sealUnit(ctx, sessions, u)
+	}
+	return nil
+}
+
+func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, error) {
+	before := u.spec.Known
+	ev := slipway.Evidence{How: "observed at the provider"}
+	if err := w.observeUnit(ctx, w.wanted.pass(), u); err != nil {
+		return ev, err
+	}
+	gone := u.effect.Op == slipway.OpDelete
+	differs := differing(u.spec, u.obs)
+	if before != nil && before.Version != "" && u.obs.Receipt.Version != before.Version { // written anew: by whom its fingerprint cannot tell
+		differs = slices.DeleteFunc(differs, func(f string) bool { return f == "fingerprint" || f == "written" })
+	}
+	if fp, _ := u.obs.Fields["fingerprint"].(string); fp == "" && u.effect.Op != slipway.OpUpdate {
+		differs = slices.DeleteFunc(differs, func(f string) bool { return f == "fingerprint" })
+	}
+	switch {
+	case len(u.obs.Namesakes) > 1:
+		ev.Finding = slipway.FindingDuplicate
+		for _, n := range u.obs.Namesakes {
+			ev.Differs = append(ev.Differs, n.ID)
+		}
+	case gone && u.obs.Exists:
+		ev.Finding, ev.Differs = slipway.FindingAbsent, []string{"it is still there"}
+	case gone:
+		ev.Finding = slipway.FindingDone
+	case !u.obs.Exists || u.effect.Op == slipway.OpReplace && u.obs.Receipt.ID == u.effect.Basis["id"]:
+		ev.Finding = slipway.FindingAbsent
+	case u.obs.Failed != nil:
+		ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(u.obs.Failed.Message)}
+	case u.obs.Pending:
+		ev.Finding = slipway.FindingPartial
+	case len(differs) > 0:
+		ev.Finding, ev.Differs = slipway.FindingWrong, differs
+		if !slices.ContainsFunc(differs, func(f string) bool { return !empty(u.obs.Fields[f]) }) {
+			ev.Finding = slipway.FindingPartial
+		}
+	default:
+		ev.Finding = slipway.FindingDone
+	}
+	return ev, nil
+}
+
+func empty(v any) bool { return v == nil || v == "" || v == false }
+
+// examineByHTTP asks a deployment that nothing else here can look at.
+func (w *worker) examineByHTTP(ctx context.Context, url string) (slipway.Evidence, error) {
+	ev := slipway.Evidence{Finding: slipway.FindingDone, How: "it answers over HTTP"}
+	probes := w.wanted.manifest.Verify.Health
+	if len(probes) == 0 {
+		probes = []slipway.HealthProbe{{Path: "/"}}
+	}
+	for _, p := range probes {
+		if err := w.probe(ctx, url, p, nil); err != nil {
+			if ctx.Err() != nil {
+				return ev, ctx.Err()
+			}
+			ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
+			if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Hint != "" {
+				ev.Differs = append(ev.Differs, e.Hint)
+			}
+			return ev, nil
+		}
+	}
+	return ev, nil
+}
+
+// examineByValues tries out what the environment hands over.
+func (w *worker) examineByValues(ctx context.Context, u *unit) (slipway.Evidence, error) {
+	names, connect := w.connector(u.spec.Serves)
+	if connect == nil || u.effect.Op == slipway.OpDelete {
+		return slipway.Evidence{Finding: slipway.FindingUnseen, How: "nothing here can look at it"}, nil
+	}
+	values := w.handed(u.spec.Serves, names)
+	if len(values) < len(names) {
+		ev := slipway.Evidence{Finding: slipway.FindingUnseen, How: "its values are not in the environment"}
+		for _, n := range names {
+			if _, ok := values[n]; !ok {
+				ev.Differs = append(ev.Differs, slipway.OutputVariable(slipway.OutputRef{Resource: u.spec.Serves, Output: n}))
+			}
+		}
+		return ev, nil
+	}
+	ev := slipway.Evidence{Finding: slipway.FindingDone, How: "connected with " + strings.Join(slices.Sorted(maps.Keys(values)), ", ")}
+	facts, err := connect(ctx, values)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ev, ctx.Err()
+		}
+		ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
+		return ev, nil
+	}
+	fields := maps.Clone(u.spec.Params) // as declared, but for what it told
+	maps.Copy(fields, facts)
+	if ev.Differs = differing(u.spec, slipway.Observation{Fields: fields}); len(ev.Differs) > 0 {
+		ev.Finding = slipway.FindingWrong
+	}
+	return ev, nil
+}
+
+// connector returns how a manifest resource's values are tried out, and which it takes.
+func (w *worker) connector(resource string) (outputs []string, c slipway.Connector) {
+	for _, p := range w.Providers {
+		for _, t := range p.Info().Types {
+			if t.Name == w.wanted.manifest.Resources[resource].Type && t.Connects != "" {
+				return t.Connects.Outputs(), w.Connect[t.Connects]
+			}
+		}
+	}
+	return nil, nil
+}
