@@ -58,9 +58,13 @@ func (e *Engine) lookAtUndeclared(ctx context.Context, w *wanted, s *sight) erro
 		h, err := handler(sessions, a)
 		if err != nil {
 			return slipway.Errorf(slipway.CodeCredential, "%s is recorded, and nothing here can look at it", a).
-				WithHint("declare a resource of that provider, or set its credential")
+				WithHint("set the credential of %s: slipway doctor tells which; it is to be looked at before anything is deleted", a.Kind().Provider())
 		}
 		r := s.receipts[a]
+		if !w.visible(a.Kind()) {
+			s.observed[a] = unseen(r, true)
+			continue
+		}
 		spec := slipway.Spec{Address: a, App: w.manifest.App, Name: r.Name, Known: &r, Needs: r.Needs, Parents: map[slipway.Kind]slipway.Receipt{}}
 		gone := false
 		for _, need := range r.Needs {
