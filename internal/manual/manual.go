@@ -110,17 +110,19 @@ func (p *page) step(s slipway.ManualStep) {
 
 // after names the steps of this runbook by their numbers, and says what Slipway does before.
 func (p *page) after(needs []string) string {
-	var steps, others []string
+	var steps []int
+	var others []string
 	for _, key := range needs {
 		if n, here := p.numbers[key]; here {
-			steps = append(steps, fmt.Sprint(n))
+			steps = append(steps, n)
 		} else {
 			others = append(others, p.q(key))
 		}
 	}
 	var parts []string
 	if len(steps) > 0 {
-		parts = append(parts, "step "+strings.Join(steps, ", "))
+		slices.Sort(steps)
+		parts = append(parts, "step "+strings.Trim(strings.ReplaceAll(fmt.Sprint(steps), " ", ", "), "[]"))
 	}
 	if len(others) > 0 {
 		parts = append(parts, "what Slipway does: "+strings.Join(others, ", "))
