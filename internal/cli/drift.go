@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,12 +32,20 @@ func (a *app) driftCommand() *cobra.Command {
 			}
 			r := result{Status: statusNoChanges, Run: run.ID, Calls: a.calls()}
 			if len(found) > 0 {
-				r.Status, r.Hint = statusDrifted, "slipway plan shows what a ship would do about it"
+				r.Status, r.Hint = statusDrifted, driftHint(found)
 			} else {
 				a.say("no drift: all is as run %s shipped it\n", run.ID)
 			}
 			return r, nil
 		})
+}
+
+// driftHint is the next thing to try: where nothing could be looked at, no plan would tell more.
+func driftHint(found []slipway.Difference) string {
+	if slices.ContainsFunc(found, func(d slipway.Difference) bool { return d.Kind != slipway.DriftUnseen }) {
+		return "slipway plan shows what a ship would do about it"
+	}
+	return "slipway doctor tells which credential could look"
 }
 
 func differenceText(d slipway.Difference) string {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -78,19 +79,31 @@ func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (resu
 	return result{}, nil
 }
 
-// showRunbook shows the steps; those that are done, taken or were looked at say so.
+// showRunbook shows the steps that are left, then where those stand that are done, taken or were looked at. JSON and Markdown have all.
 func (w *workspace) showRunbook(book slipway.Runbook, steps map[string]slipway.Step, markdown bool) {
 	w.object("runbook", book)
 	if markdown {
 		w.say("%s", manual.Markdown(book))
 		return
 	}
-	w.say("%s", manual.Text(book))
+	if left := undone(book, steps); len(left.Steps) > 0 || len(book.Steps) == 0 {
+		w.say("%s", manual.Text(left))
+	}
 	for _, s := range book.Steps {
 		if line := stepText(steps[s.Key]); line != "" {
 			w.say("%d. %s\n", s.Number, line)
 		}
 	}
+}
+
+// undone is book without the steps that are done, and without what is done of what the others come after.
+func undone(book slipway.Runbook, steps map[string]slipway.Step) slipway.Runbook {
+	done := func(key string) bool { return steps[key].State == slipway.StepDone }
+	book.Steps = slices.DeleteFunc(slices.Clone(book.Steps), func(s slipway.ManualStep) bool { return done(s.Key) })
+	for i, s := range book.Steps {
+		book.Steps[i].Needs = slices.DeleteFunc(slices.Clone(s.Needs), done)
+	}
+	return book
 }
 
 // stepText says where a manual step stands, "" where nobody has begun with it.
@@ -128,7 +141,19 @@ func (w *workspace) checked(run string, s slipway.Step) result {
 		}
 		return r
 	}
-	return result{Status: statusWaitingManual, Hint: findingHints[s.Evidence.Finding]}
+	return result{Status: statusWaitingManual, Hint: findingHint(run, s)}
+}
+
+// findingHint is the next thing to try for a step that is not done.
+func findingHint(run string, s slipway.Step) string {
+	assert := fmt.Sprintf("slipway manual %s --assert '%s' --note '…'", run, s.Key)
+	switch {
+	case s.Evidence.Finding != slipway.FindingUnseen:
+		return findingHints[s.Evidence.Finding]
+	case len(s.Evidence.Differs) > 0:
+		return "set a credential that can look, or the variables named above, and check it again; else: " + assert
+	}
+	return "set a credential that can look, and check it again; else: " + assert
 }
 
 // findingHints tell the next thing to try for each finding of a step that is not done.
@@ -137,5 +162,4 @@ var findingHints = map[slipway.Finding]string{
 	slipway.FindingPartial:   "wait until it is ready, or finish it, and check it again",
 	slipway.FindingWrong:     "mend what differs, and check it again",
 	slipway.FindingDuplicate: "name the one that is meant with --id",
-	slipway.FindingUnseen:    "set a credential that can look, or the variables named above; else --assert STEP --note '…'",
 }
