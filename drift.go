@@ -56,12 +56,12 @@ func (p *planner) drift(s Spec) (Difference, bool) {
 	switch {
 	case !recorded || s.isLedger():
 		return d, false
-	case obs.Unseen:
+	case obs.Unseen, r.ID == "" && p.Kinds[s.Address.Kind()].Versioned: // nobody knows which one a person made
 		d.Kind = DriftUnseen
 	case !obs.Exists || obs.Failed != nil:
 		d.Kind = DriftGone
 	default:
-		if obs.Receipt.ID != r.ID && p.Kinds[s.Address.Kind()].UpdateOp == "" {
+		if r.ID != "" && obs.Receipt.ID != r.ID && p.Kinds[s.Address.Kind()].UpdateOp == "" {
 			d.Changes = append(d.Changes, Change{Field: "id", From: r.ID, To: obs.Receipt.ID})
 		}
 		for _, name := range slices.Sorted(maps.Keys(s.Params)) {

@@ -60,7 +60,7 @@ func (e *Engine) asShipped(s slipway.Spec, receipts map[slipway.Address]slipway.
 	}
 	delete(s.Params, "fingerprint")
 	for name := range s.IDs {
-		if r, recorded := receipts[s.Address]; recorded {
+		if r := receipts[s.Address]; r.ID != "" {
 			s.Params[name] = r.ID
 		}
 	}
