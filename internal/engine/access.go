@@ -161,10 +161,13 @@ func carried(s slipway.Spec) slipway.Spec {
 	return s
 }
 
-// carriedPrint stands for the fingerprint of a value that a person carried: it changes when another declaration is made true by hand. ""
-// while none was.
-func carriedPrint(s slipway.Spec, receipts map[slipway.Address]slipway.Receipt) string {
-	if r, ok := receipts[s.Address]; ok && r.Declared == slipway.DeclaredDigest(s) {
+// carriedPrint stands for the fingerprint of a value that cannot be read here: the one that Slipway has written with it, from a value that was
+// handed over then, else one that changes when another declaration is made true by hand. "" while neither was.
+func carriedPrint(s slipway.Spec, r slipway.Receipt, obs slipway.Observation) string {
+	if fp, _ := obs.Fields["fingerprint"].(string); fp != "" && !r.ByHand && r.ID == obs.Receipt.ID {
+		return fp
+	}
+	if r.Declared != "" && r.Declared == slipway.DeclaredDigest(s) {
 		return "carried:" + r.Declared
 	}
 	return ""

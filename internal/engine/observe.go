@@ -195,7 +195,7 @@ func (o *observer) seal(s slipway.Spec) slipway.Spec {
 	for _, a := range s.Seals {
 		prints[a], _ = o.sight.specs[a].Params["fingerprint"].(string)
 		if o.sight.carried[a] != "" {
-			prints[a] = carriedPrint(o.sight.specs[a], o.receipts)
+			prints[a] = carriedPrint(o.sight.specs[a], o.receipts[a], o.sight.observed[a])
 		}
 	}
 	return sealed(s, prints)

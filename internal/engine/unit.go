@@ -179,7 +179,11 @@ func (w *worker) sealUnit(ctx context.Context, sessions map[string]slipway.Sessi
 		s, _ := w.wanted.spec(a)
 		in := s.Inputs["value"]
 		if w.unresolved(w.wanted, in) != "" {
-			prints[a] = carriedPrint(carried(s), receipts)
+			obs, err := w.lookAt(ctx, sessions, a, receipts)
+			if err != nil {
+				return err
+			}
+			prints[a] = carriedPrint(carried(s), receipts[a], obs)
 			continue
 		}
 		v, err := w.value(ctx, sessions, in)
@@ -190,6 +194,19 @@ func (w *worker) sealUnit(ctx context.Context, sessions map[string]slipway.Sessi
 	}
 	u.spec = sealed(u.spec, prints)
 	return nil
+}
+
+// lookAt observes what is at an address, where that can be looked at.
+func (w *worker) lookAt(ctx context.Context, sessions map[string]slipway.Session, a slipway.Address, receipts map[slipway.Address]slipway.Receipt) (slipway.Observation, error) {
+	if !w.wanted.visible(a.Kind()) {
+		return slipway.Observation{}, nil
+	}
+	h, err := handler(sessions, a)
+	if err != nil {
+		return slipway.Observation{}, err
+	}
+	obs, err := h.Observe(ctx, w.specFor(a, receipts))
+	return obs, withOp(err, "%s observe", a)
 }
 
 // value resolves one input in memory.
