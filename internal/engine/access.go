@@ -19,7 +19,7 @@ func (e lookError) Unwrap() error { return e.error }
 
 // visible reports whether a kind can be looked at: its provider is open, and its credential is good enough for that.
 func (w *wanted) visible(kind slipway.Kind) bool {
-	return w.sessions[kind.Provider()] != nil && w.access.Readable(kind)
+	return w.sessions[kind.Provider()] != nil && w.access().Readable(kind)
 }
 
 // unseen is the observation of what nothing here can look at: what is recorded.
@@ -54,7 +54,7 @@ func (e *Engine) learn(ctx context.Context, w *wanted, err error) bool {
 	if w.visible(at.kind) {
 		return false
 	}
-	if c, _ := w.access.Find(at.kind, ""); w.stopped == nil && w.access.Blocks(at.kind) {
+	if c, _ := w.access().Find(at.kind, ""); w.stopped == nil && w.access().Blocks(at.kind) {
 		w.stopped = withHint(at.error, c.Hint)
 	}
 	return true
@@ -80,9 +80,9 @@ func (e *Engine) ask(ctx context.Context, w *wanted, provider string) []slipway.
 
 // askAhead asks the providers named what their credentials are good for, before anything is changed. It reports whether there is news.
 func (e *Engine) askAhead(ctx context.Context, w *wanted, providers []string) bool {
-	before := len(w.access)
+	before := len(w.access())
 	w.noteAhead(e.askAll(ctx, w, providers))
-	return len(w.access) > before
+	return len(w.access()) > before
 }
 
 // noteAhead notes what findings leave to a person. What would only block is left to the calls themselves: they may come when it is over.
@@ -120,11 +120,13 @@ func changing(p *slipway.Plan) []string {
 
 // note adds findings that are not known yet.
 func (w *wanted) note(found ...slipway.Capability) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, c := range found {
-		if !slices.ContainsFunc(w.access, func(o slipway.Capability) bool {
+		if !slices.ContainsFunc(w.found, func(o slipway.Capability) bool {
 			return o.Provider == c.Provider && o.Kind == c.Kind && o.Op == c.Op && o.Cause == c.Cause
 		}) {
-			w.access = append(w.access, c)
+			w.found = append(w.found, c)
 		}
 	}
 }
@@ -142,7 +144,7 @@ func (e *Engine) unresolved(w *wanted, in slipway.Input) string {
 			return ""
 		}
 		if _, ok := e.secret(slipway.OutputVariable(*in.From)); !ok {
-			c, _ := w.access.Find(from.Address.Kind(), "")
+			c, _ := w.access().Find(from.Address.Kind(), "")
 			return "its value is " + in.From.String() + ", which Slipway cannot read: " + c.Reason
 		}
 	}
@@ -192,10 +194,8 @@ func (w *worker) refused(ctx context.Context, u *unit) bool {
 		return false
 	}
 	why := w.ask(ctx, w.wanted, kind.Provider())
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.wanted.note(why...)
-	if mode, _ := w.wanted.access.Mode(w.kinds[kind], u.effect.Op); mode != slipway.ModeAutomated {
+	if mode, _ := w.wanted.access().Mode(w.kinds[kind], u.effect.Op); mode != slipway.ModeAutomated {
 		return true
 	}
 	w.wanted.note(slipway.Capability{
@@ -222,7 +222,7 @@ func (e *Engine) credential(provider string) string {
 }
 
 // otherModes reports whether the run is to be planned anew before anything else: it has no plan, or what its credentials are good for has
-// changed the mode of an effect that is still to be done.
+// changed the mode of an effect that is still to be done, or whether what a person does can be looked at.
 func (w *worker) otherModes(ctx context.Context) (bool, error) {
 	if w.run.Revision == 0 {
 		_ = w.takeAnew(w.id)
@@ -236,8 +236,9 @@ func (w *worker) otherModes(ctx context.Context) (bool, error) {
 	}
 	for _, e := range w.plan.Effects {
 		spec, _ := w.wanted.spec(e.Address)
-		mode, _, _ := slipway.EffectMode(w.wanted.access, w.kinds[e.Address.Kind()], e, w.unresolved(w.wanted, spec.Inputs["value"]))
-		if w.step(e.Key).State != slipway.StepDone && mode != e.Mode {
+		mode, _, _ := slipway.EffectMode(w.wanted.access(), w.kinds[e.Address.Kind()], e, w.unresolved(w.wanted, spec.Inputs["value"]))
+		seen := w.plan.Access.Readable(e.Address.Kind()) == w.wanted.access().Readable(e.Address.Kind())
+		if w.step(e.Key).State != slipway.StepDone && (mode != e.Mode || mode == slipway.ModeManual && !seen) {
 			return true, nil
 		}
 	}
@@ -292,7 +293,7 @@ func (w *worker) blocked() error {
 		if e.Mode != slipway.ModeBlocked || w.step(e.Key).State == slipway.StepDone {
 			continue
 		}
-		c, _ := w.wanted.access.Find(e.Address.Kind(), e.Op)
+		c, _ := w.wanted.access().Find(e.Address.Kind(), e.Op)
 		return slipway.Errorf(blockedCodes[c.Cause], "%s: %s", e.Key, c.Reason).WithHint("%s; then: slipway resume %s", c.Hint, w.id)
 	}
 	return slipway.Errorf(slipway.CodeInternal, "nothing can go on, and nothing says why")

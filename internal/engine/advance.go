@@ -214,7 +214,15 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 			WithHint("look at what changed with: slipway plan")
 	}
 	w.steps = map[string]slipway.Step{}
+	stale := false
 	err = w.commit(ctx, func(tx slipway.Tx) error {
+		now, err := tx.Receipts(w.run.App)
+		if err != nil {
+			return err
+		}
+		if stale = w.doneByHand(receipts, now); stale {
+			return nil
+		}
 		if err := w.recordSeen(tx, s); err != nil {
 			return err
 		}
@@ -225,17 +233,57 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 		if err := w.carryJobs(tx, before, done); err != nil {
 			return err
 		}
+		if err := w.carryTaken(tx); err != nil {
+			return err
+		}
 		if err := tx.SaveRun(w.run); err != nil {
 			return err
 		}
 		data := map[string]any{"revision": w.run.Revision, "digest": w.plan.Digest(), "effects": w.plan.Counts()}
 		return w.event(tx, w.id, slipway.EventPlanMade, "", data)
 	})
+	if stale {
+		w.plan, w.steps = before, done
+		return w.makePlan(ctx)
+	}
 	if err != nil || !w.plan.NoChanges() {
 		return false, err
 	}
 	w.run.NoChanges = w.run.Revision == 1
 	return true, w.finishSeen(ctx, s)
+}
+
+// doneByHand reports whether a person's step was found done while the plan was made: what was planned on is no longer so.
+func (w *worker) doneByHand(before, now map[slipway.Address]slipway.Receipt) bool {
+	for a, r := range now {
+		if was, had := before[a]; r.ByHand && (!had || !was.ByHand || was.Declared != r.Declared || was.ID != r.ID) {
+			return true
+		}
+	}
+	for a := range before {
+		if _, has := now[a]; !has {
+			return true
+		}
+	}
+	return false
+}
+
+// carryTaken keeps who does a manual step that the next revision still has.
+func (w *worker) carryTaken(tx slipway.Tx) error {
+	old, err := tx.Steps(w.id, w.run.Revision-1)
+	if err != nil {
+		return err
+	}
+	for _, s := range old {
+		if e := w.plan.Effect(s.Key); s.Taken != nil && s.State != slipway.StepDone && e != nil && e.Mode == slipway.ModeManual {
+			next := slipway.Step{Run: w.id, Revision: w.run.Revision, Key: s.Key, State: slipway.StepPending, Taken: s.Taken}
+			if err := tx.SaveStep(next); err != nil {
+				return err
+			}
+			w.remember(next)
+		}
+	}
+	return nil
 }
 
 // recordSeen keeps the receipts of what is ours: what the ledger told, and what was observed of it now.

@@ -24,10 +24,19 @@ type wanted struct {
 	specs       []slipway.Spec             // in order of need
 	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache
-	shipped     bool           // the Specs are as they were shipped
-	access      slipway.Access // what speaks against the credentials
-	asked       sync.Map       // the providers that were asked what their credential is good for
-	stopped     error          // the first answer that told so, where it is something to be mended
+	shipped     bool     // the Specs are as they were shipped
+	asked       sync.Map // the providers that were asked what their credential is good for
+	stopped     error    // the first answer that told so, where it is something to be mended
+
+	mu    sync.RWMutex
+	found slipway.Access // what speaks against the credentials
+}
+
+// access is what speaks against the credentials, as far as it is known.
+func (w *wanted) access() slipway.Access {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.Clip(w.found)
 }
 
 // desire reads a manifest and finds everything wrong that can be known before the first call.

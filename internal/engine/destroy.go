@@ -42,7 +42,7 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 	scope := slipway.DestroyScope{All: opts.All, Only: opts.Only}
 	plan := slipway.MakeDestroy(in, scope)
 	if e.askAhead(ctx, w, changing(plan)) {
-		in.Access = w.access
+		in.Access = w.access()
 		plan = slipway.MakeDestroy(in, scope)
 	}
 	return s, plan, nil
@@ -50,20 +50,21 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 
 // lookAtUndeclared observes what is recorded and not expanded from the manifest: other environments, or what it no longer names.
 func (e *Engine) lookAtUndeclared(ctx context.Context, w *wanted, s *sight) error {
-	sessions := w.pass()
 	for _, a := range slices.Sorted(maps.Keys(s.receipts)) {
 		if _, seen := s.observed[a]; seen {
 			continue
 		}
-		h, err := handler(sessions, a)
-		if err != nil {
-			return slipway.Errorf(slipway.CodeCredential, "%s is recorded, and nothing here can look at it", a).
-				WithHint("set the credential of %s: slipway doctor tells which; it is to be looked at before anything is deleted", a.Kind().Provider())
-		}
 		r := s.receipts[a]
+		if err := e.openFor(ctx, w, a.Kind().Provider()); err != nil {
+			return err
+		}
 		if !w.visible(a.Kind()) {
 			s.observed[a] = unseen(r, true)
 			continue
+		}
+		h, err := handler(w.sessions, a)
+		if err != nil {
+			return err
 		}
 		spec := slipway.Spec{Address: a, App: w.manifest.App, Name: r.Name, Known: &r, Needs: r.Needs, Parents: map[slipway.Kind]slipway.Receipt{}}
 		gone := false
@@ -81,6 +82,28 @@ func (e *Engine) lookAtUndeclared(ctx context.Context, w *wanted, s *sight) erro
 		}
 		obs.Receipt.Address, obs.Receipt.Needs = a, r.Needs
 		s.observed[a], s.specs[a] = obs, spec
+	}
+	return nil
+}
+
+// openFor opens a provider that the manifest does not need and something recorded does. One without a credential stays closed.
+func (e *Engine) openFor(ctx context.Context, w *wanted, provider string) error {
+	if _, bad := w.access().Find(slipway.Kind(provider+"."), ""); bad || w.sessions[provider] != nil {
+		return nil
+	}
+	for _, p := range e.Providers {
+		if p.Info().Name != provider {
+			continue
+		}
+		s, err := p.Open(ctx, e.settingsFor(w.manifest))
+		if slipway.ErrorCode(err) == slipway.CodeCredential {
+			w.note(missing(provider, err))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		w.sessions[provider] = s
 	}
 	return nil
 }

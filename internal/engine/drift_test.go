@@ -49,7 +49,9 @@ func TestDrift(t *testing.T) {
 			"deleted and made again is told apart by its id",
 		},
 		"added": {
-			func(c *cloud) { c.vars["EXTRA"] = map[string]string{"id": "var-x", "fingerprint": "ours", "value": "x"} },
+			func(c *cloud) {
+				c.vars["EXTRA"] = map[string]string{"id": "var-x", "fingerprint": "ours", "value": "x"}
+			},
 			[]slipway.Difference{{Address: "cloud.var/EXTRA@production", Kind: slipway.DriftAdded, Name: "EXTRA"}},
 			"what bears our mark and was not shipped",
 		},

@@ -242,7 +242,7 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 	if err != nil {
 		return slipway.Step{}, err
 	}
-	if ev, err = asserted(ev, effect, c); err != nil {
+	if ev, err = asserted(ev, effect, w.plan.Access.Readable(effect.Address.Kind()), c); err != nil {
 		return slipway.Step{}, err
 	}
 	if ev.Finding == slipway.FindingAsserted && e.Attest != nil {
@@ -267,7 +267,8 @@ type assertion struct {
 }
 
 // asserted takes a person's word where nothing else is to be had.
-func asserted(ev slipway.Evidence, effect slipway.Effect, c slipway.ManualCheck) (slipway.Evidence, error) {
+// readable says that the credentials of the plan can look, whatever this process has.
+func asserted(ev slipway.Evidence, effect slipway.Effect, readable bool, c slipway.ManualCheck) (slipway.Evidence, error) {
 	switch {
 	case !c.Assert:
 		return ev, nil
@@ -275,6 +276,9 @@ func asserted(ev slipway.Evidence, effect slipway.Effect, c slipway.ManualCheck)
 		return ev, slipway.Errorf(slipway.CodeForbidden, "only a person can assert that a step is done")
 	case ev.Finding == slipway.FindingDone:
 		return ev, nil
+	case ev.Finding == slipway.FindingUnseen && readable:
+		return ev, slipway.Errorf(slipway.CodeConflict, "%s can be looked at with the credential that the run was planned with", effect.Key).
+			WithHint("check it where that is set; if it is gone for good: slipway resume %s, and then assert it", c.Run)
 	case ev.Finding != slipway.FindingUnseen:
 		return ev, slipway.Errorf(slipway.CodeConflict, "%s can be looked at, and is not done: %s", effect.Key, ev.Finding).
 			WithHint("finish the step; slipway manual %s --check '%s' tells what is missing", c.Run, effect.Key)

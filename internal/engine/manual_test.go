@@ -384,3 +384,59 @@ func TestWithoutAnyCredentialAllIsManual(t *testing.T) {
 	m.Env["LEVEL"] = slipway.EnvVar{Value: "debug"}
 	b.mustWait(b.ship(request(t, m, "one")))
 }
+
+func TestAWordCountsOnlyWhereTheRunsCredentialIsBlind(t *testing.T) {
+	c := newCloud()
+	c.find(finding(slipway.CauseReadOnly))
+	b := newBench(t, c)
+	run := b.ship(request(t, manifest(), "one"))
+	b.mustWait(run)
+	b.bare = true // another process, without the credential
+	assert := slipway.ManualCheck{Run: run.ID, Step: dbStep, Assert: true, Note: "made it", By: person}
+	if _, err := b.CheckManual(t.Context(), assert); slipway.ErrorCode(err) != slipway.CodeConflict {
+		t.Errorf("the owner can look: %v", err)
+	}
+	b.mustWait(b.resume(run.ID)) // the credential is gone for good
+	if got := b.check(assert); got != slipway.FindingAsserted {
+		t.Errorf("nobody can look any more: %s", got)
+	}
+}
+
+func TestWhoDoesAStepStaysWithIt(t *testing.T) {
+	c := newCloud()
+	c.find(finding(slipway.CauseReadOnly))
+	b := newBench(t, c)
+	run := b.ship(request(t, manifest(), "one"))
+	b.mustWait(run)
+	if _, err := b.TakeManual(t.Context(), run.ID, dbStep, false, person); err != nil {
+		t.Fatal(err)
+	}
+	c.byHand("shop-cache", "east")
+	if got := b.check(slipway.ManualCheck{Run: run.ID, Step: cacheStep}); got != slipway.FindingDone {
+		t.Fatalf("cache: %s", got)
+	}
+	b.bare = true // what can be looked at changes, and with it the plan
+	b.mustWait(b.resume(run.ID))
+	if _, err := b.TakeManual(t.Context(), run.ID, dbStep, false, grace); slipway.ErrorCode(err) != slipway.CodeConflict {
+		t.Errorf("a revision later another took the step: %v", err)
+	}
+}
+
+func TestDestroyOfWhatNothingCanLookAtIsManual(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	b.bare = true
+	run, err := b.Destroy(t.Context(), slipway.DestroyRequest{
+		Manifest: request(t, manifest(), "one").Manifest, Requester: person, Options: slipway.RunOptions{All: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mustWait(b.finish(run.ID))
+	for key, mode := range b.modes(run.ID) {
+		if mode != slipway.ModeManual {
+			t.Errorf("%s is %s", key, mode)
+		}
+	}
+}

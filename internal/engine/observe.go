@@ -460,7 +460,7 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	in.Job, in.JobParent, unsandboxed = e.job(ctx, w)
 	plan, err := slipway.MakePlan(in)
 	if err == nil && e.askAhead(ctx, w, changing(plan)) {
-		in.Access = w.access
+		in.Access = w.access()
 		plan, err = slipway.MakePlan(in)
 	}
 	if err == nil && w.stopped != nil && idle(plan) {
@@ -485,7 +485,7 @@ func idle(p *slipway.Plan) bool {
 func (e *Engine) planInput(w *wanted, s *sight) slipway.PlanInput {
 	in := slipway.PlanInput{
 		App: w.manifest.App, Environment: w.environment, Kinds: e.kinds, Observed: s.observed, Owned: s.owned,
-		Receipts: s.receipts, Listed: s.listed, Ledger: s.ledger, Access: w.access, Unresolved: s.carried,
+		Receipts: s.receipts, Listed: s.listed, Ledger: s.ledger, Access: w.access(), Unresolved: s.carried,
 	}
 	for _, spec := range w.specs {
 		in.Specs = append(in.Specs, s.specs[spec.Address])

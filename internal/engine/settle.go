@@ -72,7 +72,7 @@ func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
 	if spec.Name == "" {
 		spec.Name = e.Name
 	}
-	if c, bad := w.wanted.access.Find(e.Address.Kind(), ""); bad && !w.wanted.visible(e.Address.Kind()) {
+	if c, bad := w.wanted.access().Find(e.Address.Kind(), ""); bad && !w.wanted.visible(e.Address.Kind()) {
 		return slipway.Errorf(slipway.CodeCredential, "what became of %s is not known, and nothing here can look: %s", e.Key, c.Reason).
 			WithHint("%s", c.Hint)
 	}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -93,6 +95,16 @@ func fill(v reflect.Value, text func() string) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem(), text)
 	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[json.RawMessage]() {
+			var raw bytes.Buffer
+			enc := json.NewEncoder(&raw)
+			enc.SetEscapeHTML(false) // as the store writes
+			if err := enc.Encode(text()); err != nil {
+				panic("fill: " + err.Error())
+			}
+			v.SetBytes(bytes.TrimSpace(raw.Bytes()))
+			return
+		}
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			v.SetBytes([]byte(text()))
 			return
