@@ -76,7 +76,11 @@ func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (resu
 		return result{}, err
 	}
 	w.showRunbook(book, steps, f.markdown)
-	return result{}, nil
+	r := result{}
+	if left := undone(book, steps); len(left.Steps) > 0 {
+		r.Hint = fmt.Sprintf("when a step is done: slipway manual %s --check %d", run, left.Steps[0].Number)
+	}
+	return r, nil
 }
 
 // showRunbook shows the steps that are left, then where those stand that are done, taken or were looked at. JSON and Markdown have all.
