@@ -295,6 +295,8 @@ func (p *planner) add(s Spec) error {
 				WithHint("give this resource another name: in the manifest, or declare what exists")
 		}
 		p.put(s, OpAdopt, kind.Gate, changes, "it exists and was not made by Slipway")
+	case len(changes) == 0 && p.Unresolved[s.Address] != "" && p.remade(s):
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "what its value comes from is made anew")
 	case len(changes) == 0:
 	case immutable(kind, changes) != "":
 		p.put(s, OpReplace, GateDestroy, changes, "its "+immutable(kind, changes)+" cannot be changed in place")
@@ -314,7 +316,9 @@ func (p *planner) addUnseen(s Spec) {
 	switch {
 	case !recorded && kind.Initial == nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it is not recorded, and cannot be looked at"))
-	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals):
+	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals) && !p.remade(s):
+	case recorded && r.Fixed != "" && r.Fixed != FixedDigest(s, kind):
+		p.put(s, OpReplace, GateDestroy, nil, "it was made with another "+strings.Join(kind.Immutable, " or ")+", which cannot be changed in place")
 	case kind.Versioned:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, "what it was made from has changed")
 	default:
@@ -325,14 +329,40 @@ func (p *planner) addUnseen(s Spec) {
 // DeclaredDigest is the digest of what s declares; a receipt keeps that of what was last made true.
 func DeclaredDigest(s Spec) string { return CanonicalDigest(s.Params) }
 
+// FixedDigest is the digest of what s declares that cannot be changed in place; "" for a kind of which all can.
+func FixedDigest(s Spec, kind KindInfo) string {
+	fixed := map[string]any{}
+	for _, name := range kind.Immutable {
+		if v, declared := s.Params[name]; declared {
+			fixed[name] = v
+		}
+	}
+	if len(fixed) == 0 {
+		return ""
+	}
+	return CanonicalDigest(fixed)
+}
+
+// made reports whether the plan makes a, for the first time or anew.
+func (p *planner) made(a Address) bool {
+	e := p.plan.Effect(p.last[a])
+	return e != nil && (e.Op == OpCreate || e.Op == OpReplace)
+}
+
+// remade reports whether the plan makes what a value of s comes from: whoever carries that value carries another.
+func (p *planner) remade(s Spec) bool {
+	for _, in := range s.Inputs {
+		if in.From != nil && slices.ContainsFunc(p.Specs, func(o Spec) bool { return o.Serves == in.From.Resource && p.made(o.Address) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // followMade forgets what was observed through a resource that this plan makes anew: what was in it has gone with it, and what it gives is
 // known only during the run.
 func (p *planner) followMade(s *Spec) {
-	made := func(a Address) bool {
-		e := p.plan.Effect(p.last[a])
-		return e != nil && (e.Op == OpCreate || e.Op == OpReplace)
-	}
-	if len(s.Needs) > 0 && made(s.Needs[0]) {
+	if len(s.Needs) > 0 && p.made(s.Needs[0]) {
 		p.Observed = maps.Clone(p.Observed)
 		delete(p.Observed, s.Address)
 	}
@@ -342,10 +372,8 @@ func (p *planner) followMade(s *Spec) {
 			s.Params[param] = nil
 		}
 	}
-	for _, in := range s.Inputs {
-		if in.From != nil && slices.ContainsFunc(p.Specs, func(o Spec) bool { return o.Serves == in.From.Resource && made(o.Address) }) {
-			forget("fingerprint")
-		}
+	if p.remade(*s) {
+		forget("fingerprint")
 	}
 	for _, a := range s.Seals {
 		if e := p.plan.Effect(p.last[a]); e != nil && e.Params["fingerprint"] == nil {

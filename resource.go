@@ -105,6 +105,7 @@ type Receipt struct {
 	Origin    Origin            `json:"origin,omitempty"`
 	Needs     []Address         `json:"needs,omitempty"`
 	Declared  string            `json:"declared,omitempty"` // DeclaredDigest of what was last made true; "" for unknown
+	Fixed     string            `json:"fixed,omitempty"`    // FixedDigest of the same
 	ByHand    bool              `json:"by_hand,omitempty"`  // a person made it true last
 	CreatedAt time.Time         `json:"created_at,omitzero"`
 }

@@ -330,7 +330,7 @@ func refresh(recorded, seen slipway.Receipt) slipway.Receipt {
 	if seen.CreatedAt.IsZero() {
 		seen.CreatedAt = recorded.CreatedAt
 	}
-	seen.Declared, seen.ByHand = recorded.Declared, recorded.ByHand
+	seen.Declared, seen.Fixed, seen.ByHand = recorded.Declared, recorded.Fixed, recorded.ByHand
 	return seen
 }
 

@@ -440,3 +440,27 @@ func TestDestroyOfWhatNothingCanLookAtIsManual(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatCannotBeChangedInPlaceIsReplacedUnseenAsWell(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	c.find(finding(slipway.CauseAccountRefused))
+	m := manifest()
+	m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "west", "size": "1"}}
+	run := b.ship(request(t, m, "one"))
+	b.mustWait(run)
+	d, err := b.Get(t.Context(), run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := d.Plan.Effect("cloud.db/db#replace"); e == nil || e.Mode != slipway.ModeManual || e.Gate != slipway.GateDestroy {
+		t.Errorf("another region: %+v", e)
+	}
+	if e := d.Plan.Effect("cloud.var/DATABASE_URL@production#update"); e == nil || e.Mode != slipway.ModeManual {
+		t.Errorf("the new one's address has to be carried: %+v", e)
+	}
+	if e := d.Plan.Effect("cloud.db/cache#update"); e != nil {
+		t.Errorf("what did not change is left alone: %+v", e)
+	}
+}

@@ -199,6 +199,7 @@ func (w *worker) saveDone(tx slipway.Tx, u *unit) (step slipway.Step, err error)
 func (w *worker) outcome(u *unit) slipway.Receipt {
 	r := u.obs.Receipt
 	r.Origin, r.Declared = slipway.OriginCreated, slipway.DeclaredDigest(u.spec)
+	r.Fixed = slipway.FixedDigest(u.spec, w.kinds[u.effect.Address.Kind()])
 	switch {
 	case u.effect.Op == slipway.OpAdopt:
 		r.Origin = slipway.OriginAdopted
