@@ -306,59 +306,6 @@ func (p *planner) add(s Spec) error {
 	return nil
 }
 
-// addUnseen plans for what cannot be looked at: what is recorded as made from the same declaration is left alone.
-func (p *planner) addUnseen(s Spec) {
-	kind := p.Kinds[s.Address.Kind()]
-	r, recorded := p.Receipts[s.Address]
-	if recorded {
-		p.plan.Unverified = append(p.plan.Unverified, s.Address)
-	}
-	switch {
-	case !recorded && kind.Initial == nil:
-		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it is not recorded, and cannot be looked at"))
-	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals) && !p.remade(s):
-	case recorded && r.Fixed != "" && r.Fixed != FixedDigest(s, kind):
-		p.put(s, OpReplace, GateDestroy, nil, "it was made with another "+strings.Join(kind.Immutable, " or ")+", which cannot be changed in place")
-	case kind.Versioned:
-		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, "what it was made from has changed")
-	default:
-		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "it was made from another declaration, and cannot be looked at")
-	}
-}
-
-// DeclaredDigest is the digest of what s declares; a receipt keeps that of what was last made true.
-func DeclaredDigest(s Spec) string { return CanonicalDigest(s.Params) }
-
-// FixedDigest is the digest of what s declares that cannot be changed in place; "" for a kind of which all can.
-func FixedDigest(s Spec, kind KindInfo) string {
-	fixed := map[string]any{}
-	for _, name := range kind.Immutable {
-		if v, declared := s.Params[name]; declared {
-			fixed[name] = v
-		}
-	}
-	if len(fixed) == 0 {
-		return ""
-	}
-	return CanonicalDigest(fixed)
-}
-
-// made reports whether the plan makes a, for the first time or anew.
-func (p *planner) made(a Address) bool {
-	e := p.plan.Effect(p.last[a])
-	return e != nil && (e.Op == OpCreate || e.Op == OpReplace)
-}
-
-// remade reports whether the plan makes what a value of s comes from: whoever carries that value carries another.
-func (p *planner) remade(s Spec) bool {
-	for _, in := range s.Inputs {
-		if in.From != nil && slices.ContainsFunc(p.Specs, func(o Spec) bool { return o.Serves == in.From.Resource && p.made(o.Address) }) {
-			return true
-		}
-	}
-	return false
-}
-
 // followMade forgets what was observed through a resource that this plan makes anew: what was in it has gone with it, and what it gives is
 // known only during the run.
 func (p *planner) followMade(s *Spec) {
@@ -428,19 +375,6 @@ func (p *planner) append(e Effect) {
 	e.Mode, e.Cause, e.Why = EffectMode(p.Access, p.Kinds[e.Address.Kind()], e, p.Unresolved[e.Address])
 	p.plan.Effects = append(p.plan.Effects, e)
 	p.last[e.Address] = e.Key
-}
-
-// EffectMode tells who makes e true, and what speaks against Slipway's doing it. carried is why a person carries its value, "" for no such
-// reason. To adopt what is as declared sends nothing.
-func EffectMode(access Access, kind KindInfo, e Effect, carried string) (Mode, Cause, string) {
-	mode, c := access.Mode(kind, e.Op)
-	switch {
-	case mode == ModeBlocked, mode == ModeManual && (e.Op != OpAdopt || len(e.Changes) > 0):
-		return mode, c.Cause, c.Reason
-	case carried != "" && e.Op != OpDelete:
-		return ModeManual, CauseNone, carried
-	}
-	return ModeAutomated, CauseNone, ""
 }
 
 // dependencies are the effects on what s needs, reads and seals.
@@ -583,35 +517,6 @@ func (p *planner) joinBatches() {
 	}
 }
 
-// held tells for each effect what it waits for that Slipway does not do itself, as one text: only what waits for the same may be made to
-// wait for each other.
-func (p *planner) held() map[string]string {
-	known := map[string][]string{}
-	var waits func(e *Effect) []string
-	waits = func(e *Effect) []string {
-		if keys, ok := known[e.Key]; ok {
-			return keys
-		}
-		known[e.Key] = nil
-		var keys []string
-		for _, key := range slices.Concat(e.DependsOn, e.After) {
-			if o := p.plan.Effect(key); o != nil {
-				if keys = append(keys, waits(o)...); o.Mode != ModeAutomated {
-					keys = append(keys, key)
-				}
-			}
-		}
-		known[e.Key] = slices.Clip(uniq(keys))
-		return known[e.Key]
-	}
-	out := map[string]string{}
-	for i := range p.plan.Effects {
-		e := &p.plan.Effects[i]
-		out[e.Key] = strings.Join(waits(e), " ")
-	}
-	return out
-}
-
 // promoteLast makes production move only when all else that is applied has been.
 func (p *planner) promoteLast() {
 	var before []string
@@ -720,12 +625,6 @@ func (p *planner) changes(s Spec, obs Observation) []Change {
 	return out
 }
 
-// carried reports whether a person wrote the value that s declares, and nobody has written another since: then it has no fingerprint of ours.
-func (p *planner) carried(s Spec, obs Observation) bool {
-	r, recorded := p.Receipts[s.Address]
-	return recorded && r.ByHand && r.ID == obs.Receipt.ID && r.Version == obs.Receipt.Version && r.Declared == DeclaredDigest(s)
-}
-
 // Basis returns what a diff of s reads of obs: whether it exists, its id, and the observed value of each param.
 func Basis(s Spec, obs Observation) map[string]any {
 	there := obs.Exists && obs.Failed == nil // what will never be usable counts as absent
@@ -744,89 +643,6 @@ func Basis(s Spec, obs Observation) map[string]any {
 
 // EqualBasis reports whether two bases say the same, as JSON.
 func EqualBasis(a, b map[string]any) bool { return equalJSON(a, b) }
-
-// reads are the addresses whose outputs or fingerprints s takes.
-func (s Spec) reads(all []Spec) []Address {
-	out := slices.Clone(s.Seals)
-	for _, in := range s.Inputs {
-		if in.From == nil {
-			continue
-		}
-		for _, o := range all {
-			if o.Serves == in.From.Resource {
-				out = append(out, o.Address)
-			}
-		}
-	}
-	for _, a := range s.IDs {
-		out = append(out, a)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// sortSpecs orders Specs so that what is needed comes first, else by address. A cycle is CodeInvalid.
-func sortSpecs(specs []Spec) ([]Spec, error) {
-	byAddress := map[Address]Spec{}
-	for _, s := range specs {
-		byAddress[s.Address] = s
-	}
-	var out []Spec
-	state := map[Address]int{} // 1: on the way, 2: done
-	var visit func(a Address) error
-	visit = func(a Address) error {
-		s, ok := byAddress[a]
-		if !ok || state[a] == 2 {
-			return nil
-		}
-		if state[a] == 1 {
-			return Errorf(CodeInvalid, "%s depends on itself", a)
-		}
-		state[a] = 1
-		for _, need := range append(slices.Clone(s.Needs), s.reads(specs)...) {
-			if err := visit(need); err != nil {
-				return err
-			}
-		}
-		state[a] = 2
-		out = append(out, s)
-		return nil
-	}
-	for _, a := range slices.Sorted(maps.Keys(byAddress)) {
-		if err := visit(a); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// SortSpecs orders Specs so that what is needed comes first. A cycle is CodeInvalid.
-func SortSpecs(specs []Spec) ([]Spec, error) { return sortSpecs(specs) }
-
-func secretWrites(s Spec) []SecretWrite {
-	var out []SecretWrite
-	for _, name := range slices.Sorted(maps.Keys(s.Inputs)) {
-		in := s.Inputs[name]
-		ref := in.Reference()
-		if ref == "" {
-			continue
-		}
-		fp, _ := s.Params["fingerprint"].(string)
-		out = append(out, SecretWrite{Name: name, Reference: ref, Fingerprint: fp})
-	}
-	return out
-}
-
-// Reference tells where an input comes from: secret:NAME or resource.output; "" for what is no secret.
-func (in Input) Reference() string {
-	switch {
-	case in.From != nil:
-		return in.From.String()
-	case in.Secret != "":
-		return "secret:" + in.Secret
-	}
-	return ""
-}
 
 func ambiguous(s Spec, found []Receipt) error {
 	var ids []string

@@ -82,11 +82,15 @@ func TestCommandSeesOnlyWhatItIsGiven(t *testing.T) {
 	if err := os.Chmod(home, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	own, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct{ script, want, reason string }{
 		"environment": {"env | sort | cut -d= -f1 | tr '\\n' ' '", "HOME LANG LOGNAME PATH PWD TMPDIR USER", "a clean environment, of known names"},
 		"variables":   {"echo ${CANARY:-none}", "none", "nothing of the parent's environment"},
 		"processes":   {"cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c canary; true", "0", "nor through /proc"},
-		"home":        {"cat " + secret + " /root/.bash* /home/*/.* 2>/dev/null; echo end", "end", "no home of anybody"},
+		"home":        {"cat " + secret + " " + own + "/.bash* /home/*/.* 2>/dev/null; echo end", "end", "no home of anybody"},
 		"etc":         {"cat /etc/shadow /etc/ssh/* 2>/dev/null; wc -l </etc/passwd", "1", "one user, no hashes, no keys"},
 		"tmp":         {"ls -A /tmp", "", "a /tmp of its own"},
 		"descriptors": {"exec ls /proc/self/fd", "0\n1\n2\n3", "no descriptor leaks in: 3 is of ls"},
@@ -357,7 +361,7 @@ func TestRefusals(t *testing.T) {
 		"no bubblewrap":    {Command{Argv: []string{"true"}, Dir: "/"}, bare, ErrUnavailable, "install bubblewrap", "says what to install"},
 		"no program":       {Command{Argv: []string{"no-such-program"}, Dir: "/"}, "", ErrNoProgram, "no-such-program", ""},
 		"no such file":     {Command{Argv: []string{"/usr/bin/no-such-program"}, Dir: "/"}, "", ErrNoProgram, "no-such-program", ""},
-		"outside the view": {Command{Argv: []string{"/root/bin/x"}, Dir: "/"}, "", ErrNoProgram, "/root/bin/x", ""},
+		"outside the view": {Command{Argv: []string{"/srv/bin/x"}, Dir: "/"}, "", ErrNoProgram, "/srv/bin/x", ""},
 		"no folder":        {Command{Argv: []string{"true"}, Dir: "/job/absent", Mounts: []Mount{{Host: dir, Inside: "/job"}}}, "", ErrNoFolder, "absent", ""},
 		"no such place":    {Command{Argv: []string{"true"}, Dir: "/nowhere"}, "", ErrNoFolder, "nowhere", "found out by bubblewrap"},
 		"nothing to run":   {Command{Dir: "/"}, "", nil, "no program", ""},
