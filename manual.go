@@ -1,7 +1,6 @@
 package slipway
 
 import (
-	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -27,6 +26,8 @@ type ManualStep struct {
 	See          string        `json:"see"`            // what is to be seen afterwards
 	Undo         []Way         `json:"undo,omitempty"` // each is enough; none: it cannot be undone
 	Check        string        `json:"check"`          // how Slipway looks, or that a person asserts it
+	// Exports are the environment variables (SLIPWAY_OUTPUT_…) in which a connection test takes the values, where nothing else can look.
+	Exports []string `json:"exports,omitempty"`
 }
 
 // Way is one way to do a step: exactly one of Command, HTTP and Page, and what follows it.
@@ -119,6 +120,9 @@ func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 		}
 		s := guide(e)
 		s.Key, s.Why = e.Key, e.Why
+		if plan.Access.Readable(e.Address.Kind()) {
+			s.Exports = nil
+		}
 		asked := slices.DeleteFunc(s.Needs, func(key string) bool { return plan.Effect(key) == nil })
 		s.Needs = uniq(slices.Concat(e.DependsOn, e.After, asked))
 		open = append(open, s)
@@ -134,14 +138,18 @@ func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 }
 
 // GuideBy returns what MakeRunbook asks: the guide of the effect's provider for its Spec, each output's placeholder with the place where a
-// person finds the value. spec gives an effect's Spec with what is recorded.
-func GuideBy(providers []Provider, m *Manifest, spec func(Effect) Spec) func(Effect) ManualStep {
+// person finds the value. spec gives an effect's Spec with what is recorded, in environment. MakeRunbook takes away the Exports that nobody needs.
+func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Effect) Spec) func(Effect) ManualStep {
 	where := outputPlaces(providers, m)
 	return func(e Effect) ManualStep {
 		var s ManualStep
 		for _, p := range providers {
 			if g, ok := p.(Guide); ok && p.Info().Name == e.Address.Kind().Provider() {
-				s = g.Guide(e, spec(e))
+				of := spec(e)
+				s = g.Guide(e, of)
+				if e.Op != OpDelete {
+					s.Exports = ConnectionOf(providers, m, of.Serves).Exports(of.Serves, m.OutputsUsed(of.Serves, environment))
+				}
 			}
 		}
 		for i, p := range s.Placeholders {
@@ -230,25 +238,3 @@ type ManualCheck struct {
 	Note   string // what a person who asserts has seen
 	By     Principal
 }
-
-// Connection is a way to try out a resource's values.
-type Connection string
-
-const (
-	ConnectPostgres Connection = "postgres" // output url: TLS, select 1; tells database, role and owner
-	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING; tells nothing
-	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info; tells dimensions and metric
-)
-
-// Outputs are the outputs that the connection takes.
-func (c Connection) Outputs() []string {
-	if c == ConnectPostgres {
-		return []string{"url"}
-	}
-	return []string{"rest_url", "rest_token"}
-}
-
-// Connector tries a resource's values out, by output. facts are what it saw of the resource, under the names of Spec.Params: where one differs
-// from what is declared, the values are another resource's. It fails with CodeUnauthorized, CodeUnavailable or CodeCheckFailed, and tells
-// never a value.
-type Connector func(ctx context.Context, values map[string]Secret) (facts map[string]any, err error)

@@ -35,7 +35,7 @@ func TestGuideByTellsWhereOutputsAre(t *testing.T) {
 			book := slipway.MakeRunbook(&slipway.Plan{Effects: []slipway.Effect{
 				{Key: "a", Address: "cloud.env/A", Name: "made by us"},
 				{Key: "b", Address: "cloud.env/B", Name: "b", Mode: slipway.ModeManual, Why: "the key may not", DependsOn: []string{"x"}, After: []string{"y"}},
-			}}, slipway.GuideBy([]slipway.Provider{guided{tc.where}}, m, spec))
+			}}, slipway.GuideBy([]slipway.Provider{guided{tc.where}}, m, slipway.Production, spec))
 			want := []slipway.ManualStep{{
 				Key: "b", Number: 1, Title: "b", Why: "the key may not", Needs: []string{"x", "y"},
 				Placeholders: []slipway.Placeholder{{Name: "MAIN_DB_URL", From: tc.want, To: "the value"}, {Name: "TOKEN", From: "the token's page"}},

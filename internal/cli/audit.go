@@ -128,7 +128,7 @@ func (w *workspace) runbookOf(run slipway.Run, plan *slipway.Plan, receipts map[
 			specs[s.Address] = s
 		}
 	}
-	guide := slipway.GuideBy(providers, m, func(e slipway.Effect) slipway.Spec {
+	guide := slipway.GuideBy(providers, m, run.Environment, func(e slipway.Effect) slipway.Spec {
 		s, declared := specs[e.Address]
 		if !declared {
 			s = slipway.Spec{Address: e.Address, Name: e.Name}

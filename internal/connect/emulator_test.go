@@ -99,6 +99,9 @@ func TestPostgresOnABranch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if pooled, err := connect(t.Context(), map[string]slipway.Secret{"pooled_url": slipway.NewSecret(uri)}); err != nil || !cmp.Equal(pooled, facts) {
+		t.Errorf("a pooled connection string is one like any other: %v, %v", pooled, err)
+	}
 	if d := cmp.Diff(map[string]any{"database": "store", "role": "app", "owner": "app"}, facts); d != "" {
 		t.Errorf("what it connected to (-want +got):\n%s", d)
 	}

@@ -12,10 +12,14 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-// postgres connects with the connection string url, with TLS as it says (sslmode, channel_binding), and asks where it is. Facts: database,
-// role (who connects), owner (of the database).
+// postgres connects with the one connection string given, url or pooled_url, with TLS as it says (sslmode, channel_binding), and asks where it
+// is. Facts: database, role (who connects), owner (of the database).
 func postgres(ctx context.Context, values map[string]slipway.Secret) (map[string]any, error) {
-	config, err := postgresConfig(values["url"])
+	value, direct := values["url"]
+	if !direct {
+		value = values["pooled_url"]
+	}
+	config, err := postgresConfig(value)
 	if err != nil {
 		return nil, err
 	}

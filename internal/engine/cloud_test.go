@@ -43,7 +43,8 @@ func (c *cloud) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
 		Name: "cloud",
 		Types: []slipway.ResourceType{{
-			Name: "cloud.db", Outputs: []slipway.OutputInfo{{Name: "url", Secret: true, Where: "Databases > Connect"}}, Connects: slipway.ConnectPostgres,
+			Name: "cloud.db", Connects: slipway.ConnectPostgres,
+			Outputs: []slipway.OutputInfo{{Name: "url", Secret: true, Where: "Databases > Connect"}, {Name: "pooled_url", Secret: true, Where: "Databases > Pool"}},
 		}},
 		Settings: []slipway.Setting{{Env: "CLOUD_TOKEN", Secret: true}},
 		Kinds: []slipway.KindInfo{
@@ -324,7 +325,10 @@ func (k *cloudDB) Update(ctx context.Context, want slipway.Spec, have slipway.Ob
 }
 
 func (k *cloudDB) Outputs(ctx context.Context, want slipway.Spec, have slipway.Observation) (map[string]slipway.Secret, error) {
-	return map[string]slipway.Secret{"url": slipway.NewSecret("postgres://secret-of-" + have.Receipt.ID)}, nil
+	return map[string]slipway.Secret{
+		"url":        slipway.NewSecret("postgres://secret-of-" + have.Receipt.ID),
+		"pooled_url": slipway.NewSecret("postgres://pool.secret-of-" + have.Receipt.ID),
+	}, nil
 }
 
 type cloudVar struct{ cloudKind }

@@ -144,47 +144,63 @@ func (w *worker) examineByHTTP(ctx context.Context, url string) (slipway.Evidenc
 	return ev, nil
 }
 
-// examineByValues tries out what the environment hands over.
+// examineByValues tries out what the environment hands over: every set of values of which nothing is missing. One is enough to tell that
+// the step is done; what the manifest needs beside it is named.
 func (w *worker) examineByValues(ctx context.Context, u *unit) (slipway.Evidence, error) {
-	names, connect := w.connector(u.spec.Serves)
+	resource := u.spec.Serves
+	way := slipway.ConnectionOf(w.Providers, w.wanted.manifest, resource)
+	connect := w.Connect[way]
 	if connect == nil || u.effect.Op == slipway.OpDelete {
 		return slipway.Evidence{Finding: slipway.FindingUnseen, How: "nothing here can look at it"}, nil
 	}
-	values := w.handed(u.spec.Serves, names)
-	if len(values) < len(names) {
-		ev := slipway.Evidence{Finding: slipway.FindingUnseen, How: "its values are not in the environment"}
-		for _, n := range names {
-			if _, ok := values[n]; !ok {
-				ev.Differs = append(ev.Differs, slipway.OutputVariable(slipway.OutputRef{Resource: u.spec.Serves, Output: n}))
-			}
-		}
-		return ev, nil
+	whole, lacking := w.handedSets(resource, way)
+	if len(whole) == 0 {
+		return slipway.Evidence{Finding: slipway.FindingUnseen, How: "its values are not in the environment", Differs: lacking}, nil
 	}
-	ev := slipway.Evidence{Finding: slipway.FindingDone, How: "connected with " + strings.Join(slices.Sorted(maps.Keys(values)), ", ")}
-	facts, err := connect(ctx, values)
-	if err != nil {
-		if ctx.Err() != nil {
+	var names []string
+	ev := slipway.Evidence{Finding: slipway.FindingDone}
+	for _, values := range whole {
+		given := strings.Join(slices.Sorted(maps.Keys(values)), ", ")
+		names = append(names, given)
+		facts, err := connect(ctx, values)
+		switch {
+		case ctx.Err() != nil:
 			return ev, ctx.Err()
+		case err != nil:
+			ev.Differs = append(ev.Differs, given+": "+w.Redact(err.Error()))
+			continue
 		}
-		ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
-		return ev, nil
+		fields := maps.Clone(u.spec.Params) // as declared, but for what it told
+		maps.Copy(fields, facts)
+		ev.Differs = append(ev.Differs, differing(u.spec, slipway.Observation{Fields: fields})...)
 	}
-	fields := maps.Clone(u.spec.Params) // as declared, but for what it told
-	maps.Copy(fields, facts)
-	if ev.Differs = differing(u.spec, slipway.Observation{Fields: fields}); len(ev.Differs) > 0 {
-		ev.Finding = slipway.FindingWrong
+	slices.Sort(ev.Differs)
+	ev.Differs = slices.Compact(ev.Differs)
+	if ev.How = "connected with " + strings.Join(names, ", "); len(lacking) > 0 {
+		ev.How += "; still to be handed over: " + strings.Join(lacking, ", ")
+	}
+	if len(ev.Differs) > 0 {
+		ev.Finding, ev.How = slipway.FindingWrong, "tried "+strings.Join(names, ", ")
 	}
 	return ev, nil
 }
 
-// connector returns how a manifest resource's values are tried out, and which it takes.
-func (w *worker) connector(resource string) (outputs []string, c slipway.Connector) {
-	for _, p := range w.Providers {
-		for _, t := range p.Info().Types {
-			if t.Name == w.wanted.manifest.Resources[resource].Type && t.Connects != "" {
-				return t.Connects.Outputs(), w.Connect[t.Connects]
+// handedSets are the sets of values by which a connection can be tried out, and the variables that are lacking: of a set of which something is
+// handed over, and of what the manifest needs.
+func (w *worker) handedSets(resource string, way slipway.Connection) (whole []map[string]slipway.Secret, lacking []string) {
+	needs := way.Needs(w.wanted.manifest.OutputsUsed(resource, w.wanted.environment))
+	for _, set := range way.Sets() {
+		values := w.handed(resource, set)
+		if len(values) == len(set) {
+			whole = append(whole, values)
+			continue
+		}
+		needed := slices.ContainsFunc(needs, func(n []string) bool { return slices.Equal(n, set) })
+		for _, o := range set {
+			if _, ok := values[o]; !ok && (needed || len(values) > 0) {
+				lacking = append(lacking, slipway.OutputVariable(slipway.OutputRef{Resource: resource, Output: o}))
 			}
 		}
 	}
-	return nil, nil
+	return whole, lacking
 }

@@ -82,7 +82,7 @@ func (w *worker) runbook(ctx context.Context) (slipway.Runbook, error) {
 	if err != nil {
 		return slipway.Runbook{}, err
 	}
-	guide := slipway.GuideBy(w.Providers, w.wanted.manifest, func(e slipway.Effect) slipway.Spec {
+	guide := slipway.GuideBy(w.Providers, w.wanted.manifest, w.wanted.environment, func(e slipway.Effect) slipway.Spec {
 		s := w.specFor(e.Address, receipts)
 		s.Params = e.Params
 		return w.sealToShow(ctx, e, s)

@@ -18,7 +18,7 @@ func (b *bench) connect(_ context.Context, values map[string]slipway.Secret) (ma
 	b.cloud.mu.Lock()
 	defer b.cloud.mu.Unlock()
 	for id, db := range b.cloud.dbs {
-		if values["url"].Reveal() == "postgres://secret-of-"+id {
+		if values["url"].Reveal() == "postgres://secret-of-"+id || values["pooled_url"].Reveal() == "postgres://pool.secret-of-"+id {
 			return map[string]any{"region": db["region"], "latency": 7}, nil
 		}
 	}

@@ -58,7 +58,7 @@ func (p paper) runbook(t *testing.T) slipway.Runbook {
 		t.Fatal(err)
 	}
 	plan.Effects = append(plan.Effects, p.effects...)
-	return slipway.MakeRunbook(plan, slipway.GuideBy(providers, p.manifest, func(e slipway.Effect) slipway.Spec {
+	return slipway.MakeRunbook(plan, slipway.GuideBy(providers, p.manifest, p.environment, func(e slipway.Effect) slipway.Spec {
 		spec := slipway.Spec{Address: e.Address, App: p.manifest.App, Parents: map[slipway.Kind]slipway.Receipt{}}
 		for _, s := range specs {
 			if s.Address == e.Address {

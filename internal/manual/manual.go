@@ -100,6 +100,9 @@ func (p *page) step(s slipway.ManualStep) {
 	}
 	p.item("see", s.See)
 	p.item("check", s.Check)
+	if len(s.Exports) > 0 {
+		p.exports(s.Exports)
+	}
 	if len(s.Undo) == 0 {
 		p.item("undo", "it cannot be undone")
 	}
@@ -141,6 +144,15 @@ func (p *page) value(v slipway.Placeholder) {
 		text = p.q(v.String()) + " for " + v.To + ", from the reply above; it is also found in " + v.From
 	}
 	p.item("value", text+map[bool]string{true: " (a secret)"}[v.Secret])
+}
+
+// exports tells which values the check takes from the environment: names alone.
+func (p *page) exports(variables []string) {
+	names := make([]string, len(variables))
+	for i, name := range variables {
+		names[i] = p.q(name)
+	}
+	p.item("export", strings.Join(names, ", ")+": the values, for "+p.q("slipway manual RUN --check STEP"))
 }
 
 func (p *page) item(label, text string) { p.WriteString(p.style.item(label, text)) }

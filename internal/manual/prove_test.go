@@ -427,7 +427,7 @@ func (w *world) copyFromPages(p *byhand.Person, s sight) {
 
 // runbook is that of a plan's manual steps.
 func (w *world) runbook(plan *slipway.Plan, s sight) slipway.Runbook {
-	return slipway.MakeRunbook(plan, slipway.GuideBy(w.providers, w.manifest, func(e slipway.Effect) slipway.Spec {
+	return slipway.MakeRunbook(plan, slipway.GuideBy(w.providers, w.manifest, w.environment, func(e slipway.Effect) slipway.Spec {
 		spec := s.spec(e.Address)
 		spec.Known = nil
 		if obs := w.seen(e.Address, s); obs.Exists {

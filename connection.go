@@ -1,0 +1,79 @@
+package slipway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Connection is a way to try out a resource's values.
+type Connection string
+
+const (
+	ConnectPostgres Connection = "postgres" // output url or pooled_url: TLS, select 1; tells database, role and owner
+	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING; tells nothing
+	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info; tells dimensions and metric
+)
+
+// Connector tries a resource's values out, by output: one of the Connection's Sets. facts are what it saw of the resource, under the names of
+// Spec.Params: where one differs from what is declared, the values are another resource's. It fails with CodeUnauthorized, CodeUnavailable or
+// CodeCheckFailed, and tells never a value.
+type Connector func(ctx context.Context, values map[string]Secret) (facts map[string]any, err error)
+
+// Sets are the sets of outputs that the connection takes, each enough by itself; none for "".
+func (c Connection) Sets() [][]string {
+	switch c {
+	case ConnectPostgres:
+		return [][]string{{"url"}, {"pooled_url"}}
+	case ConnectRedis, ConnectVector:
+		return [][]string{{"rest_url", "rest_token"}}
+	}
+	return nil
+}
+
+// Needs are the sets that hold an output that is used; where no set does, the first of them.
+func (c Connection) Needs(used []string) [][]string {
+	sets := c.Sets()
+	needs := slices.DeleteFunc(slices.Clone(sets), func(set []string) bool {
+		return !slices.ContainsFunc(set, func(o string) bool { return slices.Contains(used, o) })
+	})
+	if len(needs) == 0 && len(sets) > 0 {
+		needs = sets[:1]
+	}
+	return needs
+}
+
+// Exports are the environment variables by which a person hands over what a resource's connection needs.
+func (c Connection) Exports(resource string, used []string) []string {
+	var out []string
+	for _, set := range c.Needs(used) {
+		for _, o := range set {
+			out = append(out, OutputVariable(OutputRef{Resource: resource, Output: o}))
+		}
+	}
+	return out
+}
+
+// ConnectionOf returns how a manifest resource's values are tried out, "" for not at all.
+func ConnectionOf(providers []Provider, m *Manifest, resource string) Connection {
+	for _, p := range providers {
+		for _, t := range p.Info().Types {
+			if t.Name == m.Resources[resource].Type {
+				return t.Connects
+			}
+		}
+	}
+	return ""
+}
+
+// OutputsUsed are the outputs of a manifest resource that an environment's variables use, sorted.
+func (m *Manifest) OutputsUsed(resource, environment string) []string {
+	used := map[string]bool{}
+	for _, v := range m.Env {
+		if r, o, ok := strings.Cut(v.From, "."); ok && r == resource && m.AppliesTo(v, environment) {
+			used[o] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(used))
+}
