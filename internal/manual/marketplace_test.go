@@ -15,9 +15,18 @@ import (
 	"github.com/slipway-dev/slipway/internal/manual/byhand"
 )
 
+// What the project gets from the stores, behind the prefix of each.
+const (
+	redisURL    = "SLIPWAY_CACHE_KV_REST_API_URL"
+	redisToken  = "SLIPWAY_CACHE_KV_REST_API_TOKEN"
+	vectorURL   = "SLIPWAY_SEARCH_UPSTASH_VECTOR_REST_URL"
+	vectorToken = "SLIPWAY_SEARCH_UPSTASH_VECTOR_REST_TOKEN"
+)
+
 // An account that the Developer API refuses has no automated way to compare with: what must be there afterwards is looked at by itself.
 func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
 	w := newWorld(t)
+	w.manifest.Env["KV_REST_API_URL"] = slipway.EnvVar{From: "cache.rest_url"} // as the store itself calls it
 	shippedWithout := of("vercel.project", "neon.project")
 	w.automate(only(w.plan(w.look(), nil), shippedWithout))
 	person := w.person(byhand.HTTP)
@@ -32,14 +41,14 @@ func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
 
 	env := w.variables(project)
 	want := []string{
-		"KV_REST_API_READ_ONLY_TOKEN", "KV_REST_API_TOKEN", "KV_REST_API_URL", "KV_URL", "REDIS_URL",
-		"UPSTASH_VECTOR_REST_READONLY_TOKEN", "UPSTASH_VECTOR_REST_TOKEN", "UPSTASH_VECTOR_REST_URL",
+		"SLIPWAY_CACHE_KV_REST_API_READ_ONLY_TOKEN", redisToken, redisURL, "SLIPWAY_CACHE_KV_URL", "SLIPWAY_CACHE_REDIS_URL",
+		"SLIPWAY_SEARCH_UPSTASH_VECTOR_REST_READONLY_TOKEN", vectorToken, vectorURL,
 	}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(env))); diff != "" {
 		t.Errorf("the project's variables (-want +got):\n%s", diff)
 	}
-	w.answers("POST", env["KV_REST_API_URL"], env["KV_REST_API_TOKEN"], `["PING"]`, `"PONG"`)
-	w.answers("POST", env["UPSTASH_VECTOR_REST_URL"]+"/info", env["UPSTASH_VECTOR_REST_TOKEN"], `{}`, `"dimension":3`)
+	w.answers("POST", env[redisURL], env[redisToken], `["PING"]`, `"PONG"`)
+	w.answers("POST", env[vectorURL]+"/info", env[vectorToken], `{}`, `"dimension":3`)
 	for _, api := range []string{"/v2/redis/databases", "/v2/vector/index"} {
 		if out := w.native(api); strings.TrimSpace(out) != "[]" {
 			t.Errorf("the Developer API shows what the Marketplace made: %s", out)
@@ -47,13 +56,13 @@ func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
 	}
 
 	// The app's own variables are carried from the store's page.
-	person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env["KV_REST_API_TOKEN"], env["KV_REST_API_URL"]
+	person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env[redisToken], env[redisURL]
 	s = w.look()
 	carried := only(w.plan(s, append(mayOnlyRead(slipway.CauseReadOnly)[:1], refused...)), func(e slipway.Effect) bool {
-		return e.Address == "vercel.env/CACHE_TOKEN@production" || e.Address == "vercel.env/CACHE_URL@production"
+		return slices.Contains([]slipway.Address{"vercel.env/CACHE_TOKEN@production", "vercel.env/CACHE_URL@production", "vercel.env/KV_REST_API_URL@production"}, e.Address)
 	})
 	w.do(person, carried, s)
-	for _, name := range []string{"CACHE_TOKEN", "CACHE_URL"} {
+	for _, name := range []string{"CACHE_TOKEN", "CACHE_URL", "KV_REST_API_URL"} {
 		if _, there := w.variables(project)[name]; !there {
 			t.Errorf("the project has no variable %s", name)
 		}
@@ -62,16 +71,16 @@ func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
 	// Made anew, and deleted.
 	again := only(plan, func(e slipway.Effect) bool { return e.Address == "upstash.redis/cache" })
 	again.Effects[0].Op, again.Effects[0].Basis = slipway.OpReplace, map[string]any{"exists": true, "id": "cache"}
-	before := env["KV_REST_API_URL"]
+	before := env[redisURL]
 	w.do(person, again, s)
-	if env = w.variables(project); env["KV_REST_API_URL"] == before {
+	if env = w.variables(project); env[redisURL] == before {
 		t.Error("replaced, and still the same database")
 	}
 	for i := range plan.Effects {
 		plan.Effects[i].Op = slipway.OpDelete
 	}
 	w.do(person, plan, s)
-	if diff := cmp.Diff([]string{"CACHE_TOKEN", "CACHE_URL"}, slices.Sorted(maps.Keys(w.variables(project)))); diff != "" {
+	if diff := cmp.Diff([]string{"CACHE_TOKEN", "CACHE_URL", "KV_REST_API_URL"}, slices.Sorted(maps.Keys(w.variables(project)))); diff != "" {
 		t.Errorf("deleted (-want +got):\n%s", diff)
 	}
 }
@@ -137,7 +146,7 @@ func (w *world) variables(project string) map[string]string {
 		if err := json.Unmarshal([]byte(w.get("GET", base+"/v1/projects/"+project+"/env/"+e.ID+team, w.Env["VERCEL_TOKEN"], "")), &one); err != nil {
 			w.t.Fatal(err)
 		}
-		if strings.HasPrefix(e.Key, "KV_") && !slices.Equal(e.Target, []string{slipway.Production, slipway.Preview}) {
+		if strings.HasPrefix(e.Key, "SLIPWAY_CACHE_") && !slices.Equal(e.Target, []string{slipway.Production, slipway.Preview}) {
 			w.t.Errorf("%s of a shared store is for %v", e.Key, e.Target)
 		}
 		out[e.Key] = one.Value

@@ -27,6 +27,7 @@ type envVar struct {
 	targets                                      []string
 	customs                                      []string // ids of custom environments
 	created, updated                             int64
+	store                                        *marketStore // that wrote it; nil for none
 }
 
 // envInput is one variable of a request. Target may be one word or several.
@@ -120,6 +121,9 @@ func (e *envVar) view(single bool) obj {
 	}
 	if e.gitBranch != "" {
 		v["gitBranch"] = e.gitBranch
+	}
+	if e.store != nil {
+		v["contentHint"] = e.store.hint()
 	}
 	switch {
 	case e.kind == "sensitive":

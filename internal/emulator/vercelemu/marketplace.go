@@ -30,6 +30,7 @@ var marketProducts = []struct{ id, slug, name string }{
 // marketStore is a resource that an account has bought.
 type marketStore struct {
 	id, name, product, partnerID string
+	configuration                string // of the installation that it was bought with
 	variables                    map[string]string
 	links                        []*storeLink
 	created                      int64
@@ -41,6 +42,15 @@ type storeLink struct {
 	project *project
 	targets []string
 	envs    []string // ids
+	prefix  string   // of the variables' names
+}
+
+// shownPrefix is null for none.
+func (l *storeLink) shownPrefix() any {
+	if l.prefix == "" {
+		return nil
+	}
+	return l.prefix
 }
 
 // marketRoutes: the connections and the deletes are not published; they are what the vendor's CLI calls.
@@ -153,7 +163,10 @@ func (s *Server) buyStore(c *call) (any, *failure) {
 	if product == "" {
 		return nil, notFound("Product not found")
 	}
-	store := &marketStore{id: "store_" + s.RandomString(16, emukit.Alnum), name: in.Name, product: product, created: s.stamp(), variables: map[string]string{}}
+	store := &marketStore{
+		id: "store_" + s.RandomString(16, emukit.Alnum), name: in.Name, product: product, configuration: in.IntegrationConfigurationID,
+		created: s.stamp(), variables: map[string]string{},
+	}
 	if s.Partner != nil {
 		id, variables, err := s.Partner.Provision(product, in.Name, in.Metadata)
 		if err != nil {
@@ -165,6 +178,14 @@ func (s *Server) buyStore(c *call) (any, *failure) {
 	return obj{"store": store.view()}, nil
 }
 
+// hint is what tells a store's variable from any other.
+func (m *marketStore) hint() obj {
+	return obj{
+		"type": "integration-store-secret", "storeId": m.id, "integrationId": integrationID, "integrationProductId": productView(m.product)["id"],
+		"integrationConfigurationId": m.configuration,
+	}
+}
+
 // names are the variables', never nil.
 func (m *marketStore) names() []string {
 	return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(m.variables))))
@@ -174,7 +195,7 @@ func (m *marketStore) view() obj {
 	projects := []obj{}
 	for _, l := range m.links {
 		projects = append(projects, obj{
-			"id": l.id, "projectId": l.project.id, "name": l.project.name, "environments": l.targets, "envVarPrefix": nil,
+			"id": l.id, "projectId": l.project.id, "name": l.project.name, "environments": l.targets, "envVarPrefix": l.shownPrefix(),
 			"environmentVariables": m.names(),
 		})
 	}
@@ -248,11 +269,12 @@ func (s *Server) connectStore(c *call) (any, *failure) {
 	if p == nil {
 		return nil, notFound("Project not found.")
 	}
-	link := &storeLink{id: "spc_" + s.RandomString(16, emukit.Alnum), project: p, targets: in.EnvVarEnvironments}
+	link := &storeLink{id: "spc_" + s.RandomString(16, emukit.Alnum), project: p, targets: in.EnvVarEnvironments, prefix: in.EnvVarPrefix}
 	var fresh []*envVar
 	for _, name := range m.names() {
 		input := envInput{Key: in.EnvVarPrefix + name, Value: m.variables[name], Type: "encrypted", Target: in.EnvVarEnvironments}
 		e := s.newEnv(c, input)
+		e.store = m
 		if slices.ContainsFunc(p.envs, e.overlaps) {
 			return nil, &failure{status: http.StatusConflict, code: "conflict", message: "This project already has an existing environment variable with name " + input.Key}
 		}

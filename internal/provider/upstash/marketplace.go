@@ -21,7 +21,7 @@ const vercelBase = "https://api.vercel.com"
 type product struct {
 	slug, title string
 	metadata    func(params map[string]any) map[string]any
-	variables   []string          // that the project gets
+	variables   []string          // that the project gets, behind the connection's prefix
 	outputs     map[string]string // the variable that holds an output
 }
 
@@ -103,12 +103,17 @@ func (g *guide) marketplace() {
 		}
 	}
 	g.step.Undo = []slipway.Way{g.vercelCLI("integration-resource", "remove", g.name, "--disconnect-all", "--yes")}
-	g.step.See = fmt.Sprintf("the store %q is Available under the project's Storage, and the project has the variables %s", g.name, strings.Join(p.variables, ", "))
-	g.step.Check = "the project's variables have these names, and the REST URL answers with the token (PING for Redis, /info for Vector)"
+	variables := make([]string, len(p.variables))
+	for i, v := range p.variables {
+		variables[i] = g.prefix() + v
+	}
+	g.step.See = fmt.Sprintf("the store %q is Available under the project's Storage, and the project has the variables %s: none of the app's own",
+		g.name, strings.Join(variables, ", "))
+	g.step.Check = "the REST URL answers with the token (PING for Redis, /info for Vector)"
 	for _, output := range []string{"rest_url", "rest_token", "read_only_rest_token", "url"} {
 		if variable, ok := p.outputs[output]; ok {
 			g.step.Placeholders = append(g.step.Placeholders, slipway.Placeholder{
-				Name: g.output(output), From: "the store's page in Vercel: Storage, " + g.name + ", .env.local, Show secret, " + variable,
+				Name: g.output(output), From: "the store's page in Vercel: Storage, " + g.name + ", .env.local, Show secret, the one that ends in " + variable,
 				To: "the steps that need " + g.key + "." + output, Secret: output != "rest_url",
 			})
 		}
@@ -133,23 +138,34 @@ func (g *guide) createStore(p product) []slipway.Way {
 	create.HTTP.Take = map[string]string{g.output("store_id"): "store.id"}
 	targets := g.targets()
 	connect := g.vercel("POST", 200, "/v1/storage/stores/"+store+"/connections?", map[string]any{
-		"envVarEnvironments": targets, "projectId": project, "type": "integration",
+		"envVarEnvironments": targets, "projectId": project, "type": "integration", "envVarPrefix": g.prefix(),
 	})
-	args := []string{"integration", "add", "upstash/" + p.slug, "--name", g.name, "--no-env-pull"}
+	args := []string{"integration", "add", "upstash/" + p.slug, "--name", g.name, "--no-env-pull", "--prefix", g.prefix()}
 	for _, t := range targets {
 		args = append(args, "--environment", t)
 	}
 	var fields []slipway.Field
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
-		args = append(args, "--metadata", fmt.Sprintf("%s=%v", key, metadata[key]))
+		value := fmt.Sprint(metadata[key])
+		if several, ok := metadata[key].([]string); ok {
+			value = strings.Join(several, ",") // as the CLI reads a list
+		}
+		args = append(args, "--metadata", key+"="+value)
 		fields = append(fields, entry(key, metadata[key]))
 	}
 	return []slipway.Way{
 		find.And(list, create, connect),
 		g.vercelCLI("link", "--yes", "--project", project).And(g.vercelCLI(args...)),
 		page("https://vercel.com/marketplace/upstash", checkedMarketplace, []string{"Install", p.title, "Create"}, append(fields, entry("Resource name", g.name))...).And(
-			page("https://vercel.com/d?to=%2F%5Bteam%5D%2F%5Bproject%5D%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Connect Project"})),
+			page("https://vercel.com/d?to=%2F%5Bteam%5D%2F%5Bproject%5D%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Connect Project"},
+				entry("Environments", strings.Join(targets, ", ")), entry("Custom Prefix", strings.TrimSuffix(g.prefix(), "_")))), // the page adds the _ [?]
 	}
+}
+
+// prefix begins the names of the variables that the store writes into the project, so that none is one of the manifest's, nor another store's:
+// https://vercel.com/docs/cli/integration#vercel-integration-add
+func (g *guide) prefix() string {
+	return "SLIPWAY_" + slipway.PlaceholderFor(slipway.OutputRef{Resource: g.key})
 }
 
 // targets are the environments that the store serves: all that a deployment has, where the store is shared.

@@ -315,6 +315,8 @@ type envVar struct {
 	Target                                   words
 	CustomEnvironmentIDs                     []string
 	UpdatedAt, CreatedAt                     float64
+	// ContentHint tells what wrote it: type integration-store-secret is a connected store of the Marketplace.
+	ContentHint struct{ Type, StoreID string }
 }
 
 // words is "a" or ["a","b"].

@@ -18,6 +18,9 @@ const ledgerTarget = "development"
 // compared by it.
 const envComment = "slipway v1 "
 
+// storeSecret is the type of the contentHint of a variable that a store of the Marketplace gives to a project: Vercel writes it.
+const storeSecret = "integration-store-secret"
+
 var fingerprinted = regexp.MustCompile(`^slipway v1 ([0-9a-f]+:[0-9a-f]{64})$`)
 
 // envs makes vercel.env: one variable for one target. What is written applies to the next deployment.
@@ -37,8 +40,8 @@ func target(a slipway.Address) string {
 	return ledgerTarget
 }
 
-// Observe returns CodeConflict for a variable that serves more targets than the one wanted, and CodeRefused for a type that cannot be
-// changed.
+// Observe returns CodeConflict for a variable that serves more targets than the one wanted or is that of a connected store, and CodeRefused for
+// a type that cannot be changed.
 func (h envs) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.env observe"
 	in, ok := parent(want)
@@ -65,6 +68,10 @@ func (h envs) Observe(ctx context.Context, want slipway.Spec) (slipway.Observati
 func usable(op string, want slipway.Spec, v envVar) error {
 	var e *slipway.Error
 	switch {
+	case v.ContentHint.Type == storeSecret:
+		e = slipway.Errorf(slipway.CodeConflict, "the variable %s (%s) is that of the Marketplace store %s, which is connected to the Vercel project",
+			v.Key, strings.Join(v.Target, ", "), v.ContentHint.StoreID).
+			WithHint("in the project's Storage disconnect the store and connect it again with a custom prefix, or name the variable otherwise in the manifest")
 	case len(v.Target) > 1:
 		e = slipway.Errorf(slipway.CodeConflict, "the variable %s serves several targets at once: %s", v.Key, strings.Join(v.Target, ", ")).
 			WithHint("split it by target in the Vercel project, or delete it there, so that %s can have its own", target(want.Address))
