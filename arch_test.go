@@ -99,7 +99,7 @@ var environment = map[string]string{
 // domainImports is what the root package may import: nothing that does I/O, reads a clock or draws randomness.
 var domainImports = []string{
 	"bytes", "cmp", "context", "crypto/hmac", "crypto/sha256", "encoding/hex", "encoding/json", "errors", "fmt", "io", "log/slog", "maps",
-	"slices", "sort", "strconv", "strings", "time", "github.com/gowebpki/jcs",
+	"slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8", "github.com/gowebpki/jcs",
 }
 
 var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}

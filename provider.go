@@ -189,13 +189,6 @@ type Watcher interface {
 	Watch(ctx context.Context, ref Receipt, since string, emit func(LogLine)) (next string, err error)
 }
 
-// LogLine is one line of a build.
-type LogLine struct {
-	At     time.Time `json:"at"`
-	Stream string    `json:"stream"` // stdout, stderr, command, state
-	Text   string    `json:"text"`
-}
-
 // Problem is a fault in the manifest, found by a rule. Path leads to the place: keys from the root.
 type Problem struct {
 	Path    []string

@@ -71,7 +71,7 @@ func (r *Redactor) add(value string) {
 // patterns returns the forms of value that are looked for in each view of a text, themselves canonical and at least MinLength long.
 func patterns(value string) [][]byte {
 	code := hex.EncodeToString([]byte(value))
-	forms := []string{value, strings.ReplaceAll(value, " ", "+"), code, strings.ToUpper(code)}
+	forms := []string{value, visible(value), strings.ReplaceAll(value, " ", "+"), code, strings.ToUpper(code)}
 	for offset := range 3 {
 		forms = append(forms, inBase64(base64.RawStdEncoding, value, offset), inBase64(base64.RawURLEncoding, value, offset))
 	}
@@ -83,6 +83,19 @@ func patterns(value string) [][]byte {
 		}
 	}
 	return out
+}
+
+// visible is value as slipway.PlainLine leaves its lines: a tab is a blank, and there are no control characters.
+func visible(value string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0): // C0, DEL and C1, as unicode.IsControl has them
+			return -1
+		}
+		return r
+	}, value)
 }
 
 // inBase64 returns those characters of the encoding that depend on value alone when it begins offset bytes into a group of three.

@@ -214,3 +214,16 @@ func TestLinesOfASecret(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainLinesOfAValue: a value is found in what is left of its lines when a log was made plain.
+func TestPlainLinesOfAValue(t *testing.T) {
+	value := "first\tof two\x07 lines, as long as\r\nit\u009btakes for\tit to be a secret"
+	r := knowing(value)
+	s := r.NewStream()
+	for line := range strings.SplitSeq(value, "\n") {
+		plain := slipway.PlainLine(line)
+		if got := s.Next(plain); got != Mark {
+			t.Errorf("%q became %q", plain, got)
+		}
+	}
+}

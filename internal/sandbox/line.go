@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/slipway-dev/slipway"
@@ -40,7 +39,7 @@ func (o *outlet) stream(name string, now func() time.Time) *lines {
 
 // command tells which command begins.
 func (o *outlet) command(argv []string, at time.Time) {
-	o.send(slipway.LogLine{At: at, Stream: "command", Text: plain([]byte(strings.Join(argv, " ")))})
+	o.send(slipway.LogLine{At: at, Stream: "command", Text: slipway.PlainLine(strings.Join(argv, " "))})
 }
 
 func (l *lines) Write(b []byte) (int, error) {
@@ -76,7 +75,7 @@ func (l *lines) send(text []byte) {
 		l.send(text[:n])
 		text = text[n:]
 	}
-	l.to.send(slipway.LogLine{At: l.now(), Stream: l.stream, Text: plain(text)})
+	l.to.send(slipway.LogLine{At: l.now(), Stream: l.stream, Text: slipway.PlainLine(string(text))})
 }
 
 // whole is how much of b does not end within a character.
@@ -90,42 +89,4 @@ func whole(b []byte) int {
 		}
 	}
 	return len(b)
-}
-
-// plain is text without what a terminal obeys: escape sequences (ECMA-48) and control characters. A tab is a blank, and of a line that
-// was written over with carriage returns the last state stays.
-func plain(text []byte) string {
-	text = bytes.TrimRight(text, "\r")
-	if i := bytes.LastIndexByte(text, '\r'); i >= 0 {
-		text = text[i+1:]
-	}
-	if !bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 }) {
-		return string(text)
-	}
-	var b strings.Builder
-	escape := 0 // 1: after ESC, 2: in a control sequence, 3: in a string that ESC \ or BEL ends
-	for _, r := range strings.ToValidUTF8(string(text), "\uFFFD") {
-		switch {
-		case escape == 1 && r == '[':
-			escape = 2
-		case escape == 1 && strings.ContainsRune("]PX^_", r):
-			escape = 3
-		case escape == 1:
-			escape = 0
-		case escape == 2:
-			if r >= '@' && r <= '~' {
-				escape = 0
-			}
-		case escape == 3 && r != 0x07 && r != 0x1b:
-		case escape == 3 && r == 0x07:
-			escape = 0
-		case r == 0x1b:
-			escape = 1
-		case r == '\t':
-			b.WriteByte(' ')
-		case !unicode.IsControl(r):
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }

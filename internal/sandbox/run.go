@@ -136,7 +136,7 @@ func (j *job) command(ctx context.Context, argv []string) (slipway.CommandResult
 		return c, nil
 	case slipway.ErrorCode(err) == slipway.CodeRefused: // [?] what the API says of a program that is not there
 		c.End, c.Exit = slipway.JobAbsent, 127
-		j.out.send(slipway.LogLine{At: j.now(), Stream: "state", Text: plain([]byte(err.Error()))})
+		j.out.send(slipway.LogLine{At: j.now(), Stream: "state", Text: slipway.PlainLine(err.Error())})
 		return c, nil
 	case err != nil:
 		return c, err
@@ -217,7 +217,7 @@ func streamError(data json.RawMessage) error {
 	if what.Code == "sandbox_stopped" || what.Code == "sandbox_stopping" {
 		return fmt.Errorf("%w: %s", errGone, what.Message)
 	}
-	return broken("the command was given up: " + plain([]byte(what.Code+" "+what.Message)))
+	return broken("the command was given up: " + slipway.PlainLine(what.Code+" "+what.Message))
 }
 
 // await asks for a command until it has ended.

@@ -262,9 +262,12 @@ func (s *secrets) buildLog() []byte {
 			text := f.write(value)
 			line("x " + text + " y")
 			line("x=" + text)
-			cut := 1 + s.random.IntN(len(text)-1)
-			line("begins " + text[:cut])
-			line(text[cut:] + " ends")
+			cuts := secondLines(f, value)
+			s.random.Shuffle(len(cuts), func(i, j int) { cuts[i], cuts[j] = cuts[j], cuts[i] })
+			for _, cut := range append(cuts[:min(len(cuts), 3)], 1+s.random.IntN(len(text)-1)) {
+				line("begins " + text[:cut])
+				line(text[cut:] + " ends")
+			}
 			if len(text) > 76 {
 				line(wrapped(text))
 			}
@@ -273,6 +276,21 @@ func (s *secrets) buildLog() []byte {
 	n++
 	fmt.Fprintf(&b, `{"type":"deployment-state","created":%d,"id":"%[2]d","serial":"%[2]d","text":"","info":{"readyState":"READY"}}`+"\n", 1_700_000_000_000+n, n)
 	return b.Bytes()
+}
+
+// secondLines returns the places within the first character of each further line of value, as f writes it: what went before is a secret
+// as well.
+func secondLines(f form, value string) (cuts []int) {
+	text := f.write(value)
+	for i := range len(value) {
+		if value[i] != '\n' {
+			continue
+		}
+		if before := f.write(value[:i+1]); strings.HasPrefix(text, before) && len(before)+1 < len(text) {
+			cuts = append(cuts, len(before)+1)
+		}
+	}
+	return cuts
 }
 
 // wrapped breaks text after each 76 bytes, as base64 does.

@@ -19,7 +19,6 @@ import (
 // client is the part of the REST API that this provider calls. Each method takes the op for its errors first.
 type client struct {
 	rest   *rest.Client
-	redact func(string) string
 	team   string // id or slug; "" for the token's own account
 	scheme string // of deployments' URLs: http only where the API is loopback
 }
@@ -36,14 +35,10 @@ func newClient(config rest.Config, base string, token slipway.Secret, team strin
 	case team != "":
 		query.Set("slug", team)
 	}
-	c := &client{redact: config.Redact, team: team, scheme: scheme, rest: rest.New(config, rest.API{
+	return &client{team: team, scheme: scheme, rest: rest.New(config, rest.API{
 		Name: "vercel", Base: base, Query: query, Error: mapError,
 		Auth: func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token.Reveal()) },
-	})}
-	if c.redact == nil {
-		c.redact = func(s string) string { return s }
-	}
-	return c, nil
+	})}, nil
 }
 
 func (c *client) pass() *client {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -143,26 +142,7 @@ func (h deployments) emit(e event, emit func(slipway.LogLine)) {
 	default:
 		return
 	}
-	for line := range strings.SplitSeq(strings.TrimRight(h.redact(text), "\r\n"), "\n") {
-		emit(slipway.LogLine{At: time.UnixMilli(int64(e.at())).UTC(), Stream: stream, Text: plain(line)})
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\r\n"), "\n") {
+		emit(slipway.LogLine{At: time.UnixMilli(int64(e.at())).UTC(), Stream: stream, Text: slipway.PlainLine(line)})
 	}
-}
-
-// plain drops escape sequences of terminals (ECMA-48 CSI) and control characters; a tab becomes a space.
-func plain(line string) string {
-	var b strings.Builder
-	escape := false
-	for i, r := range line {
-		switch {
-		case r == '\x1b' && strings.HasPrefix(line[i+1:], "["):
-			escape = true
-		case escape:
-			escape = r == '[' || r < '@' || r > '~'
-		case r == '\t':
-			b.WriteByte(' ')
-		case !unicode.IsControl(r):
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
