@@ -16,6 +16,7 @@ import (
 
 // fullPlan has every field set, so that each can be changed.
 func fullPlan() *slipway.Plan {
+	retries := 3
 	return &slipway.Plan{
 		Format: slipway.PlanFormat, Operation: slipway.OperationShip, App: "shop", Environment: slipway.Production, Source: "sha256:tree",
 		Effects: []slipway.Effect{{
@@ -28,7 +29,9 @@ func fullPlan() *slipway.Plan {
 			Changes: []slipway.Change{{Field: "size", From: int64(1), To: int64(2)}}, Reason: "why", Consequence: "what", Reversible: true,
 		}},
 		Checks: []slipway.Check{{
-			Key: "c#health", Address: deploy, DependsOn: []string{"d#deploy"}, Probes: []slipway.HealthProbe{{Path: "/", Status: 204, Contains: "ok"}},
+			Key: "c#health", Address: deploy, DependsOn: []string{"d#deploy"}, Probes: []slipway.HealthProbe{{
+				Path: "/", Status: 204, Contains: "ok", JSON: &slipway.JSONProbe{Path: "/a", Equals: "b"}, Within: "2s", Retries: &retries, Interval: "5s",
+			}},
 			Gate: slipway.GateApply, Job: &slipway.Job{
 				Commands: [][]string{{"npm", "test"}}, Network: []string{"all"}, Timeout: 600, Memory: 4096, Runtime: "node24", Sandbox: "local",
 			},
@@ -49,14 +52,15 @@ func fullPlan() *slipway.Plan {
 //	    "basis": {"exists": True, "id": "x", "fields": {"size": 1}},
 //	    "depends_on": ["a#create"], "after": ["b#create"], "gate": "apply", "reason": "", "reversible": False}],
 //	  "checks": [{"key": "c#health", "address": "cloud.deploy/shop@production", "depends_on": ["d#deploy"],
-//	    "probes": [{"path": "/", "status": 204, "contains": "ok"}], "gate": "apply",
+//	    "probes": [{"path": "/", "status": 204, "contains": "ok", "json": {"path": "/a", "equals": "b"}, "within": "2s", "retries": 3,
+//	      "interval": "5s"}], "gate": "apply",
 //	    "job": {"commands": [["npm", "test"]], "network": ["all"], "timeout_seconds": 600, "memory_mib": 4096, "runtime": "node24",
 //	      "sandbox": "local"}}],
 //	  "existing": [{"address": "cloud.db/there", "account": "acme", "id": "x", "name": "n", "mode": "assisted"}],
 //	  "undeclared": ["cloud.db/old"], "kept": ["cloud.db/kept"], "serving": "dpl-0", "drift": True}
 //	raw = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 //	print("sha256:" + hashlib.sha256(raw).hexdigest())
-const planVector = "sha256:f295e1e18839d5d87dff8c9880c7609811d622f1de6f229ea72fd449eb1569f0"
+const planVector = "sha256:05f023e215f090c5cdfd5386394f6cf9640534171d9f3756a7e2231e9653b4bb"
 
 func TestDigestVector(t *testing.T) {
 	if got := fullPlan().Digest(); got != planVector {

@@ -37,6 +37,7 @@ const (
 	CodeRejected       Code = "rejected"        // a person said no
 	CodeBuildFailed    Code = "build_failed"    // the deployment failed to build
 	CodeCheckFailed    Code = "check_failed"    // a probe or a verification did not pass
+	CodeProtected      Code = "protected"       // a probe was answered by the deployment's protection: nothing is known of the app
 	CodeUnsandboxed    Code = "unsandboxed"     // nothing here can run commands apart from Slipway
 	CodeSecretLeak     Code = "secret_leak"     // the store's guard refused a value that holds a secret
 	CodeStore          Code = "store"           // the database is unusable
@@ -126,8 +127,8 @@ const (
 // exits is the one table from an error's code to the exit status. A code that is not listed is a plain failure.
 var exits = map[Code]int{
 	CodeInvalid: ExitUsage, CodeUnsupported: ExitUsage, CodeSecretMissing: ExitUsage,
-	CodeAmbiguous: ExitUnknown,
-	CodeRejected:  ExitRejected, CodeCanceled: ExitRejected,
+	CodeAmbiguous: ExitUnknown, CodeProtected: ExitUnknown,
+	CodeRejected: ExitRejected, CodeCanceled: ExitRejected,
 }
 
 // ExitStatus returns the exit status for err; 0 for nil.

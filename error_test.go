@@ -73,7 +73,7 @@ func TestErrorTree(t *testing.T) {
 func TestExitStatus(t *testing.T) {
 	for code, want := range map[slipway.Code]int{
 		slipway.CodeInvalid: 2, slipway.CodeUnsupported: 2, slipway.CodeSecretMissing: 2,
-		slipway.CodeRejected: 5, slipway.CodeCanceled: 5, slipway.CodeAmbiguous: 6,
+		slipway.CodeRejected: 5, slipway.CodeCanceled: 5, slipway.CodeAmbiguous: 6, slipway.CodeProtected: 6,
 		slipway.CodeCredential: 1, slipway.CodeUnauthorized: 1, slipway.CodeForbidden: 1, slipway.CodeNotFound: 1, slipway.CodeConflict: 1,
 		slipway.CodeAccountChanged: 1, slipway.CodeVanished: 1, slipway.CodeLimit: 1, slipway.CodeRefused: 1, slipway.CodeRateLimited: 1,
 		slipway.CodeBusy: 1, slipway.CodeUnavailable: 1, slipway.CodeMalformed: 1, slipway.CodeLocked: 1, slipway.CodeFenced: 1,

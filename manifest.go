@@ -74,13 +74,6 @@ type Verify struct {
 	Health   []HealthProbe `json:"health,omitempty"`
 }
 
-// HealthProbe is one HTTP GET on the deployment.
-type HealthProbe struct {
-	Path     string `json:"path"`
-	Status   int    `json:"status,omitempty"`   // default 200
-	Contains string `json:"contains,omitempty"` // text that the body must hold
-}
-
 // Promote says how production is moved.
 type Promote struct {
 	Approval string `json:"approval,omitempty"` // required (default) or auto

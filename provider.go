@@ -177,6 +177,12 @@ type Result struct {
 	Err     error
 }
 
+// Protection is the Handler of a Probing kind that can tell an answer of the deployment's protection from one of the app. Without it any 401
+// counts as one.
+type Protection interface {
+	Protected(status int, header func(name string) string, body []byte) bool
+}
+
 // Lister is a Handler that can list what is ours of its kind in want's scope (its parents and its address's environment; the key is
 // not looked at). want carries the parents.
 type Lister interface {

@@ -179,8 +179,10 @@ func (b *reading) testClaim(c slipway.Check, s slipway.Step, plan string, receip
 	if len(tests) > 0 {
 		m[list] = tests
 	}
-	if isolation := s.Basis["isolation"]; isolation != nil {
-		m["isolation"] = isolation
+	for _, name := range []string{"isolation", "probes"} {
+		if v := s.Basis[name]; v != nil {
+			m[name] = v
+		}
 	}
 	if name, ok := s.Basis["transcript"].(string); ok {
 		m["transcript"] = attest.About("transcript", name)

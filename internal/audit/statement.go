@@ -71,9 +71,10 @@ type (
 		URL           string           `json:"url,omitempty"`
 		PassedTests   []string         `json:"passedTests,omitempty"`
 		FailedTests   []string         `json:"failedTests,omitempty"`
-		// Extensions: where commands were run, apart from what, and what they have printed.
+		// Extensions: where commands were run, apart from what, and what they have printed; and how each probe went.
 		Isolation  any             `json:"isolation,omitempty"`
 		Transcript *attest.Subject `json:"transcript,omitempty"`
+		Probes     any             `json:"probes,omitempty"`
 	}
 	provenance struct {
 		Definition buildDefinition `json:"buildDefinition"`
@@ -192,7 +193,7 @@ func (e *export) promoted(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 
 // verified states what a check found: probes of a deployment, or the manifest's commands on the source.
 func (e *export) verified(plan *slipway.Plan, c slipway.Check, s slipway.Step) statement {
-	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}, Isolation: s.Basis["isolation"]}
+	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}, Isolation: s.Basis["isolation"], Probes: s.Basis["probes"]}
 	for _, p := range c.Probes {
 		t.PassedTests = append(t.PassedTests, "GET "+p.Path)
 	}

@@ -206,6 +206,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		"Usage":       {"a wrong manifest or command line", t.Context(), slipway.Errorf(slipway.CodeInvalid, "x"), statusInvalid, 2},
 		"Failed":      {"any other code", t.Context(), slipway.Errorf(slipway.CodeConflict, "x"), statusFailed, 1},
 		"Foreign":     {"an error that is not ours", t.Context(), errors.New("x"), statusFailed, 1},
+		"Protected":   {"nothing is known of the app", t.Context(), slipway.Errorf(slipway.CodeProtected, "x"), statusUnknown, 6},
 		"Ambiguous":   {"more than one match", t.Context(), slipway.Errorf(slipway.CodeAmbiguous, "x"), statusAmbiguous, 6},
 		"Unknown":     {"a request that may have acted", t.Context(), lost, statusUnknown, 6},
 		"Rejected":    {"a person said no", t.Context(), slipway.Errorf(slipway.CodeRejected, "x"), statusRejected, 5},

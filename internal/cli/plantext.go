@@ -238,9 +238,15 @@ func flat(s string) string {
 func probesText(probes []slipway.HealthProbe) string {
 	var parts []string
 	for _, p := range probes {
-		part := fmt.Sprintf("GET %s answers %d", p.Path, max(p.Status, 200))
+		part := fmt.Sprintf("GET %s answers %d", p.Path, cmp.Or(p.Status, 200))
 		if p.Contains != "" {
 			part += fmt.Sprintf(" with %q", p.Contains)
+		}
+		if p.JSON != nil {
+			part += fmt.Sprintf(" with %s = %q", p.JSON.Path, p.JSON.Equals)
+		}
+		if p.Within != "" {
+			part += " within " + p.Within
 		}
 		parts = append(parts, part)
 	}

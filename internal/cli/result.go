@@ -109,7 +109,7 @@ func (r *result) fail(ctx context.Context, err error) {
 			r.Status = statusRejected
 		case slipway.ErrorCode(err) == slipway.CodeCanceled:
 			r.Status = statusCanceled
-		case slipway.RetryClass(err) == slipway.RetryAmbiguous:
+		case slipway.RetryClass(err) == slipway.RetryAmbiguous, slipway.ErrorCode(err) == slipway.CodeProtected:
 			r.Status, r.Exit = statusUnknown, slipway.ExitUnknown
 		}
 	}

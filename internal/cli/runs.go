@@ -115,6 +115,7 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 		if c := d.Plan.Check(key); c != nil && c.Job != nil {
 			jobResultText(b, steps[key])
 		}
+		probeResultsText(b, steps[key])
 		if line := stepText(steps[key]); line != "" {
 			fmt.Fprintf(b, "  %-8s by hand, %s\n", "", line)
 		}

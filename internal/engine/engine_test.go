@@ -28,6 +28,7 @@ type bench struct {
 	given map[string]string // SLIPWAY_OUTPUT_… that a person hands over
 	bare  bool              // no credential is set
 	box   *box              // where commands run; nil: nowhere
+	edit  func(*engine.Config)
 	*engine.Engine
 }
 
@@ -77,7 +78,7 @@ func (b *bench) open() {
 		boxes = append(boxes, b.box)
 	}
 	b.store = &mortal{Store: s}
-	b.Engine = engine.New(engine.Config{
+	config := engine.Config{
 		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: fingerprintKey(b.t), Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
 		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse,
 		Attest: func(_ context.Context, step, digest string, _ any) (json.RawMessage, error) {
@@ -85,7 +86,11 @@ func (b *bench) open() {
 		},
 		Connect: map[slipway.Connection]slipway.Connector{slipway.ConnectPostgres: b.connect},
 		Redact:  func(s string) string { return strings.ReplaceAll(s, "npg_", "redacted") },
-	})
+	}
+	if b.edit != nil {
+		b.edit(&config)
+	}
+	b.Engine = engine.New(config)
 }
 
 func fingerprintKey(t *testing.T) slipway.FingerprintKey {

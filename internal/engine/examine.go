@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -125,20 +126,21 @@ func empty(v any) bool { return v == nil || v == "" || v == false }
 // examineByHTTP asks a deployment that nothing else here can look at.
 func (w *worker) examineByHTTP(ctx context.Context, url string) (slipway.Evidence, error) {
 	ev := slipway.Evidence{Finding: slipway.FindingDone, How: "it answers over HTTP"}
-	probes := w.wanted.manifest.Verify.Health
+	probes, once := slices.Clone(w.wanted.manifest.Verify.Health), 0
 	if len(probes) == 0 {
 		probes = []slipway.HealthProbe{{Path: "/"}}
 	}
-	for _, p := range probes {
-		if err := w.probe(ctx, url, p, nil); err != nil {
-			if ctx.Err() != nil {
-				return ev, ctx.Err()
-			}
-			ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
-			if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Hint != "" {
-				ev.Differs = append(ev.Differs, e.Hint)
-			}
-			return ev, nil
+	for i := range probes {
+		probes[i].Retries = &once
+	}
+	p := &prober{worker: w, protected: func(status int, _ func(string) string, _ []byte) bool { return status == http.StatusUnauthorized }}
+	if _, err := p.all(ctx, []string{url}, probes); err != nil {
+		if ctx.Err() != nil {
+			return ev, ctx.Err()
+		}
+		ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(err.Error())}
+		if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Hint != "" {
+			ev.Differs = append(ev.Differs, e.Hint)
 		}
 	}
 	return ev, nil

@@ -113,6 +113,8 @@ var (
 		says: "be a host such as registry.npmjs.org or *.npmjs.org, or all", hint: "leave out scheme, port and path",
 	}
 	durationRule   = &rule{pattern: `^[1-9][0-9]{0,4}s$|^[1-9][0-9]{0,2}m$|^[1-5]h$`, says: "be a time such as 90s, 10m or 1h", hint: "for example: 10m"}
+	latencyRule    = &rule{pattern: `^[1-9][0-9]{0,4}ms$|^[1-9][0-9]{0,1}s$`, says: "be a time such as 800ms or 2s", hint: "for example: 2s"}
+	pointerRule    = &rule{pattern: `^(/([^~]|~[01])*)+$`, max: 1024, says: "be a JSON Pointer (RFC 6901) that starts with /", hint: "for example: /status"}
 	outputRule     = &rule{pattern: `[^ ]`, forbid: `^/|^[A-Za-z]:|\\|(^|/)\.\.(/|$)|` + controls, max: 256, says: "be a relative path without .."}
 	repositoryRule = &rule{
 		pattern: `^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$`, forbid: `/\.{1,2}$`,
@@ -294,6 +296,13 @@ func verifyNode() *node {
 				{"path", true, &node{rule: pathRule, help: "path on the deployment"}},
 				{"status", false, &node{shape: integer, min: 100, max: 599, def: int64(200), help: "the status that must come back"}},
 				{"contains", false, &node{rule: &rule{pattern: `.`, max: 4096, says: "be 1 to 4096 characters"}, help: "text that the body must hold"}},
+				{"json", false, &node{shape: object, example: "{path: /status, equals: ok}", help: "what the body, as JSON, must say", keys: []key{
+					{"path", true, &node{rule: pointerRule, help: "JSON Pointer (RFC 6901) of one value, such as /status or /checks/0/state"}},
+					{"equals", true, &node{shape: scalar, rule: &rule{max: 4096, says: "be at most 4096 characters"}, help: "what stands there: text, a number, true or false"}},
+				}}},
+				{"within", false, &node{rule: latencyRule, help: "the longest that one GET may take, such as 800ms or 2s; default: any"}},
+				{"retries", false, &node{shape: integer, min: 0, max: 100, help: "GETs after one that did not pass; default: 4"}},
+				{"interval", false, &node{rule: latencyRule, help: "time between two GETs, such as 500ms or 5s; default: 1s"}},
 			}},
 		}},
 	}}

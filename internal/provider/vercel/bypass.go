@@ -1,7 +1,10 @@
 package vercel
 
 import (
+	"bytes"
 	"context"
+	"net/http"
+	"strings"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -11,8 +14,9 @@ import (
 type bypasses struct{ *client }
 
 var (
-	_ slipway.Handler   = bypasses{}
-	_ slipway.Outputter = bypasses{}
+	_ slipway.Handler    = bypasses{}
+	_ slipway.Outputter  = bypasses{}
+	_ slipway.Protection = bypasses{}
 )
 
 // Observe's receipt has the project's id: the secret is the only name that a bypass has.
@@ -84,4 +88,17 @@ func (bypasses) Delete(context.Context, slipway.Receipt) error { return never("v
 // orphan is a create before the project's: a defect of the caller.
 func orphan(op string) error {
 	return &slipway.Error{Code: slipway.CodeInternal, Op: op, Message: "the project's receipt is missing"}
+}
+
+// Protected: Vercel Authentication answers 401 with a page that asks for it, and sets a nonce; a browser is sent to vercel.com/sso-api [?].
+// https://vercel.com/docs/deployment-protection/methods-to-protect-deployments/vercel-authentication
+func (bypasses) Protected(status int, header func(string) string, body []byte) bool {
+	switch status {
+	case http.StatusUnauthorized:
+		return strings.Contains(header("Set-Cookie"), "_vercel_sso_nonce") ||
+			strings.HasPrefix(header("Content-Type"), "text/html") && bytes.Contains(body, []byte("Authentication Required"))
+	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+		return strings.HasPrefix(header("Location"), "https://vercel.com/sso-api")
+	}
+	return false
 }

@@ -708,3 +708,27 @@ func TestOpen(t *testing.T) {
 		})
 	}
 }
+
+func TestProtectionIsTold(t *testing.T) {
+	h := bypasses{}
+	for name, tc := range map[string]struct {
+		status int
+		header http.Header
+		body   string
+		want   bool
+		reason string
+	}{
+		"page":      {401, http.Header{"Content-Type": {"text/html; charset=utf-8"}}, "<title>Authentication Required</title>", true, "Vercel's page stands in the app's place"},
+		"nonce":     {401, http.Header{"Set-Cookie": {"_vercel_sso_nonce=x; Path=/"}}, "", true, "its cookie comes from Vercel alone"},
+		"browser":   {302, http.Header{"Location": {"https://vercel.com/sso-api?url=x"}}, "", true, "a browser is sent to log in"},
+		"the app's": {401, http.Header{"Content-Type": {"application/json"}}, `{"error":"Authentication Required"}`, false, "an app may have a door of its own"},
+		"elsewhere": {302, http.Header{"Location": {"/login"}}, "", false, "so may it send elsewhere"},
+		"fine":      {200, http.Header{}, "Authentication Required", false, "a page may say so"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := h.Protected(tc.status, tc.header.Get, []byte(tc.body)); got != tc.want {
+				t.Errorf("%s: %v", tc.reason, got)
+			}
+		})
+	}
+}
