@@ -50,6 +50,7 @@ var policy = map[string]rule{
 
 	// An emulator shares no type with its client, so that they share no mistake.
 	"internal/emulator":                  {code: append([]string{"internal/emulator/neonemu/pgserver"}, emulators...), tests: []string{speccheck, liveTests}},
+	"internal/emulator/dnsemu":           {},
 	"internal/emulator/emukit":           {},
 	"internal/emulator/githubemu":        {code: []string{"internal/emulator/emukit", "internal/isolate"}, tests: []string{speccheck}},
 	"internal/emulator/neonemu":          {code: []string{"internal/emulator/emukit", "internal/isolate"}, tests: []string{speccheck}},
@@ -77,7 +78,7 @@ const (
 var testSupport = []string{speccheck, providertest, clienttest, liveTests, byhand}
 
 var emulators = []string{
-	"internal/emulator/emukit", "internal/emulator/githubemu", "internal/emulator/neonemu", "internal/emulator/upstashemu", "internal/emulator/vercelemu",
+	"internal/emulator/dnsemu", "internal/emulator/emukit", "internal/emulator/githubemu", "internal/emulator/neonemu", "internal/emulator/upstashemu", "internal/emulator/vercelemu",
 }
 
 // inMemory is what a test needs that runs the engine on the real providers and emulators within itself.

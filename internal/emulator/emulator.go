@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/slipway-dev/slipway/internal/emulator/dnsemu"
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 	"github.com/slipway-dev/slipway/internal/emulator/githubemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
@@ -25,8 +26,8 @@ import (
 
 // Options are the settings of `slipway emulate`. The zero value listens on free ports without latency.
 type Options struct {
-	// Port is the first of seven ports in a row: Vercel API and hosting, Neon, Upstash API and data planes, GitHub,
-	// Vercel Sandbox. 0 takes free ones.
+	// Port is the first of eight ports in a row: Vercel API and hosting, Neon, Upstash API and data planes, GitHub,
+	// Vercel Sandbox, DNS. 0 takes free ones.
 	Port int
 	// Latency is added to each API reply, not to deployed apps.
 	Latency time.Duration
@@ -75,6 +76,8 @@ type Instance struct {
 	Kit *emukit.Kit
 	// Env returns the credentials that the API accepts, by environment variable. It is called when Kit is set up.
 	Env func() map[string]string
+	// More are further routes of the emulator's control.
+	More map[string]emukit.ControlRoute
 	// Data serves what was made: deployed apps, data planes. May be nil. OnData is told where before API is served.
 	Data   http.Handler
 	OnData func(at *emukit.Server)
@@ -102,9 +105,11 @@ func newVercel(o Options, _ func(int) string) Instance {
 	s := &vercelemu.Server{
 		Tokens: map[string]vercelemu.Account{token: account}, BuildTime: o.BuildTime, Repos: o.world.repository,
 		HostNetwork: o.SandboxNetwork, Reachable: o.world.reachable, CAFile: o.world.certFile(), Partner: o.world,
+		DNS: o.world.zone.Values,
 	}
 	return Instance{
-		API: s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close, Settings: vercelSettings(s),
+		More: zoneControl(&o.world.zone),
+		API:  s, Kit: &s.Kit, Data: s.Hosting(), State: s, Close: s.Close, Settings: vercelSettings(s),
 		OnData: func(at *emukit.Server) { s.DomainSuffix = fmt.Sprintf("localhost:%d", at.Port) },
 		Env:    credentials("VERCEL_TOKEN", token, "VERCEL_TEAM_ID", account.Teams[0].ID),
 	}
@@ -202,6 +207,13 @@ func Start(ctx context.Context, o Options) (*Running, error) {
 			return nil, fmt.Errorf("%s emulator: %w", e.Name, err)
 		}
 	}
+	names, err := dnsemu.Serve(ctx, o.Listen, port, &o.world.zone)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	r.closers = append(r.closers, names.Close)
+	r.env["SLIPWAY_DNS"], r.states["dns"] = names.Address, &o.world.zone
 	return r, nil
 }
 
@@ -253,7 +265,7 @@ func (r *Running) start(ctx context.Context, e Emulator, i Instance, o Options, 
 		}
 		o.world.listens(e.Name, data.Port)
 	}
-	api, err := emukit.Listen(ctx, o.Listen, port, controlled(e, emukit.Control{Name: e.Name, Kit: i.Kit, State: i.State}.Wrap(i.API)))
+	api, err := emukit.Listen(ctx, o.Listen, port, controlled(e, emukit.Control{Name: e.Name, Kit: i.Kit, State: i.State, More: i.More}.Wrap(i.API)))
 	if err != nil {
 		return 0, err
 	}

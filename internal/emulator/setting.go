@@ -126,6 +126,10 @@ func vercelSettings(s *vercelemu.Server) []setting {
 		{"promote-deadline", "after which aliases that have not moved are failed", duration(&s.PromoteDeadline)},
 		{"unprotected", "new projects are without deployment protection", truth(&s.Unprotected)},
 		{"verified-domains", "new project domains are verified at once", truth(&s.VerifiedDomains)},
+		{"taken-domains", "domains that projects of other accounts have, with spaces between: 409", func(text string) error {
+			s.TakenDomains = strings.Fields(text)
+			return nil
+		}},
 	}
 }
 

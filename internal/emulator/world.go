@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/slipway-dev/slipway/internal/emulator/dnsemu"
 	"github.com/slipway-dev/slipway/internal/emulator/githubemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu"
 	"github.com/slipway-dev/slipway/internal/emulator/neonemu/pgserver"
@@ -19,6 +20,7 @@ type world struct {
 	postgres    *pgserver.Server  // nil: control plane only
 	github      *githubemu.Server // set before anything is served
 	upstash     *upstashemu.Server
+	zone        dnsemu.Zone // the public DNS
 
 	mu    sync.Mutex
 	ports map[string]int // that deployed apps may reach, by who listens there

@@ -49,7 +49,7 @@ var kinds = map[string]map[string]kind{
 		"envVar":      {name: "vercel.env", key: []string{"key", "targets", "gitBranch"}, chance: []string{"id"}, hidden: []string{"by"}},
 		"deployment":  {name: "vercel.deployment", key: []string{"name", "target", "tree"}, chance: []string{"id", "host"}, hidden: []string{"birth", "buildID", "ended"}},
 		"alias":       {name: "vercel.alias", key: []string{"host"}, hidden: []string{"uid"}},
-		"domain":      {name: "vercel.domain", key: []string{"name"}},
+		"domain":      {name: "vercel.domain", key: []string{"name"}, chance: []string{"challenge"}},
 		"marketStore": {name: "vercel.store", key: []string{"name"}, chance: []string{"id", "partnerID"}},
 		"scope":       {}, "aliasJob": {}, "aliasMove": {}, "storeLink": {},
 	},

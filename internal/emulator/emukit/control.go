@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -58,12 +59,17 @@ type Control struct {
 	Kit  *Kit
 	// State may be nil: then its routes answer 501.
 	State State
+	// More are further routes, by pattern: METHOD /_emulator/NAME.
+	More map[string]ControlRoute
 }
+
+// ControlRoute answers one control call: a reply that is JSON, nil for none, or an error, which is 400.
+type ControlRoute func(*http.Request) (any, error)
 
 // Wrap serves the control routes, and api below every other path.
 func (c Control) Wrap(api http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	for pattern, do := range map[string]func(*http.Request) (any, error){
+	routes := map[string]ControlRoute{
 		"GET /_emulator/{$}":                  c.about,
 		"GET /_emulator/faults":               c.faults,
 		"PUT /_emulator/faults":               c.setFaults,
@@ -77,7 +83,9 @@ func (c Control) Wrap(api http.Handler) http.Handler {
 		"GET /_emulator/state":                c.save,
 		"PUT /_emulator/state":                c.load,
 		"POST /_emulator/reset":               c.reset,
-	} {
+	}
+	maps.Copy(routes, c.More)
+	for pattern, do := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answer(w, r, do) })
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +135,7 @@ type refusal struct {
 	error
 }
 
-func answer(w http.ResponseWriter, r *http.Request, do func(*http.Request) (any, error)) {
+func answer(w http.ResponseWriter, r *http.Request, do ControlRoute) {
 	reply, err := do(r)
 	var no refusal
 	switch raw, ready := reply.(document); {

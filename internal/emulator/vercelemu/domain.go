@@ -211,16 +211,16 @@ func (s *Server) giveDomain(c *call, p *project, in domainInput) (*domain, *fail
 	if f := in.check(p, name); f != nil {
 		return nil, f
 	}
+	if slices.Contains(s.TakenDomains, name) {
+		return nil, inUse(name, "another Vercel account", map[string]any{"domain": obj{"name": name}})
+	}
 	for _, sc := range s.scopes {
 		if d := sc.domain(name); d != nil {
 			more := map[string]any{"domain": obj{"name": name}}
 			if sc == c.scope {
 				more["projectId"] = d.project.id
 			}
-			return nil, &failure{
-				status: http.StatusConflict, code: "domain_already_in_use", more: more,
-				message: "Cannot add " + name + " since it's already in use by " + owner(sc == c.scope, d.project) + ".",
-			}
+			return nil, inUse(name, owner(sc == c.scope, d.project), more)
 		}
 	}
 	now := s.stamp()
@@ -233,6 +233,12 @@ func (s *Server) giveDomain(c *call, p *project, in domainInput) (*domain, *fail
 	p.domains = append(p.domains, d)
 	s.serveDomain(d)
 	return d, nil
+}
+
+func inUse(name, by string, more map[string]any) *failure {
+	return &failure{
+		status: http.StatusConflict, code: "domain_already_in_use", more: more, message: "Cannot add " + name + " since it's already in use by " + by + ".",
+	}
 }
 
 func owner(ours bool, p *project) string {
@@ -314,38 +320,4 @@ func (s *Server) deleteDomain(c *call) (any, *failure) {
 	}
 	s.dropDomain(d)
 	return obj{}, nil
-}
-
-func (s *Server) verifyDomain(c *call) (any, *failure) {
-	d, f := s.findDomain(c)
-	if f != nil {
-		return nil, f
-	}
-	record := "_vercel." + apex(d.name)
-	switch {
-	case d.verified:
-	case slices.Contains(s.txt[record], d.challenge):
-		d.verified, d.updated = true, s.stamp()
-		s.serveDomain(d)
-	case len(s.txt[record]) > 0:
-		return nil, &failure{status: http.StatusBadRequest, code: "txt_record_mismatch", message: "The TXT record on " + record + " does not match the expected challenge."} // [? vercel-domain-txt-mismatch] the code
-	default:
-		return nil, &failure{status: http.StatusBadRequest, code: "missing_txt_record", message: "Domain " + record + " is missing required TXT Record \"" + d.challenge + "\"."}
-	}
-	return d.view(), nil
-}
-
-// domainConfig is about DNS, not ownership: a verified domain can be misconfigured, and the other way round.
-func (s *Server) domainConfig(c *call) (any, *failure) {
-	name := strings.ToLower(c.path("domain"))
-	by := s.dns[name]
-	v := obj{
-		"configuredBy": nil, "acceptedChallenges": []string{}, "misconfigured": by == "", "nameservers": []string{}, "serviceType": "external",
-		"recommendedIPv4":  []obj{{"rank": 1, "value": []string{"76.76.21.21"}}},
-		"recommendedCNAME": []obj{{"rank": 1, "value": "cname.vercel-dns.com."}},
-	}
-	if by != "" {
-		v["configuredBy"], v["acceptedChallenges"] = by, []string{"http-01"}
-	}
-	return v, nil
 }

@@ -81,6 +81,11 @@ type Server struct {
 	// VerifiedDomains makes new project domains verified at once, as for a domain that nobody else uses. Otherwise
 	// they wait for the TXT record that SetTXT plants.
 	VerifiedDomains bool
+	// TakenDomains are on projects of accounts that no token opens.
+	TakenDomains []string
+	// DNS returns the values of the public DNS's records of a type, such as TXT, at a name. nil: none but what SetTXT and
+	// SetDNS say.
+	DNS func(name, kind string) []string
 	// DomainSuffix is what follows the dot of deployment URLs and project aliases. "" means vercel.app. A hosting
 	// listener sets localhost:PORT.
 	DomainSuffix string
