@@ -62,7 +62,7 @@ func (p ProviderInfo) Knows(cause Cause) bool { return p.Says(cause).Sign != "" 
 func (p ProviderInfo) generally(cause Cause) CauseInfo {
 	var names []string
 	for _, s := range p.Settings {
-		if s.Required {
+		if s.Required || s.Secret {
 			names = append(names, s.Env)
 		}
 	}

@@ -2,7 +2,6 @@ package githubemu
 
 import (
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -29,11 +28,8 @@ func TestErrorEnvelopes(t *testing.T) {
 	active := w.want(201, "POST", shop+"/deployments", obj{"ref": "main", "required_contexts": []any{}, "environment": "qa"}).id("id")
 	w.want(201, "POST", shop+"/deployments/"+active+"/statuses", obj{"state": "success", "auto_inactive": false})
 	w.want(201, "POST", shop+"/deployments", obj{"ref": "main", "required_contexts": []any{}, "environment": "qa"})
-	mux, judged := http.NewServeMux(), map[string]bool{}
-	for _, rt := range routes() {
-		op := rt.method + " " + rt.path
-		mux.HandleFunc(op, func(http.ResponseWriter, *http.Request) { judged[op] = true })
-	}
+	judged := map[string]bool{}
+	mux := mux(func(op string) { judged[op] = true })
 	for name, tc := range map[string]struct {
 		reason, token, method, path string
 		body                        any
@@ -69,6 +65,10 @@ func TestErrorEnvelopes(t *testing.T) {
 		"no repo id":           {"one that is not there", "", "GET", "/repositories/1", nil, 404, "Not Found", "repos/repos#get-a-repository", nil},
 		"delete no repo":       {"nor deleted", "", "DELETE", "/repos/acme/none", nil, 404, "Not Found", "repos/repos#delete-a-repository", nil},
 		"branches of none":     {"of no repository", "", "GET", "/repos/acme/none/branches", nil, 404, "Not Found", "branches/branches#list-branches", nil},
+		"compare none":         {"a commit that is there", "", "GET", shop + "/compare/main...none", nil, 404, "Not Found", "commits/commits#compare-two-commits", nil},
+		"archive of none":      {"of no ref", "", "GET", shop + "/tarball/none", nil, 404, "Not Found", "repos/contents#download-a-repository-archive-tar", nil},
+		"archive, no token":    {"a private one has a token in its address", "", "GET", "/codeload/acme/shop/legacy.tar.gz/" + head, nil, 404, "Not Found", "repos/contents#download-a-repository-archive-tar", nil},
+		"rename to taken":      {"a name is one repository's", "", "PATCH", shop, obj{"name": "a b"}, 422, "Validation Failed", "repos/repos#update-a-repository", field("Repository", "name", "custom", "name is invalid")},
 		"no branch":            {"one that is not there", "", "GET", shop + "/branches/none", nil, 404, "Branch not found", "branches/branches#get-a-branch", nil},
 		"no such ref":          {"one that is not there", "", "GET", shop + "/git/ref/heads/none", nil, 404, "Not Found", "git/refs#get-a-reference", nil},
 		"ref of no object":     {"a commit that is there", "", "POST", shop + "/git/refs", obj{"ref": "refs/heads/x", "sha": strings.Repeat("0", 40)}, 422, "Object does not exist", "git/refs#create-a-reference", nil},

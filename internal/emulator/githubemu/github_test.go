@@ -108,6 +108,32 @@ func (w *world) want(status int, method, path string, body any) answer {
 	return a
 }
 
+// raw asks for what is no JSON.
+func (w *world) raw(status int, path string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequest("GET", path, nil)
+	if w.token != "" {
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
+	r.Header.Set("User-Agent", w.agent)
+	rec := httptest.NewRecorder()
+	w.srv.ServeHTTP(rec, r)
+	if rec.Code != status {
+		w.t.Fatalf("GET %s: %d, want %d: %s", path, rec.Code, status, rec.Body)
+	}
+	return rec
+}
+
+// mux has every route, and tells which was taken.
+func mux(took func(string)) *http.ServeMux {
+	m := http.NewServeMux()
+	for _, rt := range routes() {
+		op := rt.method + " " + rt.path
+		m.HandleFunc(op, func(http.ResponseWriter, *http.Request) { took(op) })
+	}
+	return m
+}
+
 const shop = "/repos/acme/shop"
 
 func (w *world) head() string {
@@ -135,11 +161,7 @@ func TestEveryOperationAnswers(t *testing.T) {
 		if len(fields) == 0 && status != http.StatusNoContent {
 			t.Errorf("%s %s: nothing of the reply is looked at", method, path)
 		}
-		mux := http.NewServeMux()
-		for _, rt := range routes() {
-			mux.HandleFunc(rt.method+" "+rt.path, func(http.ResponseWriter, *http.Request) {})
-		}
-		_, pattern := mux.Handler(httptest.NewRequest(method, path, nil))
+		_, pattern := mux(func(string) {}).Handler(httptest.NewRequest(method, path, nil))
 		seen[pattern] = true
 		return a
 	}
@@ -162,6 +184,15 @@ func TestEveryOperationAnswers(t *testing.T) {
 	call(204, "DELETE", shop+"/git/refs/heads/feature/x", nil)
 	call(200, "GET", shop+"/commits", nil, "sha", "commit", "parents")
 	call(200, "GET", shop+"/commits/main", nil, "sha", "commit", "author")
+
+	call(200, "GET", shop+"/compare/"+head+"..."+made, nil, "status", "ahead_by", "behind_by", "merge_base_commit")
+	call(200, "PATCH", shop, obj{"private": true}, "full_name", "private")
+	at := strings.TrimPrefix(w.raw(302, shop+"/tarball/"+made).Header().Get("Location"), "http://example.com")
+	w.raw(200, at)
+	for _, path := range []string{shop + "/tarball/" + made, at} {
+		_, pattern := mux(func(string) {}).Handler(httptest.NewRequest("GET", path, nil))
+		seen[pattern] = true
+	}
 
 	call(201, "POST", shop+"/statuses/"+made, obj{"state": "success", "context": "slipway", "target_url": "https://example.com", "description": "fine"}, "id", "state", "context", "creator")
 	call(200, "GET", shop+"/commits/main/status", nil, "state", "statuses", "total_count", "sha")

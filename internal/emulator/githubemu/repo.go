@@ -18,6 +18,7 @@ type repo struct {
 	owner, kind string // User or Organization
 	ownerID     int64
 	name        string
+	former      []string // names that it had: calls by them are led to it
 	private     bool
 	created     time.Time
 	updated     time.Time
@@ -50,6 +51,7 @@ func repoRoutes() []route {
 		{method: "POST", path: "/user/repos", doc: "repos/repos#create-a-repository-for-the-authenticated-user", status: 201, permission: "administration", fields: []string{"name:string!", "private:boolean", "auto_init:boolean"}, do: (*Server).createRepo},
 		{method: "POST", path: "/orgs/{org}/repos", doc: "repos/repos#create-an-organization-repository", status: 201, permission: "administration", fields: []string{"name:string!", "private:boolean", "auto_init:boolean"}, do: (*Server).createRepo},
 		{method: "GET", path: repoPath, doc: "repos/repos#get-a-repository", do: (*Server).getRepo},
+		{method: "PATCH", path: repoPath, doc: "repos/repos#update-a-repository", permission: "administration", fields: []string{"name:string", "private:boolean"}, do: (*Server).updateRepo},
 		{method: "DELETE", path: repoPath, doc: "repos/repos#delete-a-repository", status: 204, permission: "administration", do: (*Server).deleteRepo},
 		{method: "GET", path: "/repositories/{id}", doc: "repos/repos#get-a-repository", do: (*Server).getRepoByID},
 		{method: "GET", path: repoPath + "/branches", doc: "branches/branches#list-branches", do: (*Server).listBranches},
@@ -87,11 +89,7 @@ func (s *Server) commit(r *repo, branch, message, author string, at time.Time, c
 		maps.Copy(c.files, p.files)
 	}
 	maps.Copy(c.files, changed)
-	tree := sha1.New()
-	for _, name := range slices.Sorted(maps.Keys(c.files)) {
-		fmt.Fprintf(tree, "%s %s\n", name, blob(c.files[name]))
-	}
-	c.tree = hex.EncodeToString(tree.Sum(nil))
+	c.tree = gitTree(c.files)
 	id := sha1.Sum(fmt.Appendf(nil, "tree %s\nparent %s\nauthor %s %d %d\n\n%s", c.tree, c.parent, author, at.UnixNano(), s.next(), message))
 	c.sha = hex.EncodeToString(id[:])
 	r.commits = append(r.commits, c)
@@ -198,6 +196,9 @@ func (s *Server) listRepos(c *call) (any, *failure) {
 
 var repoName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
+// badRepoName: wording [? github-repo-name].
+func badRepoName() *failure { return invalid("Repository", "name", "custom", "name is invalid") }
+
 func (s *Server) createRepo(c *call) (any, *failure) {
 	owner, kind := c.who.Login, "User"
 	if org := c.path("org"); org != "" {
@@ -209,7 +210,7 @@ func (s *Server) createRepo(c *call) (any, *failure) {
 	name := c.text("name")
 	switch {
 	case !repoName.MatchString(name):
-		return nil, invalid("Repository", "name", "custom", "name is invalid") // wording [? github-repo-name]
+		return nil, badRepoName()
 	case s.find(owner, name) != nil:
 		f := invalid("Repository", "name", "custom", "name already exists on this account")
 		f.message = "Repository creation failed."
@@ -223,6 +224,35 @@ func (s *Server) createRepo(c *call) (any, *failure) {
 }
 
 func (s *Server) getRepo(c *call) (any, *failure) { return c.repoView(c.repo), nil }
+
+// updateRepo gives it another name, or makes it public or private. The old name leads to it until another repository takes it.
+func (s *Server) updateRepo(c *call) (any, *failure) {
+	if name := c.text("name"); name != "" && name != c.repo.name {
+		switch {
+		case !repoName.MatchString(name):
+			return nil, badRepoName()
+		case s.find(c.repo.owner, name) != nil:
+			return nil, invalid("Repository", "name", "custom", "name already exists on this account")
+		}
+		c.repo.former = append(c.repo.former, c.repo.name)
+		c.repo.name = name
+	}
+	if c.has("private") {
+		c.repo.private = c.flag("private")
+	}
+	c.repo.updated = c.now
+	return c.repoView(c.repo), nil
+}
+
+// moved finds a repository by a name that it no longer has.
+func (s *Server) moved(owner, name string) *repo {
+	for _, r := range s.repos {
+		if strings.EqualFold(r.owner, owner) && slices.ContainsFunc(r.former, func(n string) bool { return strings.EqualFold(n, name) }) {
+			return r
+		}
+	}
+	return nil
+}
 
 func (s *Server) deleteRepo(c *call) (any, *failure) {
 	s.repos = slices.DeleteFunc(s.repos, func(o *repo) bool { return o == c.repo })

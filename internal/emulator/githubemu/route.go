@@ -30,7 +30,7 @@ const repoPath = "/repos/{owner}/{repo}"
 
 // routes is everything that is modelled.
 func routes() []route {
-	return slices.Concat(repoRoutes(), statusRoutes(), deploymentRoutes(), checkRoutes(), issueRoutes(), hookRoutes())
+	return slices.Concat(repoRoutes(), archiveRoutes(), statusRoutes(), deploymentRoutes(), checkRoutes(), issueRoutes(), hookRoutes())
 }
 
 // call is one request, its body read and its repository found.
@@ -49,6 +49,7 @@ type failure struct {
 	status  int
 	message string
 	errors  []obj
+	at      string // of a redirect
 }
 
 func notFound() *failure { return &failure{status: http.StatusNotFound, message: "Not Found"} }
@@ -59,7 +60,7 @@ func invalid(resource, field, code, message string) *failure {
 	if message != "" {
 		e["message"] = message
 	}
-	return &failure{http.StatusUnprocessableEntity, "Validation Failed", []obj{e}}
+	return &failure{status: http.StatusUnprocessableEntity, message: "Validation Failed", errors: []obj{e}}
 }
 
 // write sends {message, documentation_url, status}: the status is a text,
@@ -71,6 +72,11 @@ func (f *failure) write(w http.ResponseWriter, doc string) {
 	}
 	if f.errors != nil {
 		body["errors"] = f.errors
+	}
+	if f.at != "" {
+		w.Header().Set("Location", f.at)
+		body["url"] = f.at
+		delete(body, "status")
 	}
 	emukit.WriteJSON(w, f.status, body)
 }
@@ -95,6 +101,11 @@ func (s *Server) answer(rt route, w http.ResponseWriter, r *http.Request) {
 	}
 	if reply == nil {
 		w.WriteHeader(status)
+		return
+	}
+	if file, ok := reply.(archive); ok {
+		w.Header().Set("Content-Type", "application/x-gzip")
+		_, _ = w.Write(file) // whoever asked may be gone
 		return
 	}
 	emukit.WriteJSON(w, status, reply)
@@ -248,7 +259,11 @@ func (s *Server) count(c *call, token string, limit int) *failure {
 // allow finds the repository and refuses what the token may not do. What it may not see is 404, not 403.
 func (s *Server) allow(rt route, c *call) *failure {
 	if owner := c.path("owner"); owner != "" {
-		if c.repo = s.find(owner, c.path("repo")); c.repo == nil || !c.sees(c.repo) {
+		c.repo = s.find(owner, c.path("repo"))
+		if c.repo == nil {
+			return s.lead(rt, c, s.moved(owner, c.path("repo")))
+		}
+		if !c.sees(c.repo) {
 			return notFound()
 		}
 	}
@@ -268,6 +283,20 @@ func (s *Server) allow(rt route, c *call) *failure {
 		return &failure{status: http.StatusForbidden, message: "You must authenticate via a GitHub App."}
 	}
 	return nil
+}
+
+// lead sends a caller on to a repository by its id: 301 for what reads, else 307,
+// https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects
+func (s *Server) lead(rt route, c *call, r *repo) *failure {
+	if r == nil || !c.sees(r) {
+		return notFound()
+	}
+	rest := strings.TrimPrefix(c.r.URL.EscapedPath(), "/repos/"+c.path("owner")+"/"+c.path("repo"))
+	f := &failure{status: http.StatusMovedPermanently, message: "Moved Permanently", at: c.base() + "/repositories/" + itoa(r.id) + rest}
+	if rt.method != http.MethodGet {
+		f.status, f.message = http.StatusTemporaryRedirect, "Temporary Redirect"
+	}
+	return f
 }
 
 func (c *call) owns(owner string) bool {

@@ -1,5 +1,5 @@
-// Package github is the provider of GitHub: so far it tells what a token is good for, and has no kinds of its own, because a source on
-// GitHub is not served yet: https://docs.github.com/en/rest
+// Package github is the provider of GitHub, at which a source can be: it resolves refs to commits, fetches a commit's files, tells how
+// commits stand to each other, and reports how a run went. It makes nothing that lasts, and so has no kinds: https://docs.github.com/en/rest
 package github
 
 import (
@@ -18,7 +18,10 @@ const (
 	settingToken      = "GITHUB_TOKEN"
 	settingRepository = "GITHUB_REPOSITORY"
 	settingURL        = "SLIPWAY_GITHUB_URL"
-	defaultURL        = "https://api.github.com"
+	// What a person states of a commit that nothing here can look up.
+	settingRepositoryID = "SLIPWAY_SOURCE_REPOSITORY_ID"
+	settingSHA          = "SLIPWAY_SOURCE_SHA"
+	defaultURL          = "https://api.github.com"
 )
 
 // New returns the provider; config is that of the process.
@@ -32,9 +35,11 @@ func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
 		Name: "github", Title: "GitHub", Docs: "https://docs.github.com/en/rest", Causes: causes,
 		Settings: []slipway.Setting{
-			{Env: settingToken, Help: "token from https://github.com/settings/tokens; so far only doctor looks at it", Secret: true, Required: true},
-			{Env: settingRepository, Help: "owner/name of the app's repository, as GitHub Actions sets it; doctor looks at what the token may do there"},
+			{Env: settingToken, Help: "token from https://github.com/settings/tokens; without one, public repositories alone can be a source", Secret: true},
+			{Env: settingRepository, Help: "owner/name of the app's repository, as GitHub Actions sets it; doctor looks at what the token may do there; source.github wins"},
 			{Env: settingURL, Help: "base URL of the API", Default: defaultURL},
+			{Env: settingRepositoryID, Help: "with " + settingSHA + ": the number of source.github's repository, where nothing here can look it up"},
+			{Env: settingSHA, Help: "the commit to ship, 40 hex digits, where nothing here can look it up"},
 		},
 	}
 }
@@ -45,16 +50,14 @@ func (provider) Expand(*slipway.Manifest, string) []slipway.Spec { return nil }
 
 func (p provider) Open(_ context.Context, get slipway.Settings) (slipway.Session, error) {
 	token, _ := get(settingToken)
-	if token.Reveal() == "" {
-		return nil, slipway.Errorf(slipway.CodeCredential, "there is no credential for GitHub").
-			WithHint("set %s (or %s_FILE) to a token from https://github.com/settings/tokens", settingToken, settingToken)
-	}
 	base, _ := get(settingURL)
 	repository, _ := get(settingRepository)
 	api := rest.API{
 		Name: "github", Base: cmp.Or(base.Reveal(), defaultURL), Error: explain,
 		Auth: func(r *http.Request) {
-			r.Header.Set("Authorization", "Bearer "+token.Reveal())
+			if token.Reveal() != "" {
+				r.Header.Set("Authorization", "Bearer "+token.Reveal())
+			}
 			r.Header.Set("X-GitHub-Api-Version", "2022-11-28")
 		},
 	}
@@ -65,23 +68,30 @@ func (p provider) Open(_ context.Context, get slipway.Settings) (slipway.Session
 	if repository.Reveal() != "" && (!ok || owner == "" || name == "" || strings.Contains(name, "/")) {
 		return nil, slipway.Errorf(slipway.CodeInvalid, "%s is not owner/name", settingRepository).WithHint("set it to owner/name, or unset it")
 	}
-	return session{rest.New(p.config, api), owner, name}, nil
+	return session{rest: rest.New(p.config, api), config: p.config, owner: owner, name: name, anonymous: token.Reveal() == ""}, nil
 }
 
-// session is one token, and the repository that it is for; both names are "" when none is set.
+// session is one token, and the repository that it is for; both names are "" when none is set. Without a token it is anonymous: it reads
+// what is public, 60 calls an hour.
 type session struct {
 	rest        *rest.Client
+	config      rest.Config
 	owner, name string
+	anonymous   bool
 }
 
 var (
 	_ slipway.Session = session{}
 	_ slipway.Prober  = session{}
+	_ slipway.Commits = session{}
 )
 
 func (session) Handler(slipway.Kind) slipway.Handler { return nil }
 
-func (s session) Pass() slipway.Session { return session{s.rest.Pass(), s.owner, s.name} }
+func (s session) Pass() slipway.Session {
+	s.rest = s.rest.Pass()
+	return s
+}
 
 // explain tells a rate limit, which may come as 403, from a refusal:
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
@@ -91,6 +101,8 @@ func explain(status int, h http.Header, body []byte) *slipway.Error {
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusForbidden && limited:
 		e.Code, e.Retry, e.RetryAfter = slipway.CodeRateLimited, slipway.RetryLater, untilReset(h)
+	case status == http.StatusMovedPermanently && byID.MatchString(h.Get("Location")):
+		e.Code, e.Cause = slipway.CodeNotFound, &moved{byID.FindString(h.Get("Location"))}
 	case status == http.StatusUnauthorized:
 		e.Hint = "set " + settingToken + " to a valid token from https://github.com/settings/tokens"
 	}

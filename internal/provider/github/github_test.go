@@ -42,6 +42,7 @@ func TestProbe(t *testing.T) {
 	shop, alone := map[string]string{settingToken: token, settingRepository: "acme/shop"}, map[string]string{settingToken: token}
 	const user, repo = "GET /user 200", "; GET /repos/acme/shop "
 	providertest.Probe(t, New, &slipway.Manifest{App: "shop"}, settingURL, "", map[string]providertest.Access{
+		"none":             is("nothing is asked", faulty(""), map[string]string{}, []string{"missing"}, "GITHUB_TOKEN: not set"),
 		"alone":            is("a token, and no repository is named", faulty(""), alone, nil, user),
 		"repository":       is("it may write", faulty(""), shop, nil, user+repo+"200"),
 		"invalid":          is("nothing else is asked", faulty(""), map[string]string{settingToken: "ghp_wrong", settingRepository: "acme/shop"}, []string{"invalid"}, "GET /user 401"),
@@ -92,7 +93,7 @@ func TestOpen(t *testing.T) {
 		settings map[string]string
 		code     slipway.Code
 	}{
-		"none":       {"a missing credential is named", nil, slipway.CodeCredential},
+		"none":       {"what is public can be read without", nil, ""},
 		"good":       {"a token is enough", map[string]string{settingToken: token}, ""},
 		"repository": {"it has two parts", map[string]string{settingToken: token, settingRepository: "shop"}, slipway.CodeInvalid},
 		"plain":      {"a token is not sent in the clear", map[string]string{settingToken: token, settingURL: "http://api.github.com"}, slipway.CodeInvalid},

@@ -13,6 +13,10 @@ import (
 // causes are what speaks against a GitHub token:
 // https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
 var causes = []slipway.CauseInfo{
+	{
+		Cause: slipway.CauseMissing, Sign: settingToken + ": not set", Reason: settingToken + " is not set: public repositories alone can be read, 60 calls an hour, and nothing can be reported",
+		Hint: "set " + settingToken + " to a token from https://github.com/settings/tokens",
+	},
 	{Cause: slipway.CauseInvalid, Sign: "GET /user: 401", Hint: "set " + settingToken + " to a valid token from https://github.com/settings/tokens"},
 	{
 		Cause: slipway.CauseExpired, Sign: "an earlier probe's GET /user: GitHub-Authentication-Token-Expiration, which is over by now; any call: 401",
@@ -43,13 +47,21 @@ type userReply struct {
 func (r *userReply) Missing() string { return absent("login", r.Login) }
 
 type repositoryReply struct {
-	FullName    string `json:"full_name"`
-	Permissions *struct {
+	ID            slipway.RepoID `json:"id"`
+	FullName      string         `json:"full_name"`
+	Private       bool           `json:"private"`
+	DefaultBranch string         `json:"default_branch"`
+	Permissions   *struct {
 		Push bool `json:"push"`
 	} `json:"permissions"` // nil: it does not say
 }
 
-func (r *repositoryReply) Missing() string { return absent("full_name", r.FullName) }
+func (r *repositoryReply) Missing() string {
+	if r.ID == 0 {
+		return "id"
+	}
+	return absent("full_name", r.FullName)
+}
 
 // absent is name when value is empty.
 func absent(name, value string) string {
@@ -64,6 +76,11 @@ func absent(name, value string) string {
 func (s session) Probe(ctx context.Context) []slipway.Capability {
 	info := provider{}.Info()
 	c := slipway.Capability{Name: "credential"}
+	if s.anonymous {
+		c = rest.Finding(info, c, slipway.CauseMissing)
+		c.Evidence = settingToken + ": not set"
+		return []slipway.Capability{c}
+	}
 	var seen []rest.Seen
 	look := func(path string, out any) rest.Seen {
 		seen = append(seen, s.rest.Look(ctx, rest.Request{Op: "github probe", Method: http.MethodGet, Path: path}, out))

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -167,10 +168,11 @@ func (h deployments) receipt(d *deployment, want slipway.Spec, in slipway.Receip
 	if len(d.Regions) > 0 {
 		r.Region = d.Regions[0]
 	}
-	return r
+	return withCommit(r, d.Meta)
 }
 
-// Create posts the tree: small ones whole, others by digest, and then once more when Vercel has said which contents it lacks.
+// Create posts the tree: small ones whole, others by digest, and then once more when Vercel has said which contents it lacks. Of a commit
+// it posts where it is.
 func (h deployments) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, error) {
 	const op = "vercel.deployment create"
 	in, ok := parent(want)
@@ -178,6 +180,14 @@ func (h deployments) Create(ctx context.Context, want slipway.Spec) (slipway.Rec
 		return slipway.Receipt{}, orphan(op)
 	}
 	body := deploymentBody(want, in)
+	if pinned, ok := want.Files.(slipway.Pinned); ok {
+		body["gitSource"] = gitSource(pinned.Commit())
+		d, err := h.createDeployment(ctx, op, body)
+		if err != nil {
+			return slipway.Receipt{}, err
+		}
+		return h.receipt(d, want, in), nil
+	}
 	files, inline, err := h.tree(ctx, op, want.Files)
 	if err != nil {
 		return slipway.Receipt{}, err
@@ -205,6 +215,9 @@ func deploymentBody(want slipway.Spec, in slipway.Receipt) map[string]any {
 		if s, ok := value.(string); ok {
 			meta[metaKey(param)] = s
 		}
+	}
+	if pinned, ok := want.Files.(slipway.Pinned); ok {
+		maps.Copy(meta, commitMeta(pinned.Commit()))
 	}
 	for _, s := range settings {
 		if v := want.Params[s.param]; v != nil {

@@ -99,6 +99,7 @@ func (h productions) served(r slipway.Receipt, p *project, domains []string) sli
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 	})
 	r.URLs, r.Details = nil, map[string]string{"domains": strings.Join(domains, ",")}
+	r = withCommit(r, p.Targets[slipway.Production].Meta)
 	for _, d := range domains {
 		r.URLs = append(r.URLs, h.scheme+"://"+d)
 	}
