@@ -13,6 +13,8 @@ type LogLine struct {
 	At     time.Time `json:"at"`
 	Stream string    `json:"stream"` // stdout, stderr, command or state
 	Text   string    `json:"text"`
+	// Again: it was told before, to whoever followed the log until then. It is not to be told again; it may begin what the next one ends.
+	Again bool `json:"-"`
 }
 
 // PlainLine is one line of output without what a terminal obeys: escape sequences (ECMA-48) and control characters. A tab is a blank, and

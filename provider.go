@@ -190,7 +190,7 @@ type Lister interface {
 }
 
 // Watcher is a Handler whose pending resource tells how it goes. Watch returns when there may be news or since moved on: the next
-// since, resumable after a kill. emit gets each line once, already without control characters.
+// since, resumable after a kill. emit gets each line once, already without control characters, and the last ones before since as Again.
 type Watcher interface {
 	Watch(ctx context.Context, ref Receipt, since string, emit func(LogLine)) (next string, err error)
 }

@@ -31,6 +31,8 @@ type cloud struct {
 	findings  slipway.Access                // what speaks against the credential: calls that it rules out are refused
 	probes    int                           // how often that was asked for
 	guided    map[string]any                // the input that the runbook gives, by the step's key
+	log       []string                      // lines that a deployment's build prints
+	read      int                           // how many of them were
 }
 
 func newCloud() *cloud {
@@ -142,6 +144,8 @@ func (c *cloud) Handler(k slipway.Kind) slipway.Handler {
 		return &cloudDB{cloudKind{c, k}}
 	case "cloud.var":
 		return &cloudVar{cloudKind{c, k}}
+	case "cloud.deploy":
+		return &loggedDeploy{cloudKind{c, k}}
 	}
 	return &cloudKind{c, k}
 }

@@ -281,7 +281,9 @@ func (w *worker) watch(ctx context.Context, u *unit) (news bool, err error) {
 	}
 	var failed error
 	next, err := watcher.Watch(ctx, u.obs.Receipt, u.step.Since, func(l slipway.LogLine) {
-		l.Text = u.clean(w.Lines, l)
+		if l.Text = u.clean(w.Lines, l); l.Again {
+			return
+		}
 		lines = append(lines, l)
 		if len(lines) >= 64 && failed == nil {
 			failed = flush("")

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -507,7 +508,9 @@ func TestWatch(t *testing.T) {
 		if l.At.IsZero() {
 			t.Errorf("no time: %+v", l)
 		}
-		lines = append(lines, l.Stream+": "+l.Text)
+		if !l.Again {
+			lines = append(lines, l.Stream+": "+l.Text)
+		}
 	}
 	next, err := w.handler(kindDeployment).(slipway.Watcher).Watch(t.Context(), r, "", emit)
 	if err != nil || next == "" {
@@ -525,11 +528,11 @@ func TestWatch(t *testing.T) {
 
 func TestWatchLines(t *testing.T) {
 	var since []string
-	body := `{"type":"stdout","created":1000,"serial":"1","text":"\u001b[32mgreen\u001b[0m\ttab\u0007"}
-{"type":"stderr","created":1000,"serial":"2","text":"two\nlines\n"}
-{"type":"metric","created":1001,"serial":"3","text":"no"}
-{"type":"stdout","created":1001,"payload":{"serial":"4","text":"older form"}}
-{"type":"fatal","date":1002,"serial":"5","text":"the end"}
+	body := `{"type":"stdout","created":61000,"serial":"1","text":"\u001b[32mgreen\u001b[0m\ttab\u0007"}
+{"type":"stderr","created":61000,"serial":"2","text":"two\nlines\n"}
+{"type":"metric","created":61001,"serial":"3","text":"no"}
+{"type":"stdout","created":61001,"payload":{"serial":"4","text":"older form"}}
+{"type":"fatal","date":61002,"serial":"5","text":"the end"}
 `
 	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		since = append(since, r.URL.Query().Get("since"))
@@ -538,7 +541,11 @@ func TestWatchLines(t *testing.T) {
 	watch := func(from string) (string, []string) {
 		var lines []string
 		next, err := s.Handler(kindDeployment).(slipway.Watcher).Watch(t.Context(), slipway.Receipt{ID: "dpl_1"}, from, func(l slipway.LogLine) {
-			lines = append(lines, l.Stream+": "+l.Text)
+			text := l.Stream + ": " + l.Text
+			if l.Again {
+				text = "again " + text
+			}
+			lines = append(lines, text)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -549,13 +556,13 @@ func TestWatchLines(t *testing.T) {
 	if diff := cmp.Diff([]string{"stdout: green tab", "stderr: two", "stderr: lines", "stdout: older form", "stderr: the end"}, lines); diff != "" {
 		t.Error(diff)
 	}
-	if _, lines := watch("1000/1"); !cmp.Equal(lines[0], "stderr: two") {
+	if _, lines := watch("61000/1"); !cmp.Equal(lines[:2], []string{"again stdout: green tab", "stderr: two"}) {
 		t.Errorf("after the first of two in the same millisecond: %q", lines)
 	}
-	if _, lines := watch(next); len(lines) != 0 {
+	if _, lines := watch(next); slices.ContainsFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "again ") }) || len(lines) != 5 {
 		t.Errorf("after the last: %q", lines)
 	}
-	if diff := cmp.Diff([]string{"", "1000", "1002"}, since); diff != "" {
+	if diff := cmp.Diff([]string{"", "51000", "51002"}, since); diff != "" {
 		t.Error(diff)
 	}
 }

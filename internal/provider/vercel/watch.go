@@ -84,11 +84,14 @@ func (c *cursor) pass(e event) bool {
 	return true
 }
 
+// again is how much of a log is read again when it is followed from a place on.
+const again = 10 * time.Second
+
 // Watch follows the build until it is over or the stream ends.
 func (h deployments) Watch(ctx context.Context, ref slipway.Receipt, since string, emit func(slipway.LogLine)) (string, error) {
 	const op = "vercel.deployment watch"
 	at := parseCursor(since)
-	body, err := h.events(ctx, op, ref.ID, at.at)
+	body, err := h.events(ctx, op, ref.ID, max(0, at.at-again.Milliseconds()))
 	if err != nil {
 		return since, err
 	}
@@ -103,9 +106,10 @@ func (h deployments) Watch(ctx context.Context, ref slipway.Receipt, since strin
 			return at.String(), broken(ctx, op, err)
 		}
 		if !at.pass(e) {
+			emitEvent(e, true, emit)
 			continue
 		}
-		h.emit(e, emit)
+		emitEvent(e, false, emit)
 		if over(e) {
 			return at.String(), nil
 		}
@@ -130,8 +134,8 @@ func broken(ctx context.Context, op string, err error) error {
 	return &slipway.Error{Code: slipway.CodeUnavailable, Op: op, Message: "the build log broke off", Retry: slipway.RetryLater}
 }
 
-// emit passes on what a person would read: output, commands and states. metric, report, delimiter and exit say nothing more.
-func (h deployments) emit(e event, emit func(slipway.LogLine)) {
+// emitEvent passes on what a person would read: output, commands and states. metric, report, delimiter and exit say nothing more.
+func emitEvent(e event, again bool, emit func(slipway.LogLine)) {
 	stream, text := e.Type, e.text()
 	switch e.Type {
 	case "stdout", "stderr", "command":
@@ -143,6 +147,6 @@ func (h deployments) emit(e event, emit func(slipway.LogLine)) {
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\r\n"), "\n") {
-		emit(slipway.LogLine{At: time.UnixMilli(int64(e.at())).UTC(), Stream: stream, Text: slipway.PlainLine(line)})
+		emit(slipway.LogLine{At: time.UnixMilli(int64(e.at())).UTC(), Stream: stream, Text: slipway.PlainLine(line), Again: again})
 	}
 }
