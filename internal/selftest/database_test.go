@@ -78,12 +78,18 @@ type trouble struct {
 }
 
 // ask runs a command with --json and a part of its environment replaced.
-func ask(t *testing.T, w *selftest.World, env map[string]string, args ...string) (out trouble) {
+func ask(t *testing.T, w *selftest.World, env map[string]string, args ...string) trouble {
 	t.Helper()
 	cmd := w.Command(t.Context(), append(args, "--json")...)
 	for name, v := range env {
 		cmd.Env = append(cmd.Env, name+"="+v)
 	}
+	return ended(t, cmd)
+}
+
+// ended runs a command that was asked for JSON to its end.
+func ended(t *testing.T, cmd *exec.Cmd) (out trouble) {
+	t.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()
@@ -93,7 +99,7 @@ func ask(t *testing.T, w *selftest.World, env map[string]string, args ...string)
 	out.exit, out.stderr = cmd.ProcessState.ExitCode(), stderr.String()
 	lines := bytes.Split(bytes.TrimSpace(stdout), []byte("\n"))
 	if err := json.Unmarshal(lines[len(lines)-1], &out.result); err != nil {
-		t.Fatalf("slipway %v: no result: %v\n%s%s", args, err, stdout, stderr.String())
+		t.Fatalf("%v: no result: %v\n%s%s", cmd.Args, err, stdout, stderr.String())
 	}
 	return out
 }

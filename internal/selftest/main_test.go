@@ -17,6 +17,8 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(os.Args[1:]))
 	case "faulty":
 		os.Exit(faulty(os.Args[1:]))
+	case "cramped":
+		os.Exit(cramped(os.Args[1:]))
 	case "mortal":
 		os.Exit(mortal(os.Args[1:]))
 	case "profiled":

@@ -14,7 +14,7 @@ import (
 
 // advice is what to say about a primary result code of SQLite (https://www.sqlite.org/rescode.html).
 var advice = map[int]struct{ message, hint string }{
-	sqlite3.SQLITE_FULL:     {"the disk is full", "free some space, then: slipway resume"},
+	sqlite3.SQLITE_FULL:     {"the disk is full", "free some space and repeat the command; a run that was begun goes on with: slipway resume"},
 	sqlite3.SQLITE_READONLY: {"the database cannot be written", "look at the permissions of the file and its folder, or set SLIPWAY_HOME to a folder that can be written"},
 	sqlite3.SQLITE_PERM:     {"the database cannot be opened", "look at the permissions of the file and its folder"},
 	sqlite3.SQLITE_CANTOPEN: {"the database cannot be opened", "look at the permissions of the file and its folder"},
@@ -54,6 +54,9 @@ func unusable(err error) error {
 // primary returns SQLite's primary result code, or for a file system's error the one that means the same; 0 for any other.
 func primary(err error) int {
 	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
+		if e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the file beside the WAL finds no room
+			return sqlite3.SQLITE_FULL
+		}
 		return e.Code() & 0xff
 	}
 	switch {
