@@ -55,6 +55,34 @@ func (c Connection) Exports(resource string, used []string) []string {
 	return out
 }
 
+// ProbeVariable is the environment variable by which a person hands over the secret that lets health probes in, where no credential reads it, such
+// as SLIPWAY_OUTPUT_VERCEL_BYPASS. It is for a kind with a Probing header.
+func (k KindInfo) ProbeVariable() string { return "SLIPWAY_OUTPUT_" + placeholderName(string(k.Kind)) }
+
+// probeVariables are those of a provider.
+func probeVariables(info ProviderInfo) []string {
+	var out []string
+	for _, k := range info.Kinds {
+		if k.Probing != "" {
+			out = append(out, k.ProbeVariable())
+		}
+	}
+	return out
+}
+
+// exports are the environment variables by which the check of e's step takes what nothing else can tell: the values of a manifest resource, or
+// what lets a probe into a deployment.
+func exports(info ProviderInfo, e Effect, serves string, c Connection, used []string) []string {
+	i := slices.IndexFunc(info.Kinds, func(k KindInfo) bool { return k.Kind == e.Address.Kind() })
+	switch {
+	case e.Op == OpDelete:
+		return nil
+	case i >= 0 && info.Kinds[i].Versioned:
+		return probeVariables(info)
+	}
+	return c.Exports(serves, used)
+}
+
 // ConnectionOf returns how a manifest resource's values are tried out, "" for not at all.
 func ConnectionOf(providers []Provider, m *Manifest, resource string) Connection {
 	for _, p := range providers {

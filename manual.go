@@ -26,7 +26,8 @@ type ManualStep struct {
 	See          string        `json:"see"`            // what is to be seen afterwards
 	Undo         []Way         `json:"undo,omitempty"` // each is enough; none: it cannot be undone
 	Check        string        `json:"check"`          // how Slipway looks, or that a person asserts it
-	// Exports are the environment variables (SLIPWAY_OUTPUT_…) in which a connection test takes the values, where nothing else can look.
+	// Exports are the environment variables (SLIPWAY_OUTPUT_…) from which the check takes what nothing here can read: values to connect with, or
+	// what lets a probe into a protected deployment.
 	Exports []string `json:"exports,omitempty"`
 }
 
@@ -147,9 +148,7 @@ func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Ef
 			if g, ok := p.(Guide); ok && p.Info().Name == e.Address.Kind().Provider() {
 				of := spec(e)
 				s = g.Guide(e, of)
-				if e.Op != OpDelete {
-					s.Exports = ConnectionOf(providers, m, of.Serves).Exports(of.Serves, m.OutputsUsed(of.Serves, environment))
-				}
+				s.Exports = exports(p.Info(), e, of.Serves, ConnectionOf(providers, m, of.Serves), m.OutputsUsed(of.Serves, environment))
 			}
 		}
 		for i, p := range s.Placeholders {

@@ -576,7 +576,7 @@ func (p *planner) addChecks(specs []Spec) {
 			e.DependsOn = uniq(append(e.DependsOn, c.Key))
 		}
 		for _, e := range p.plan.Effects {
-			if p.Kinds[e.Address.Kind()].Probing {
+			if p.Kinds[e.Address.Kind()].Probing != "" {
 				last := &p.plan.Checks[len(p.plan.Checks)-1]
 				last.DependsOn = uniq(append(last.DependsOn, e.Key))
 			}

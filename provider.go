@@ -112,8 +112,8 @@ type KindInfo struct {
 	Batch bool
 	// Echo: the reply to a create or an update shows the whole resource, so that no second look is needed.
 	Echo bool
-	// Probing: health probes need it (a protection bypass).
-	Probing bool
+	// Probing is the header by which its one output, a protection bypass, lets health probes in; "" for all other kinds.
+	Probing string
 	// Initial: it exists, with these fields, as soon as its first Need does; it is never created by itself.
 	Initial map[string]any
 	// Ledgered: its id is kept in the ledger.

@@ -31,7 +31,7 @@ func kinds() map[slipway.Kind]slipway.KindInfo {
 		"cloud.project": {Ledgered: true, Stateful: true},
 		"cloud.db":      {Ledgered: true, Stateful: true, Immutable: []string{"region"}},
 		"cloud.role":    {Ledgered: true, Contained: true, Immutable: []string{"name"}},
-		"cloud.door":    {Shared: true, Probing: true, Contained: true},
+		"cloud.door":    {Shared: true, Probing: "x-bypass", Contained: true},
 		"cloud.var":     {Batch: true, Contained: true},
 		"cloud.deploy":  {Versioned: true, CreateOp: slipway.OpDeploy, Contained: true},
 		"cloud.live": {

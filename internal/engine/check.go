@@ -56,22 +56,22 @@ func (w *worker) probe(ctx context.Context, c slipway.Check, urls []string) ([]s
 	return p.all(ctx, urls, c.Probes)
 }
 
-// probeHeaders are the outputs of the resource that lets probes through a deployment's protection: header name and value. None where
-// no credential can read them.
+// probeHeaders are the outputs of the resource that lets probes through a deployment's protection: header name and value. Where no credential
+// reads them they are what the environment hands over, else none.
 func (w *worker) probeHeaders(ctx context.Context) (map[string]slipway.Secret, error) {
 	receipts, err := w.receipts(ctx, w.run.App)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range w.wanted.specs {
-		if !w.kinds[s.Address.Kind()].Probing {
+		if w.kinds[s.Address.Kind()].Probing == "" {
 			continue
 		}
 		if known := w.wanted.values.get(s.Address); known != nil {
 			return known, nil
 		}
 		if !w.wanted.visible(s.Address.Kind()) {
-			return nil, nil
+			break
 		}
 		sessions := w.wanted.pass()
 		s = w.specFor(s.Address, receipts)
@@ -80,18 +80,36 @@ func (w *worker) probeHeaders(ctx context.Context) (map[string]slipway.Secret, e
 			return nil, err
 		}
 		obs, err := h.Observe(ctx, s)
-		if err != nil || !obs.Exists {
+		if err != nil {
 			return nil, withOp(err, "%s observe", s.Address)
+		}
+		if !obs.Exists {
+			break
 		}
 		return w.outputs(ctx, w.wanted, sessions, s, obs)
 	}
-	return nil, nil
+	out := map[string]slipway.Secret{}
+	for _, k := range w.kinds {
+		if k.Probing == "" {
+			continue
+		}
+		if v, ok := w.secret(k.ProbeVariable()); ok {
+			out[k.Probing] = v
+		}
+	}
+	return out, nil
 }
 
 // door tells how a probe that was not let in gets in.
-func door(headers map[string]slipway.Secret) string {
+func (e *Engine) door(headers map[string]slipway.Secret) string {
 	if len(headers) > 0 {
 		return "check the project's Deployment Protection and its automation bypass"
 	}
-	return "no credential here reads the automation bypass: set one that does, or turn the project's Deployment Protection off until this is done"
+	for _, k := range e.kinds {
+		if k.Probing != "" {
+			return "no credential here reads the automation bypass: set one that does, or hand the secret over as " + k.ProbeVariable() +
+				", or turn the project's Deployment Protection off until this is done"
+		}
+	}
+	return "let the health probes in"
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -133,7 +132,10 @@ func (w *worker) examineByHTTP(ctx context.Context, url string) (slipway.Evidenc
 	for i := range probes {
 		probes[i].Retries = &once
 	}
-	p := &prober{worker: w, protected: func(status int, _ func(string) string, _ []byte) bool { return status == http.StatusUnauthorized }}
+	p, err := w.prober(ctx)
+	if err != nil {
+		return ev, err
+	}
 	if _, err := p.all(ctx, []string{url}, probes); err != nil {
 		if ctx.Err() != nil {
 			return ev, ctx.Err()

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -358,8 +359,13 @@ func (e *Engine) wellFormed(c *slipway.ManualCheck) error {
 	return nil
 }
 
-// isPlace reports whether text is a URL of HTTP that has no part for a credential.
+// isPlace reports whether text is a URL of HTTPS, or of HTTP on this machine, that has no part for a credential: a probe may carry a secret.
 func isPlace(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	host := u.Hostname()
+	here := host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host).IsLoopback()
+	return u.Scheme == "https" || u.Scheme == "http" && here
 }

@@ -35,7 +35,7 @@ func (w *worker) prober(ctx context.Context) (*prober, error) {
 		return status == http.StatusUnauthorized
 	}}
 	for _, s := range w.wanted.specs {
-		if session := w.wanted.sessions[s.Address.Kind().Provider()]; w.kinds[s.Address.Kind()].Probing && session != nil {
+		if session := w.wanted.sessions[s.Address.Kind().Provider()]; w.kinds[s.Address.Kind()].Probing != "" && session != nil {
 			if h, ok := session.Handler(s.Address.Kind()).(slipway.Protection); ok {
 				p.protected = h.Protected
 			}
@@ -107,7 +107,7 @@ func (p *prober) get(ctx context.Context, url string, probe slipway.HealthProbe)
 	case p.protected(res.StatusCode, res.Header.Get, body):
 		r.Outcome = slipway.ProbeProtected
 		return r, slipway.Errorf(slipway.CodeProtected, "GET %s: the deployment is protected and did not let the probe in", probe.Path).
-			WithHint("%s", door(p.headers))
+			WithHint("%s", p.door(p.headers))
 	}
 	return r, unwell(probe, why)
 }

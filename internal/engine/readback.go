@@ -108,7 +108,7 @@ func (w *worker) tellWaiting(ctx context.Context, u *unit) error {
 // readValues resolves, in the pass that has just shown u, the outputs that other effects will write. It costs no call where the pass
 // has the reply; what fails here is asked for again when it is needed.
 func (w *worker) readValues(ctx context.Context, sessions map[string]slipway.Session, u *unit) {
-	if _, ok := u.handler.(slipway.Outputter); ok && (u.spec.Serves != "" || w.kinds[u.effect.Address.Kind()].Probing) {
+	if _, ok := u.handler.(slipway.Outputter); ok && (u.spec.Serves != "" || w.kinds[u.effect.Address.Kind()].Probing != "") {
 		_, _ = w.outputs(ctx, w.wanted, sessions, u.spec, u.obs)
 	}
 }

@@ -306,7 +306,7 @@ func (w *world) dependsOn(p *slipway.Plan) map[string][]string {
 	for _, c := range p.Checks {
 		on(c.Key, c.Address)
 		for _, e := range p.Effects {
-			if kinds[e.Address.Kind()].Probing {
+			if kinds[e.Address.Kind()].Probing != "" {
 				out[c.Key] = append(out[c.Key], e.Key)
 			}
 		}

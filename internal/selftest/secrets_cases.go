@@ -223,7 +223,9 @@ func (s *secrets) byHand(ctx context.Context) error {
 	if err := s.WriteManifest(manifest); err != nil {
 		return err
 	}
-	s.canaries["password typed in a URL"] = s.word()
+	s.canaries["password typed in a URL"], s.canaries["token handed over"] = s.word(), s.word()
+	s.Env["SLIPWAY_OUTPUT_MORE_REST_URL"], s.Env["SLIPWAY_OUTPUT_MORE_REST_TOKEN"] = s.Env["SLIPWAY_UPSTASH_URL"], s.canaries["token handed over"]
+	defer delete(s.Env, "SLIPWAY_OUTPUT_MORE_REST_TOKEN")
 	url := "https://person:" + s.canaries["password typed in a URL"] + "@store.example.com/"
 	err := s.all(ctx, "ship --yes", "manual", "manual --json", "manual --markdown", "manual --take 1", "manual --release 1", "manual --check 1 --json",
 		"manual --check 1 --id "+s.canaries["credential VERCEL_TOKEN"], "manual --check 1 --url "+url,

@@ -13,6 +13,8 @@ import (
 // https://vercel.com/docs/deployment-protection/methods-to-bypass-deployment-protection/protection-bypass-automation
 type bypasses struct{ *client }
 
+const bypassHeader = "x-vercel-protection-bypass"
+
 var (
 	_ slipway.Handler    = bypasses{}
 	_ slipway.Outputter  = bypasses{}
@@ -76,7 +78,7 @@ func (h bypasses) Outputs(ctx context.Context, want slipway.Spec, _ slipway.Obse
 		e.Op = op
 		return nil, e
 	}
-	return map[string]slipway.Secret{"x-vercel-protection-bypass": slipway.NewSecret(secret)}, nil
+	return map[string]slipway.Secret{bypassHeader: slipway.NewSecret(secret)}, nil
 }
 
 func (bypasses) Update(context.Context, slipway.Spec, slipway.Observation) (slipway.Receipt, error) {

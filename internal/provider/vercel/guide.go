@@ -270,7 +270,7 @@ func (g *guide) bypass() {
 		place(ofProject("/settings/deployment-protection"), checkedBypass, []string{"Settings", "Deployment Protection", "Protection Bypass for Automation", "Add Secret"}),
 	}
 	g.step.Undo = []slipway.Way{place(ofProject("/settings/deployment-protection"), checkedBypass, []string{"Settings", "Deployment Protection", "Protection Bypass for Automation", "…", "Delete"})}
-	g.step.See = "a secret under Protection Bypass for Automation; nobody needs to copy it"
+	g.step.See = "a secret under Protection Bypass for Automation; only where no token for Vercel is set the probes need it, as SLIPWAY_OUTPUT_VERCEL_BYPASS"
 	g.step.Check = "GET /v9/projects/" + id + " shows an automation bypass"
 }
 

@@ -50,7 +50,7 @@ func (provider) Info() slipway.ProviderInfo {
 				slipway.OpAdopt:  "takes over a Vercel project that Slipway did not make; it will never be deleted",
 				slipway.OpDelete: "deletes the project with its deployments, domains and variables; the app goes offline",
 			}},
-			{Kind: kindBypass, Docs: docs("projects/update-protection-bypass-for-automation"), Shared: true, Probing: true, Contained: true, Consequence: map[slipway.Op]string{
+			{Kind: kindBypass, Docs: docs("projects/update-protection-bypass-for-automation"), Shared: true, Probing: bypassHeader, Contained: true, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "makes a secret by which the health probes reach protected deployments",
 			}},
 			{Kind: kindEnv, Docs: docs("projects/create-one-or-more-environment-variables"), Batch: true, Echo: true, Contained: true, Consequence: map[slipway.Op]string{
