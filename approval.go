@@ -66,10 +66,12 @@ type Decision struct {
 	How     string
 	Reason  string
 	Confirm string // the app's name, typed: needed at the destroy gate
+	Over    string // the deployment that production serves: needed where it would go backwards
 }
 
 // Decide returns the approval after d, or an error: CodeForbidden for an agent, CodeVoided for another subject, CodeConflict for one
-// that was decided before, CodeInvalid for a name that was not typed right.
+// that was decided before, CodeInvalid for a name that was not typed right, CodeDrift where production would go backwards and what it serves is
+// not named.
 func (a Approval) Decide(d Decision, app string, now time.Time) (Approval, error) {
 	switch {
 	case d.By.Kind != PrincipalUser:
@@ -82,6 +84,9 @@ func (a Approval) Decide(d Decision, app string, now time.Time) (Approval, error
 	case d.Approve && a.NeedsConfirm() && d.Confirm != app:
 		return a, Errorf(CodeInvalid, "the %s gate deletes what cannot be brought back", a.Gate).
 			WithHint("type the app's name: slipway approve %s --confirm %s", a.Run, app)
+	}
+	if err := a.Held(d.Over); d.Approve && err != nil {
+		return a, err
 	}
 	a.By, a.How, a.Reason, a.DecidedAt = &d.By, d.How, d.Reason, now
 	if !d.Approve {

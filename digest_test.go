@@ -38,7 +38,7 @@ func fullPlan() *slipway.Plan {
 		}},
 		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"}, Rotated: []slipway.Address{"cloud.var/KEY@production"},
 		Existing:   []slipway.Used{{Address: "cloud.db/there", Account: "acme", ID: "x", Name: "n", Mode: slipway.ModeAssisted, Note: "why"}},
-		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true,
+		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true, Held: slipway.HoldOlder,
 	}
 }
 
@@ -57,10 +57,10 @@ func fullPlan() *slipway.Plan {
 //	    "job": {"commands": [["npm", "test"]], "network": ["all"], "timeout_seconds": 600, "memory_mib": 4096, "runtime": "node24",
 //	      "sandbox": "local"}}],
 //	  "existing": [{"address": "cloud.db/there", "account": "acme", "id": "x", "name": "n", "mode": "assisted"}],
-//	  "undeclared": ["cloud.db/old"], "kept": ["cloud.db/kept"], "serving": "dpl-0", "drift": True}
+//	  "undeclared": ["cloud.db/old"], "kept": ["cloud.db/kept"], "serving": "dpl-0", "drift": True, "held": "older"}
 //	raw = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 //	print("sha256:" + hashlib.sha256(raw).hexdigest())
-const planVector = "sha256:05f023e215f090c5cdfd5386394f6cf9640534171d9f3756a7e2231e9653b4bb"
+const planVector = "sha256:c3e407b1323257324ad121a0c34b7293d7d70172f54a75f0bbdef94f99869362"
 
 func TestDigestVector(t *testing.T) {
 	if got := fullPlan().Digest(); got != planVector {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/gowebpki/jcs"
 )
@@ -120,6 +121,8 @@ type Plan struct {
 	// Serving is the deployment that production serves, where a promote is planned. Drift tells that it is not our last.
 	Serving string `json:"serving,omitempty"`
 	Drift   bool   `json:"drift,omitempty"`
+	// Held: production is moved only by a decision that names what it serves.
+	Held Hold `json:"held,omitempty"`
 
 	// Access is what speaks against the credentials, as evidence of the modes. Outside the digest.
 	Access Access `json:"access,omitempty"`
@@ -209,8 +212,12 @@ type PlanInput struct {
 	Job         *Job   // what is to pass before the source is deployed; nil for nothing
 	JobParent   Kind   // the kind of the resource that the job needs; "" for none
 	LastServed  string // the deployment that our last promote moved production to; "" when nothing is recorded
-	PromoteAuto bool   // the apply approval covers the promote, unless production has drifted
-	Access      Access // what the credentials are good for
+	PromoteAuto bool   // the apply approval covers the promote, unless production has drifted or would go backwards
+	// Planned is when the ship was asked for, Commit what it ships, and Relation how that stands to the commit that production serves.
+	Planned  time.Time
+	Commit   string
+	Relation Relation
+	Access   Access // what the credentials are good for
 	// Unresolved are the Specs of which Slipway cannot read a value that they write, and why. A person carries it.
 	Unresolved map[Address]string
 }
@@ -286,6 +293,8 @@ func (p *planner) add(s Spec) error {
 		p.put(s, OpReplace, GateDestroy, nil, "its recorded id no longer exists in this account")
 	case !obs.Exists || kind.Versioned && obs.Failed != nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it does not exist"))
+	case kind.Versioned && len(changes) == 0 && !p.touched(s.Seals) && p.outlived(s, obs) != "":
+		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, p.outlived(s, obs))
 	case kind.Shared || kind.Versioned && len(changes) == 0 && !p.touched(s.Seals):
 	case kind.Versioned:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, changes, "what it was made from has changed")
@@ -364,7 +373,7 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 	if op == OpPromote {
 		p.plan.Serving, _ = obs.Fields["deployment"].(string)
 		p.plan.Drift = p.plan.Serving != "" && p.plan.Serving != p.LastServed && !obs.Owned
-		if p.PromoteAuto && !p.plan.Drift {
+		if p.plan.Held = p.holdFor(s, obs); p.PromoteAuto && !p.plan.Drift && p.plan.Held == "" {
 			e.Gate = GateApply
 		}
 	}

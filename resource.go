@@ -56,6 +56,7 @@ type Spec struct {
 	// Filled by the engine for the call.
 	App     string
 	Run     string            // "" outside a run
+	Planned time.Time         // when the run was asked for; zero outside one
 	Op      Op                // of the effect; "" outside one
 	Known   *Receipt          // what was recorded for this address, if anything was
 	Parents map[Kind]Receipt  // receipts of Needs, by kind
@@ -124,6 +125,12 @@ type Observation struct {
 	Namesakes []Receipt
 	// Vanished means that the recorded id is gone, and that the account was checked.
 	Vanished bool
+	// Written is when it was last written, by the provider's clock; zero where that does not tell.
+	Written time.Time
+	// Vintage is how new that is which a deployment, or the one that is served, was built from.
+	Vintage Vintage
+	// Served means that a deployment has served production at some time.
+	Served bool
 	// Note is what a plan tells of what exists already, in a clause.
 	Note string
 }

@@ -19,6 +19,7 @@ func (a *app) approveCommand() *cobra.Command {
 		})
 	gateFlags(c, &d)
 	c.Flags().StringVar(&d.Subject, "digest", "", "approve only if this is what is asked for (`sha256:…`, as slipway status shows it)")
+	c.Flags().StringVar(&d.Over, "promote-over", "", "move production even though that takes it backwards from this deployment (`ID`)")
 	c.Flags().StringVar(&d.Confirm, "confirm", "", "the app's `name`: needed where data would be deleted")
 	return c
 }

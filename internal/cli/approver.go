@@ -76,15 +76,18 @@ func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.A
 		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back, and --yes alone does not open it").
 			WithHint("add --confirm %s, or: slipway approve %s --confirm %s", d.Run.App, d.Run.ID, d.Run.App)
 	}
-	return &slipway.Decision{Approve: true, How: "os-user --yes", Confirm: y.confirm}, nil
+	return &slipway.Decision{Approve: true, How: "os-user --yes", Confirm: y.confirm, Over: y.promoteOver}, nil
 }
 
 func movesProduction(a slipway.Approval) bool {
 	return a.Gate == slipway.GatePromote || a.Gate == slipway.GateRollback
 }
 
-// drifted returns CodeDrift when production serves a deployment that is not our last, unless over names it.
+// drifted returns CodeDrift when production serves a deployment that is not our last, or would go backwards, unless over names what it serves.
 func drifted(d *slipway.RunDetail, a slipway.Approval, over string) error {
+	if err := a.Held(over); err != nil {
+		return err
+	}
 	serving, _ := a.Content["serving"].(string)
 	if serving == "" || serving == over || !d.Plan.Drift && serving == d.Plan.Serving {
 		return nil
@@ -109,6 +112,9 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 		p.tell("%s", contentText(a))
 		if err := drifted(d, a, p.promoteOver); err != nil {
 			p.tell("note: %v\n", err)
+			if _, held := a.Content["over"]; held {
+				return nil, err
+			}
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -125,7 +131,7 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 	if answer = strings.ToLower(answer); !ok || answer != "y" && answer != "yes" {
 		return nil, nil
 	}
-	return &slipway.Decision{Approve: true, How: "os-user at the terminal"}, nil
+	return &slipway.Decision{Approve: true, How: "os-user at the terminal", Over: p.promoteOver}, nil
 }
 
 // untilDecided ends the question when another process has answered it.

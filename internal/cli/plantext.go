@@ -280,6 +280,12 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	for _, a := range p.Rotated {
 		fmt.Fprintf(b, "older value: %s was written since that deployment was built\n", a)
 	}
+	switch p.Held {
+	case slipway.HoldOlder:
+		fmt.Fprintf(b, "older: production serves %s, which is newer than this; to move it all the same: slipway ship --promote-over %s\n", p.Serving, p.Serving)
+	case slipway.HoldRolledBack:
+		fmt.Fprintf(b, "rolled back: production serves %s again, and this is what it was moved back from; change the source, or: slipway ship --promote-over %s\n", p.Serving, p.Serving)
+	}
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)
 	}

@@ -31,7 +31,7 @@ func (a *app) shipCommand() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
 	f.StringVar(&options.Plan, "plan", "", "refuse any plan but the one with this `digest` (sha256:…)")
-	f.StringVar(&options.PromoteOver, "promote-over", "", "move production even though it serves this deployment (`ID`), which Slipway did not put there")
+	f.StringVar(&options.PromoteOver, "promote-over", "", "move production even though it serves this deployment (`ID`): one that Slipway did not put there, a newer one, or one that was rolled back to")
 	return c
 }
 

@@ -111,6 +111,9 @@ func eventText(e slipway.Event) string {
 
 // voidText tells what differs from what was approved.
 func voidText(e slipway.Event) string {
+	if why, ok := e.Data["why"].(string); ok {
+		return fmt.Sprintf("gate %v: %v: %s", e.Data["gate"], e.Data["address"], why)
+	}
 	if address, ok := e.Data["address"].(string); ok {
 		return fmt.Sprintf("gate %v: %s has changed since it was planned: %s -> %s",
 			e.Data["gate"], address, basisText(e.Data["planned"]), basisText(e.Data["observed"]))

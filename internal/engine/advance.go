@@ -141,6 +141,7 @@ func (w *worker) drive(ctx context.Context) error {
 	if w.wanted, err = w.desire([]byte(run.Manifest), run.Environment, w.files); err != nil {
 		return err
 	}
+	w.wanted.planned = run.CreatedAt
 	if err := w.settleOld(ctx); err != nil {
 		return err
 	}
@@ -168,10 +169,10 @@ func (w *worker) drive(ctx context.Context) error {
 		case verdictDone:
 			return w.finish(ctx)
 		case verdictGate:
-			if parked, err := w.park(ctx); err != nil || parked {
+			parked, err := w.park(ctx)
+			if replan = slipway.ErrorCode(err) == slipway.CodeVoided; !replan && (err != nil || parked) {
 				return err
 			}
-			replan = false
 		case verdictManual:
 			if parked, err := w.parkManual(ctx); err != nil || parked {
 				return err

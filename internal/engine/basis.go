@@ -17,7 +17,7 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	if u.foreign {
 		return false, w.tellVoid(ctx, u, u.effect.Basis, w.basis(u))
 	}
-	if u.search {
+	if u.search && (!moves(u.effect.Op) || w.found(u)) {
 		return w.found(u), nil
 	}
 	expected := u.effect.Basis
@@ -29,6 +29,11 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	}
 	if now := w.basis(u); !slipway.EqualBasis(expected, now) {
 		return false, w.tellVoid(ctx, u, expected, now)
+	}
+	if u.effect.Op == slipway.OpPromote {
+		if err := w.promotable(ctx, u); err != nil {
+			return false, err
+		}
 	}
 	return u.effect.Op == slipway.OpAdopt && w.satisfied(u), nil
 }
@@ -49,8 +54,15 @@ func (w *worker) basis(u *unit) map[string]any {
 	if u.effect.Op == slipway.OpDelete {
 		return slipway.Basis(slipway.Spec{}, u.obs)
 	}
-	return slipway.Basis(u.spec, u.obs)
+	obs := u.obs
+	if u.search && moves(u.effect.Op) { // a move that has failed in part has still to be made
+		obs.Failed = nil
+	}
+	return slipway.Basis(u.spec, obs)
 }
+
+// moves reports whether op moves production: a request for it is sent again only to what production served when it was planned.
+func moves(op slipway.Op) bool { return op == slipway.OpPromote || op == slipway.OpRollback }
 
 // ownOutcome is the basis that an earlier effect of this run left at the same address.
 func (w *worker) ownOutcome(e slipway.Effect) map[string]any {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -17,6 +18,7 @@ import (
 type cloud struct {
 	mu    sync.Mutex
 	next  int
+	ticks int64
 	dbs   map[string]map[string]string // id -> fields
 	vars  map[string]map[string]string // by key
 	made  map[string]int               // creates by kind
@@ -40,6 +42,35 @@ func newCloud() *cloud {
 }
 
 func (c *cloud) id(prefix string) string { c.next++; return fmt.Sprintf("%s-%d", prefix, c.next) }
+
+// stamp is the time at which something is written: a moment after all before.
+func (c *cloud) stamp() string {
+	c.ticks++
+	return time.Unix(c.ticks, 0).UTC().Format(time.RFC3339Nano)
+}
+
+func stamped(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, text)
+	return t
+}
+
+// deployed returns a deployment of ours, nil for any other.
+func (c *cloud) deployed(id string) map[string]string {
+	for _, d := range c.deploys {
+		if d["id"] == id {
+			return d
+		}
+	}
+	return nil
+}
+
+// move makes production serve another deployment.
+func (c *cloud) move(id string) {
+	if d := c.deployed(id); d != nil {
+		d["served"] = "yes"
+	}
+	c.serving = id
+}
 
 func (c *cloud) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
@@ -196,9 +227,10 @@ func (k *cloudKind) Observe(ctx context.Context, want slipway.Spec) (o slipway.O
 			if want.Run != "" && d["run"] != want.Run {
 				continue
 			}
-			if in, _ := want.Params["input"].(string); in != "" && d["input"] == in || want.Known != nil && want.Known.ID == d["id"] {
+			if in, _ := want.Params["input"].(string); in != "" && d["input"] == in || in == "" && want.Known != nil && want.Known.ID == d["id"] {
 				o.Exists = true
-				o.Receipt = slipway.Receipt{ID: d["id"], URLs: []string{"http://" + d["id"]}}
+				o.Receipt = slipway.Receipt{ID: d["id"], URLs: []string{"http://" + d["id"]}, CreatedAt: stamped(d["created"])}
+				o.Vintage, o.Served = slipway.Vintage{Planned: stamped(d["planned"])}, d["served"] != ""
 				o.Fields = map[string]any{"input": d["input"], "tree": want.Params["tree"]}
 			}
 		}
@@ -206,6 +238,9 @@ func (k *cloudKind) Observe(ctx context.Context, want slipway.Spec) (o slipway.O
 		o.Exists = k.project != nil
 		o.Receipt = slipway.Receipt{ID: k.serving, URLs: []string{"http://live"}}
 		o.Fields = map[string]any{"deployment": k.serving}
+		if d := k.deployed(k.serving); d != nil {
+			o.Owned, o.Vintage = true, slipway.Vintage{Planned: stamped(d["planned"])}
+		}
 	}
 	return o, nil
 }
@@ -223,7 +258,7 @@ func (k *cloudKind) Create(ctx context.Context, want slipway.Spec) (r slipway.Re
 			r.ID = k.project["id"]
 		case "cloud.deploy":
 			r.ID = k.id("dpl")
-			k.deploys = append(k.deploys, map[string]string{"id": r.ID, "input": want.Params["input"].(string), "run": want.Run})
+			k.deploys = append(k.deploys, map[string]string{"id": r.ID, "input": want.Params["input"].(string), "run": want.Run, "created": k.stamp(), "planned": want.Planned.Format(time.RFC3339Nano)})
 			r.URLs = []string{"http://" + r.ID}
 		}
 		return nil
@@ -234,7 +269,7 @@ func (k *cloudKind) Create(ctx context.Context, want slipway.Spec) (r slipway.Re
 func (k *cloudKind) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (r slipway.Receipt, err error) {
 	err = k.at(string(k.kind)+" update", func() error {
 		if k.kind == "cloud.live" {
-			k.serving = want.Params["deployment"].(string)
+			k.move(want.Params["deployment"].(string))
 			r = slipway.Receipt{ID: k.serving, URLs: []string{"http://live"}}
 		}
 		return nil
@@ -345,7 +380,7 @@ func (k *cloudVar) Observe(ctx context.Context, want slipway.Spec) (o slipway.Ob
 		return o, nil
 	}
 	return slipway.Observation{
-		Exists: true, Receipt: slipway.Receipt{ID: v["id"], Name: want.Name}, Owned: v["fingerprint"] != "",
+		Exists: true, Receipt: slipway.Receipt{ID: v["id"], Name: want.Name}, Owned: v["fingerprint"] != "", Written: stamped(v["written"]),
 		Fields: map[string]any{"fingerprint": v["fingerprint"], "value": v["value"]},
 	}, nil
 }
@@ -359,6 +394,7 @@ func (k *cloudVar) Batch(ctx context.Context, wants []slipway.Spec) (out []slipw
 				v = map[string]string{"id": k.id("var")}
 				k.vars[w.Name] = v
 			}
+			v["written"] = k.stamp()
 			v["fingerprint"], _ = w.Params["fingerprint"].(string)
 			v["value"] = w.Values["value"].Reveal()
 			out = append(out, slipway.Result{Receipt: slipway.Receipt{ID: v["id"], Name: w.Name}})

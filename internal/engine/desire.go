@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -21,6 +22,7 @@ type wanted struct {
 	manifest    *slipway.Manifest
 	environment string
 	files       slipway.FileSet            // nil for a destroy
+	planned     time.Time                  // when it was asked for
 	specs       []slipway.Spec             // in order of need
 	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache
@@ -45,7 +47,7 @@ func (e *Engine) desire(manifest []byte, environment string, files slipway.FileS
 	if err != nil {
 		return nil, err
 	}
-	w := &wanted{manifest: m, environment: environment, files: files, values: newValueCache()}
+	w := &wanted{manifest: m, environment: environment, files: files, values: newValueCache(), planned: e.Now()}
 	if w.environment == "" {
 		w.environment = slipway.Production
 	}

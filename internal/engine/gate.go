@@ -69,6 +69,9 @@ func (w *worker) promoteSubject(ctx context.Context, gate slipway.Gate, content 
 		}
 		content["deployment"], content["source"] = u.spec.Params["deployment"], w.plan.Source
 		content["serving"], content["domains"] = u.obs.Fields["deployment"], toAny(u.obs.Receipt.URLs)
+		if err := w.releaseSubject(ctx, u, content); err != nil {
+			return nil, err
+		}
 	}
 	verified := []any{}
 	for _, c := range w.plan.Checks {

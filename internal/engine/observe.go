@@ -486,6 +486,7 @@ func (e *Engine) planInput(w *wanted, s *sight) slipway.PlanInput {
 	in := slipway.PlanInput{
 		App: w.manifest.App, Environment: w.environment, Kinds: e.kinds, Observed: s.observed, Owned: s.owned,
 		Receipts: s.receipts, Listed: s.listed, Ledger: s.ledger, Access: w.access(), Unresolved: s.carried,
+		Planned: w.planned,
 	}
 	for _, spec := range w.specs {
 		in.Specs = append(in.Specs, s.specs[spec.Address])

@@ -68,7 +68,7 @@ func (w *worker) settleStep(ctx context.Context, step slipway.Step) error {
 		return err
 	}
 	spec := w.specFor(e.Address, receipts)
-	spec.Run = step.Run
+	spec.Run = w.mark(e.Address.Kind(), step.Run, step.Revision)
 	if spec.Name == "" {
 		spec.Name = e.Name
 	}

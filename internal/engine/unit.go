@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -99,6 +100,7 @@ func (w *worker) unit(ctx context.Context, key string) (*unit, error) {
 	u := &unit{effect: *e, step: w.step(key)}
 	u.spec = w.specFor(e.Address, receipts)
 	u.spec.Op = e.Op
+	u.spec.Run = w.mark(e.Address.Kind(), w.id, w.run.Revision)
 	if e.Op == slipway.OpDelete { // what is meant is what is recorded, whatever the manifest now says of it
 		u.spec = slipway.Spec{
 			Address: e.Address, Name: u.spec.Name, Needs: u.spec.Needs, App: u.spec.App, Known: u.spec.Known, Parents: u.spec.Parents,
@@ -121,10 +123,18 @@ func (w *worker) unit(ctx context.Context, key string) (*unit, error) {
 	return u, nil
 }
 
+// mark is by what a run finds its own again: a later revision may make the same once more, and must not take that of an earlier one for its own.
+func (w *worker) mark(kind slipway.Kind, run string, revision int) string {
+	if !w.kinds[kind].Versioned || revision < 2 {
+		return run
+	}
+	return fmt.Sprintf("%s.%d", run, revision)
+}
+
 // specFor completes the Spec of an address, declared or not, with the receipts.
 func (w *worker) specFor(a slipway.Address, receipts map[slipway.Address]slipway.Receipt) slipway.Spec {
 	s, declared := w.wanted.spec(a)
-	s.Run, s.Parents = w.id, map[slipway.Kind]slipway.Receipt{}
+	s.Run, s.Planned, s.Parents = w.id, w.wanted.planned, map[slipway.Kind]slipway.Receipt{}
 	if r, ok := receipts[a]; ok {
 		if s.Known = &r; r.ID == "" { // a person did it, and nobody knows its id
 			s.Known = nil

@@ -218,6 +218,7 @@ type project struct {
 		ID, URL, ReadySubstate string
 		Alias                  []string
 		Meta                   map[string]any
+		CreatedAt              float64
 	}
 	LastAliasRequest *struct{ ToDeploymentID, JobStatus, Type string }
 	Link             *struct{ Org, Repo, ProjectNamespace, ProjectName, Owner, Slug string } // of GitHub, GitLab or Bitbucket
@@ -397,6 +398,7 @@ func (c *client) deleteEnv(ctx context.Context, op, projectID, id string) error 
 type deployment struct {
 	ID, UID, Name, URL, ProjectID string
 	ReadyState, State             string
+	ReadySubstate                 string // PROMOTED: it has served production
 	Target                        string
 	Meta                          map[string]any
 	AliasAssigned                 any // bool, or the time in a list

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -127,6 +128,7 @@ func (d *deployment) aliased() bool {
 // observation: READY is not live. A preview is when its aliases are assigned; a staged production build has none to wait for.
 func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Receipt) slipway.Observation {
 	obs := slipway.Observation{Exists: true, Owned: true, Receipt: h.receipt(d, want, in), Fields: map[string]any{"target": d.environment()}}
+	obs.Vintage, obs.Served = vintage(d.Meta, max(d.CreatedAt, d.Created)), d.ReadySubstate == "PROMOTED"
 	for param := range want.Params {
 		if v, ok := d.Meta[metaKey(param)]; ok {
 			obs.Fields[param] = v
@@ -141,6 +143,15 @@ func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Re
 		obs.Pending = !d.aliased() && d.AliasError == nil
 	}
 	return obs
+}
+
+// vintage reads when a deployment was planned from its meta; where it does not tell, it is when it was created.
+func vintage(meta map[string]any, created float64) slipway.Vintage {
+	planned, err := time.Parse(time.RFC3339Nano, text(meta[metaKey("planned")]))
+	if err != nil {
+		planned = millis(created)
+	}
+	return slipway.Vintage{Planned: planned}
 }
 
 func (h deployments) buildFailed(d *deployment) *slipway.Error {
@@ -210,6 +221,9 @@ func (h deployments) Create(ctx context.Context, want slipway.Spec) (slipway.Rec
 // does not list it: https://github.com/vercel/vercel/blob/main/packages/cli/src/util/deploy/create-deploy.ts
 func deploymentBody(want slipway.Spec, in slipway.Receipt) map[string]any {
 	meta := map[string]string{metaKey("app"): want.App, metaKey("run"): want.Run}
+	if !want.Planned.IsZero() {
+		meta[metaKey("planned")] = want.Planned.UTC().Format(time.RFC3339Nano)
+	}
 	projectSettings := map[string]any{}
 	for param, value := range want.Params {
 		if s, ok := value.(string); ok {

@@ -93,7 +93,7 @@ func usable(op string, want slipway.Spec, v envVar) error {
 }
 
 func (v envVar) observation(want slipway.Spec, in slipway.Receipt) slipway.Observation {
-	obs := slipway.Observation{Exists: true, Receipt: v.receipt(want.Address, in), Fields: map[string]any{"type": v.Type, "fingerprint": ""}}
+	obs := slipway.Observation{Exists: true, Written: millis(v.UpdatedAt), Receipt: v.receipt(want.Address, in), Fields: map[string]any{"type": v.Type, "fingerprint": ""}}
 	if m := fingerprinted.FindStringSubmatch(v.Comment); m != nil {
 		obs.Fields["fingerprint"], obs.Owned = m[1], true
 	}

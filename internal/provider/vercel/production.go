@@ -43,6 +43,9 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	}
 	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
 	obs.Owned = p.serving() != "" && p.Targets[slipway.Production].Meta[metaKey("app")] == want.App
+	if t := p.Targets[slipway.Production]; obs.Owned {
+		obs.Vintage = vintage(t.Meta, t.CreatedAt)
+	}
 	job := p.LastAliasRequest
 	moving := job != nil && job.ToDeploymentID == id
 	if id == "" || !asked && !moving && p.serving() != id {

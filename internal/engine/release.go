@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// releaseSubject adds to what an approver of a promote approves: why production has to be named, and the proof that the deployment carries the
+// values of this plan.
+func (w *worker) releaseSubject(ctx context.Context, u *unit, content map[string]any) error {
+	if u.effect.Op != slipway.OpPromote {
+		return nil
+	}
+	if w.plan.Held != "" {
+		content["held"], content["over"] = string(w.plan.Held), w.plan.Serving
+	}
+	built, written, err := w.carried(ctx, u)
+	if err != nil || built.IsZero() || len(written) == 0 {
+		return err
+	}
+	newest := slices.MaxFunc(slices.Collect(maps.Values(written)), time.Time.Compare)
+	content["built"], content["values_written"] = built.Format(time.RFC3339Nano), newest.Format(time.RFC3339Nano)
+	return nil
+}
+
+// promotable looks afresh, just before production is asked to move, whether the deployment carries what this plan wrote, and whether a move
+// that this run may have asked for has been taken back.
+func (w *worker) promotable(ctx context.Context, u *unit) error {
+	if _, _, err := w.carried(ctx, u); err != nil || !u.search || w.plan.Held != "" {
+		return err
+	}
+	d, err := w.deploymentOf(ctx, w.wanted.pass(), u)
+	if err != nil || !d.Served {
+		return err
+	}
+	return w.tellVoid(ctx, u, u.effect.Basis, map[string]any{"exists": true, "fields": map[string]any{"moved_back": true}})
+}
+
+// carried returns when the deployment that u promotes was created, and when each value that is sealed into it was last written. A value that
+// was written since, or is gone, was changed outside: CodeVoided, so that the plan is made again with another deployment.
+func (w *worker) carried(ctx context.Context, u *unit) (built time.Time, written map[slipway.Address]time.Time, err error) {
+	sessions := w.wanted.pass()
+	d, err := w.deploymentOf(ctx, sessions, u)
+	if err != nil || !d.Exists || d.Receipt.CreatedAt.IsZero() {
+		return built, nil, err
+	}
+	built, written = d.Receipt.CreatedAt, map[slipway.Address]time.Time{}
+	receipts, err := w.receipts(ctx, w.run.App)
+	if err != nil {
+		return built, nil, err
+	}
+	spec, _ := w.wanted.spec(u.spec.IDs["deployment"])
+	for _, a := range spec.Seals {
+		if !w.wanted.visible(a.Kind()) {
+			continue
+		}
+		obs, err := w.lookAt(ctx, sessions, a, receipts)
+		if err != nil {
+			return built, nil, err
+		}
+		if !obs.Exists || obs.Written.After(built) {
+			return built, nil, w.tellChanged(ctx, u, a, built, obs)
+		}
+		if !obs.Written.IsZero() {
+			written[a] = obs.Written
+		}
+	}
+	return built, written, nil
+}
+
+// deploymentOf looks at the deployment that u moves production to; nothing where that cannot be looked at.
+func (w *worker) deploymentOf(ctx context.Context, sessions map[string]slipway.Session, u *unit) (slipway.Observation, error) {
+	id, _ := u.spec.Params["deployment"].(string)
+	address := u.spec.IDs["deployment"]
+	if id == "" || !w.wanted.visible(address.Kind()) {
+		return slipway.Observation{}, nil
+	}
+	receipts, err := w.receipts(ctx, w.run.App)
+	if err != nil {
+		return slipway.Observation{}, err
+	}
+	spec := w.specFor(address, receipts)
+	spec.Params, spec.Known, spec.Run = map[string]any{}, &slipway.Receipt{Address: address, ID: id}, ""
+	h, err := handler(sessions, address)
+	if err != nil {
+		return slipway.Observation{}, err
+	}
+	obs, err := h.Observe(ctx, spec)
+	return obs, withOp(err, "%s observe", address)
+}
+
+// tellChanged stops the work: a value was changed outside after the deployment that is to carry it was built.
+func (w *worker) tellChanged(ctx context.Context, u *unit, a slipway.Address, built time.Time, obs slipway.Observation) error {
+	fields := map[string]any{"written": nil}
+	if obs.Exists {
+		fields["written"] = obs.Written.Format(time.RFC3339Nano)
+	}
+	data := map[string]any{
+		"address": string(a), "gate": string(u.effect.Gate), "why": "changed outside after the deployment was built",
+		"planned":  map[string]any{"exists": true, "fields": map[string]any{"built": built.Format(time.RFC3339Nano)}},
+		"observed": map[string]any{"exists": obs.Exists, "fields": fields},
+	}
+	if err := w.commit(ctx, func(tx slipway.Tx) error { return w.event(tx, w.id, slipway.EventGateVoided, u.effect.Key, data) }); err != nil {
+		return err
+	}
+	return slipway.Errorf(slipway.CodeVoided, "%s was changed outside after the deployment was built", a)
+}

@@ -1,0 +1,103 @@
+package slipway
+
+import "time"
+
+// Vintage tells how new that is which a deployment was built from.
+type Vintage struct {
+	Planned time.Time // when the ship that built it was asked for; zero for not known
+	Commit  string    // of a source in git; "" for a folder
+}
+
+// Relation is how one commit stands to another.
+type Relation string
+
+const (
+	RelationSame     Relation = "same"
+	RelationAhead    Relation = "ahead"    // it has the other among its ancestors
+	RelationBehind   Relation = "behind"   // it is an ancestor of the other
+	RelationDiverged Relation = "diverged" // neither
+	RelationUnknown  Relation = ""         // nothing could compare them
+)
+
+// Older reports whether a is older than b, or cannot be shown not to be. Commits go by their order in git, of which how tells; else it goes
+// by when the ships were asked for, as long as both are known: of a folder there is nothing else to go by.
+func Older(a, b Vintage, how Relation) bool {
+	if a.Commit != "" && b.Commit != "" {
+		return a.Commit != b.Commit && how != RelationAhead && how != RelationSame
+	}
+	return !a.Planned.IsZero() && !b.Planned.IsZero() && a.Planned.Before(b.Planned)
+}
+
+// Hold is why production is not moved without naming what it serves.
+type Hold string
+
+const (
+	// HoldOlder: what would be promoted is older than what production serves.
+	HoldOlder Hold = "older"
+	// HoldRolledBack: what would be promoted has served production before, and production was moved back from it.
+	HoldRolledBack Hold = "rolled_back"
+)
+
+// holdFor tells whether promoting would take production backwards, or undo a rollback. s is what production is to be; serving is what it is.
+// A deployment that is not ours has no order: that is drift, and told as such.
+func (p *planner) holdFor(s Spec, serving Observation) Hold {
+	if p.plan.Serving == "" || p.plan.Drift {
+		return ""
+	}
+	candidate, served := Vintage{Planned: p.Planned, Commit: p.Commit}, false
+	if of := s.IDs["deployment"]; p.last[of] == "" {
+		candidate, served = p.Observed[of].Vintage, p.Observed[of].Served
+	}
+	switch {
+	case Older(candidate, serving.Vintage, p.Relation):
+		return HoldOlder
+	case served && Older(serving.Vintage, candidate, p.Relation.reversed()):
+		return HoldRolledBack
+	}
+	return ""
+}
+
+func (r Relation) reversed() Relation {
+	switch r {
+	case RelationAhead:
+		return RelationBehind
+	case RelationBehind:
+		return RelationAhead
+	}
+	return r
+}
+
+// outlived tells why a deployment that is there, and was made from the same, is made anew all the same; "" for no reason. It was built before
+// a value was written that it is to carry; or its source was left for a newer one, and is wanted again: by when it was planned it would
+// be older than what it takes the place of.
+func (p *planner) outlived(s Spec, obs Observation) string {
+	for _, a := range s.Seals {
+		if built := obs.Receipt.CreatedAt; !built.IsZero() && p.Observed[a].Written.After(built) {
+			return a.Key() + " was written after it was built"
+		}
+	}
+	for _, other := range p.Specs {
+		serving := p.Observed[other.Address]
+		if other.IDs["deployment"] != s.Address || serving.Fields["deployment"] == obs.Receipt.ID || obs.Vintage.Commit != "" {
+			continue
+		}
+		if Older(obs.Vintage, serving.Vintage, "") && !Older(Vintage{Planned: p.Planned}, serving.Vintage, "") {
+			return "it is wanted again, and was built before what production serves"
+		}
+	}
+	return ""
+}
+
+// Held is why an approval that names over as what production serves does not open its gate; nil where it does.
+func (a Approval) Held(over string) error {
+	serving, _ := a.Content["over"].(string)
+	if serving == "" || serving == over {
+		return nil
+	}
+	what := "production was rolled back from it"
+	if a.Content["held"] == string(HoldOlder) {
+		what = "it is older than what production serves"
+	}
+	return Errorf(CodeDrift, "%v is not promoted: %s (%s)", a.Content["deployment"], what, serving).
+		WithHint("change the source and ship that; or, to move production all the same: slipway ship --promote-over %s, or: slipway approve %s --promote-over %s", serving, a.Run, serving)
+}
