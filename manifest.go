@@ -21,6 +21,8 @@ type Source struct {
 	Dir    string `json:"dir,omitempty"`
 	GitHub string `json:"github,omitempty"` // owner/repo
 	Ref    string `json:"ref,omitempty"`
+	// Prebuilt: the app was built beforehand, and only its .vercel/output is shipped.
+	Prebuilt bool `json:"prebuilt,omitempty"`
 }
 
 // VercelSettings are the project's own settings; what is left out stays as Vercel has it.

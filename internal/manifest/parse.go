@@ -44,6 +44,7 @@ func Parse(file string, src []byte, types []slipway.ResourceType) (*Document, er
 	tree, _ := r.read(table(types), body, nil).(map[string]any)
 	r.refer(tree, types)
 	r.checkVerify(tree)
+	r.checkPrebuilt(tree)
 	if err := r.faults.sorted(); err != nil {
 		return nil, err
 	}

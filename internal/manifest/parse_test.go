@@ -243,6 +243,10 @@ var invalid = map[string]sample{
 	"memory":                      {"app: a\nverify: {memory: 16}\n", []string{"2:18 verify.memory: must be from 256 to 65536"}, "", "nothing runs in that", false},
 	"health path":                 {"app: a\nverify: {health: [{path: api}, {path: //evil.com}, {status: 200}]}\n", []string{"2:26 verify.health.0.path: must be a path", "2:39 verify.health.1.path: must be a path", "2:52 verify.health.2: the key path is missing"}, "/api/health", "a probe never leaves the deployment", false},
 	"health status":               {"app: a\nverify: {health: [{path: /, status: 42}]}\n", []string{"2:37 verify.health.0.status: must be from 100 to 599"}, "", "no such status", false},
+	"prebuilt and github":         {"app: a\nsource: {github: a/b, prebuilt: true}\n", []string{"2:23 source.prebuilt: means nothing with github"}, "source.dir", "Vercel builds a repository", true},
+	"prebuilt and commands":       {"app: a\nsource: {prebuilt: true}\nverify: {commands: [[npm, test]]}\n", []string{"3:10 verify.commands: cannot run with source.prebuilt"}, "before you build", "the source is not shipped", true},
+	"prebuilt and a build":        {"app: a\nsource: {prebuilt: true}\nvercel: {output_directory: out}\n", []string{"3:10 vercel.output_directory: means nothing with source.prebuilt"}, "leave it out", "Vercel builds nothing", true},
+	"prebuilt as text":            {"app: a\nsource: {prebuilt: 'yes'}\n", []string{"2:20 source.prebuilt: must be true or false"}, "", "a switch", false},
 	"approval":                    {"app: a\npromote: {approval: never}\n", []string{`2:21 promote.approval: "never" is not one of the allowed values`}, "required, auto", "two ways", false},
 	"faults of one place are all told": {"App: x\nvercel: {regions: 1, framwork: x}\nenv: {1A: {}}\n", []string{
 		"1:1 App: unknown key", "1:1 : the key app is missing", "2:19 vercel.regions: must be a list, not a number", "2:22 vercel.framwork: unknown key",

@@ -183,6 +183,7 @@ func sourceNode() *node {
 			{"dir", false, &node{rule: folderRule, def: ".", help: "the app's folder, relative to the manifest's"}},
 			{"github", false, &node{rule: repositoryRule, help: "a GitHub repository: owner/repo"}},
 			{"ref", false, &node{rule: refRule, help: "branch, tag or commit of the repository; default: its default branch"}},
+			{"prebuilt", false, &node{shape: boolean, help: "the app is built already: ship only its .vercel/output (Build Output API, version 3)"}},
 		},
 	}
 }

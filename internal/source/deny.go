@@ -1,6 +1,7 @@
 package source
 
 import (
+	"encoding/json"
 	"io"
 	"io/fs"
 	"os"
@@ -22,13 +23,14 @@ var skipped = map[string]bool{
 // No setting lifts this.
 var deniedNames = []string{
 	".env", ".env.*", "*.env", ".envrc", ".dev.vars", ".dev.vars.*",
-	"*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.p8",
+	"*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.p8", "*.pkcs12", "*.ovpn",
 	"id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
 	".netrc", "_netrc", ".pgpass", "pgpass.conf", ".my.cnf", ".htpasswd", ".pypirc", ".git-credentials", ".dockercfg", ".s3cfg", ".boto", ".vault-token",
 	"credentials", "credentials.json", "credentials.yml", "credentials.yaml", "credentials.toml", "credentials.csv", "application_default_credentials.json",
 	"secrets.json", "secrets.yml", "secrets.yaml", "secrets.toml", "secrets.env",
 	"service-account*.json", "service_account*.json", "serviceaccount*.json", "*-service-account*.json", "*firebase-adminsdk*.json", "client_secret*.json", "gcp-key*.json",
 	"*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.json", "master.key",
+	"kubeconfig", "kubeconfig.*", "*.kubeconfig", ".terraformrc", "terraform.rc", "credentials.tfrc.json",
 	".ssh", ".aws", ".gnupg", ".kube", ".azure", ".gcloud", "gcloud",
 }
 
@@ -66,6 +68,36 @@ var registryCredential = sync.OnceValue(func() *regexp.Regexp {
 })
 
 const maxRegistryFile = 256 << 10
+
+// suspicious reports whether a file is one that counts as a credential by what is in it.
+func suspicious(dir string, info fs.FileInfo) bool {
+	name := strings.ToLower(info.Name())
+	switch {
+	case registryFiles[name]:
+		return holdsCredential(dir, info.Name())
+	case strings.HasSuffix(name, ".json") && name != "package.json" && info.Size() >= minServiceAccount && info.Size() <= maxServiceAccount:
+		return isServiceAccount(dir, info.Name())
+	}
+	return false
+}
+
+// A Google service account's key is a file of about 2,300 bytes, which is downloaded under the project's name:
+// https://cloud.google.com/iam/docs/keys-create-delete
+const minServiceAccount, maxServiceAccount = 512, 16 << 10
+
+func isServiceAccount(dir, name string) bool {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return false // hashing tells that it cannot be read
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxServiceAccount))
+	var key struct {
+		Type       string `json:"type"`
+		PrivateKey string `json:"private_key"`
+	}
+	return err == nil && json.Unmarshal(text, &key) == nil && key.Type == "service_account" && key.PrivateKey != ""
+}
 
 // holdsCredential reports whether a registry file has a credential in it; a reference such as ${NPM_TOKEN} is none. What cannot be
 // read, or is too large to be one, counts as holding one.

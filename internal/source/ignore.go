@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -21,7 +22,7 @@ import (
 // newIgnorer returns git's rules and those of .vercelignore in root. Git itself judges where it is installed; else a matcher does that
 // reads .gitignore files alone.
 func newIgnorer(ctx context.Context, root string) (ignorer, error) {
-	both := &rules{root: root, vercel: parsePatterns(filepath.Join(root, ".vercelignore"), nil)}
+	both := &rules{root: root, vercel: vercelPatterns(root)}
 	g, err := startGit(ctx, root)
 	if err == nil {
 		both.git = g
@@ -32,6 +33,26 @@ func newIgnorer(ctx context.Context, root string) (ignorer, error) {
 	}
 	both.git = newMatcher(root)
 	return both, nil
+}
+
+// vercelDefaults are what @vercel/client leaves out before .vercelignore has its say, without those that are skipped anyway, and without
+// .gitignore, .gitmodules, .npmignore and .dockerignore, which tools of a build read:
+// https://github.com/vercel/vercel/blob/main/packages/client/src/utils/index.ts
+var vercelDefaults = []string{
+	".cache", ".now", ".*.swp", ".wafpicke-*", ".lock-wscript", ".venv", ".yarn/cache", ".pnp*", "npm-debug.log", "config.gypi", "__pycache__", "venv",
+}
+
+// vercelPatterns are Vercel's defaults and what .vercelignore says, which may bring a default back. It stands in the source folder alone.
+func vercelPatterns(root string) []gitignore.Pattern {
+	lines := vercelDefaults
+	if _, err := os.Lstat(filepath.Join(root, "Cargo.toml")); err == nil {
+		lines = append(slices.Clone(lines), "/target")
+	}
+	var out []gitignore.Pattern
+	for _, line := range lines {
+		out = append(out, gitignore.ParsePattern(line, nil))
+	}
+	return append(out, parsePatterns(filepath.Join(root, ".vercelignore"), nil)...)
 }
 
 // rules are git's and Vercel's: what one of them ignores is out.
@@ -45,7 +66,7 @@ func (r *rules) close() { r.git.close() }
 
 func (r *rules) ignored(dir string, entries []fs.DirEntry) ([]bool, error) {
 	out, err := r.git.ignored(dir, entries)
-	if err != nil || len(r.vercel) == 0 {
+	if err != nil {
 		return out, err
 	}
 	m := gitignore.NewMatcher(r.vercel)
@@ -71,6 +92,9 @@ func parsePatterns(file string, domain []string) []gitignore.Pattern {
 	var out []gitignore.Pattern
 	for line := range strings.Lines(strings.TrimPrefix(string(text), "\ufeff")) {
 		line = strings.TrimRight(line, "\r\n")
+		if domain == nil && filepath.Base(file) == ".vercelignore" {
+			line = strings.TrimPrefix(line, "./") // as Vercel reads it
+		}
 		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
 			continue
 		}

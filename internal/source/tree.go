@@ -58,19 +58,24 @@ func open(ctx context.Context, dir string, max limits) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{ctx: ctx, root: root, max: max}
+	w := &walk{ctx: ctx, root: root, max: max, skip: skipped}
 	if err := w.run(); err != nil {
 		return nil, orCanceled(ctx, err)
 	}
+	return w.tree(dir)
+}
+
+// tree hashes what the walk has found. dir is the folder as the caller named it.
+func (w *walk) tree(dir string) (*Tree, error) {
 	if len(w.files) == 0 {
 		return nil, empty(dir, w.denied)
 	}
 	slices.SortFunc(w.files, func(a, b slipway.File) int { return cmp.Compare(a.Path, b.Path) })
 	slices.Sort(w.denied)
-	if err := hashAll(ctx, root, w.files); err != nil {
-		return nil, orCanceled(ctx, err)
+	if err := hashAll(w.ctx, w.root, w.files); err != nil {
+		return nil, orCanceled(w.ctx, err)
 	}
-	return &Tree{root: root, files: w.files, denied: w.denied, digest: Digest(w.files)}, nil
+	return &Tree{root: w.root, files: w.files, denied: w.denied, digest: Digest(w.files)}, nil
 }
 
 func resolve(dir string) (string, error) {

@@ -165,13 +165,29 @@ var ignoreCases = map[string]ignoreCase{
 		[]string{"a"},
 		nil, "made by tools, on each machine otherwise",
 	},
-	"the manifest stays":    {map[string]string{"slipway.yaml": "app: a"}, "", []string{"slipway.yaml"}, nil, "it is part of the app's history"},
-	"patterns":              {map[string]string{".gitignore": "# c\n*.log\n/build/\n!keep.log\ndoc/*.txt\n", "a.log": "", "keep.log": "", "x/b.log": "", "build/o": "", "x/build/o": "", "doc/a.txt": "", "doc/s/a.txt": ""}, "", []string{".gitignore", "doc/s/a.txt", "keep.log", "x/build/o"}, nil, "git's ordinary rules"},
-	"two stars":             {map[string]string{".gitignore": "**/tmp\na/**/z\n", "tmp/x": "", "q/tmp/x": "", "a/b/c/z": "", "a/z": "", "a/y": ""}, "", []string{".gitignore", "a/y"}, nil, "git's ordinary rules"},
-	"nested":                {map[string]string{"x/.gitignore": "*.log\n!a.log\n", "x/a.log": "", "x/b.log": "", "b.log": ""}, "", []string{"b.log", "x/.gitignore", "x/a.log"}, nil, "a folder's rules hold below it"},
-	"no way back":           {map[string]string{".gitignore": "out/\n!out/keep\n", "out/keep": "", "a": ""}, "", []string{".gitignore", "a"}, nil, "git cannot re-include below an ignored folder"},
-	"carriage returns":      {map[string]string{".vercelignore": "*.log\r\n", "a.log": "", "a": ""}, "", []string{".vercelignore", "a"}, nil, "files written on Windows"},
-	"vercelignore too":      {map[string]string{".gitignore": "*.log\n", ".vercelignore": "*.md\n!a.log\n/d/\n", "a.log": "", "a.md": "", "d/x": "", "e/d/x": "", "a": ""}, "", []string{".gitignore", ".vercelignore", "a", "e/d/x"}, nil, "in addition: it cannot bring back what git ignores"},
+	"the manifest stays": {map[string]string{"slipway.yaml": "app: a"}, "", []string{"slipway.yaml"}, nil, "it is part of the app's history"},
+	"patterns":           {map[string]string{".gitignore": "# c\n*.log\n/build/\n!keep.log\ndoc/*.txt\n", "a.log": "", "keep.log": "", "x/b.log": "", "build/o": "", "x/build/o": "", "doc/a.txt": "", "doc/s/a.txt": ""}, "", []string{".gitignore", "doc/s/a.txt", "keep.log", "x/build/o"}, nil, "git's ordinary rules"},
+	"two stars":          {map[string]string{".gitignore": "**/tmp\na/**/z\n", "tmp/x": "", "q/tmp/x": "", "a/b/c/z": "", "a/z": "", "a/y": ""}, "", []string{".gitignore", "a/y"}, nil, "git's ordinary rules"},
+	"nested":             {map[string]string{"x/.gitignore": "*.log\n!a.log\n", "x/a.log": "", "x/b.log": "", "b.log": ""}, "", []string{"b.log", "x/.gitignore", "x/a.log"}, nil, "a folder's rules hold below it"},
+	"no way back":        {map[string]string{".gitignore": "out/\n!out/keep\n", "out/keep": "", "a": ""}, "", []string{".gitignore", "a"}, nil, "git cannot re-include below an ignored folder"},
+	"carriage returns":   {map[string]string{".vercelignore": "*.log\r\n", "a.log": "", "a": ""}, "", []string{".vercelignore", "a"}, nil, "files written on Windows"},
+	"vercelignore too":   {map[string]string{".gitignore": "*.log\n", ".vercelignore": "*.md\n!a.log\n/d/\n", "a.log": "", "a.md": "", "d/x": "", "e/d/x": "", "a": ""}, "", []string{".gitignore", ".vercelignore", "a", "e/d/x"}, nil, "in addition: it cannot bring back what git ignores"},
+	"Vercel's defaults": {
+		map[string]string{"a": "", ".cache/x": "", "w/.venv/x": "", "__pycache__/x": "", ".a.swp": "", "npm-debug.log": "", ".yarn/cache/z": "", ".yarn/releases/y": "", ".pnp.cjs": "", "target/x": "", ".dockerignore": ""},
+		"",
+		[]string{".dockerignore", ".yarn/releases/y", "a", "target/x"},
+		nil, "as @vercel/client leaves them out",
+	},
+	"Vercel's defaults for Rust": {map[string]string{"Cargo.toml": "", "target/x": "", "w/target/x": ""}, "", []string{"Cargo.toml", "w/target/x"}, nil, "beside a Cargo.toml"},
+	"a default brought back":     {map[string]string{".vercelignore": "!.cache\n./gone\n!node_modules\n", ".cache/x": "", "gone": "", "w/gone": "", "node_modules/x": "", "z": ""}, "", []string{".cache/x", ".vercelignore", "z"}, nil, ".vercelignore comes after the defaults, and Vercel drops ./ in front; what is skipped stays out"},
+	"service account": {
+		map[string]string{"shop-1234-abcdef.json": serviceAccount, "data/x.json": strings.ReplaceAll(serviceAccount, "private_key", "public_key"), "i18n.json": `{"type":"service_account"}`},
+		"",
+		[]string{"data/x.json", "i18n.json"},
+		[]string{"shop-1234-abcdef.json"},
+		"it is downloaded under the project's name",
+	},
+	"collisions":            {map[string]string{"A.txt": "1", "a.txt": "2", "caf\u00e9": "3", "cafe\u0301": "4", "日本/\u202eb": "5"}, "", []string{"A.txt", "a.txt", "cafe\u0301", "caf\u00e9", "日本/\u202eb"}, nil, "they are different files at Vercel too"},
 	"folder in repository":  {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n/apps/web/top\n", "apps/web/dist/x": "", "apps/web/top": "", "apps/web/a": "", "apps/top": ""}, "apps/web", []string{"a"}, nil, "the rules above count"},
 	"ignored folder itself": {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n", "dist/index.html": "", "dist/.gitignore": "*.map\n", "dist/a.map": ""}, "dist", []string{".gitignore", "index.html"}, nil, "shipping a build's output on purpose"},
 	"odd names":             {map[string]string{".gitignore": "*.log\nx.txt\n", ":(top)x.txt": "", ":x": "", "-z": "", "a b": "", "ü": "", "*q.log": "", "!k": ""}, "", []string{"!k", "-z", ".gitignore", ":(top)x.txt", ":x", "a b", "ü"}, nil, "names with a meaning for git"},
@@ -185,6 +201,9 @@ var ignoreCases = map[string]ignoreCase{
 	"denied and ignored": {map[string]string{"a": "", ".gitignore": ".env\n", ".env": ""}, "", []string{".gitignore", "a"}, nil, "what is ignored needs no telling"},
 	"npmrc":              {map[string]string{".npmrc": "//r.example/:_authToken=${NPM_TOKEN}\nsave-exact=true\n", "w/.npmrc": "//r.example/:_authToken=abc\n", "y/.yarnrc.yml": "npmAuthToken: abc\n", "z/.npmrc": "; _auth=x\n"}, "", []string{".npmrc", "z/.npmrc"}, []string{"w/.npmrc", "y/.yarnrc.yml"}, "a reference is no credential"},
 }
+
+// serviceAccount has the shape of a Google service account's key.
+var serviceAccount = `{"type": "service_account", "project_id": "shop", "private_key": "-----BEGIN PRIVATE KEY-----\n` + strings.Repeat("A", 600) + `\n"}`
 
 func TestIgnoreRules(t *testing.T) {
 	for _, judge := range []string{"git", "matcher"} {
@@ -251,7 +270,7 @@ func TestDenyList(t *testing.T) {
 		"key.pem": true, "a/server.key": true, "keys.ts": false, "id_rsa": true, "id_rsa.pub": true, "id_ed25519": true, "x.p12": true, "x.PFX": true,
 		".netrc": true, "service-account.json": true, "service-account-prod.json": true, "serviceAccountKey.json": true, "x-firebase-adminsdk-1.json": true,
 		"credentials.json": true, "credentials": true, "credentials.ts": false, "secrets.ts": false, ".ssh": true, ".aws": true, ".docker/config.json": true,
-		"config.json": false, "environment.ts": false, "env.mjs": false, "monkey.js": false, "terraform.tfstate": true, "package.json": false,
+		"kubeconfig": true, "prod.kubeconfig": true, ".kube": true, "credentials.tfrc.json": true, "vpn.ovpn": true, ".env.example.local": true, "config.json": false, "environment.ts": false, "env.mjs": false, "monkey.js": false, "terraform.tfstate": true, "package.json": false,
 	} {
 		if got := denies(p); got != want {
 			t.Errorf("%s: got %t, want %t", p, got, want)

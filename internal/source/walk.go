@@ -20,6 +20,7 @@ type walk struct {
 	ctx      context.Context
 	root     string
 	max      limits
+	skip     map[string]bool // names, in lower case, that are not looked at
 	ignore   ignorer
 	files    []slipway.File
 	denied   []string
@@ -50,6 +51,11 @@ func (w *walk) run() error {
 	if err := w.folder(""); err != nil {
 		return err
 	}
+	return w.refused()
+}
+
+// refused is the first of what cannot be shipped, nil for nothing.
+func (w *walk) refused() error {
 	if len(w.problems) == 0 {
 		return nil
 	}
@@ -70,7 +76,7 @@ func (w *walk) folder(dir string) error {
 	if err != nil {
 		return unreadable(path.Join(dir, "."), err)
 	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return skipped[strings.ToLower(e.Name())] })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return w.skip[strings.ToLower(e.Name())] })
 	if len(entries) == 0 {
 		return nil
 	}
@@ -94,7 +100,7 @@ func (w *walk) entry(dir string, e fs.DirEntry) error {
 	if message := badName(p, e.Name()); message != "" {
 		return w.refuse(p, message, "rename it, or add it to .vercelignore")
 	}
-	if denies(p) || registryFiles[strings.ToLower(e.Name())] && !e.IsDir() && holdsCredential(filepath.Join(w.root, filepath.FromSlash(dir)), e.Name()) {
+	if denies(p) {
 		if e.IsDir() {
 			p += "/"
 		}
@@ -112,6 +118,10 @@ func (w *walk) entry(dir string, e fs.DirEntry) error {
 	info, err := e.Info()
 	if err != nil {
 		return unreadable(p, err)
+	}
+	if suspicious(filepath.Join(w.root, filepath.FromSlash(dir)), info) {
+		w.denied = append(w.denied, p)
+		return nil
 	}
 	return w.add(slipway.File{Path: p, Mode: modeOf(info), Size: info.Size()})
 }
