@@ -47,6 +47,7 @@ type deployment struct {
 	checks         []*check
 	custom         *customEnv    // nil for none
 	git            *gitSource    // nil for one of files
+	prebuilt       bool          // its files are a build's output
 	promoted       bool          // has served production
 	ended          chan struct{} // closed by cancel and delete
 	dir            string        // where its files are laid out for functions
@@ -99,6 +100,7 @@ type deploymentInput struct {
 	ProjectSettings                                                map[string]json.RawMessage
 	AutoAssignCustomDomains                                        *bool
 	buildTime                                                      time.Duration
+	prebuilt                                                       bool
 }
 
 // project is the one that a deployment names.
@@ -141,6 +143,10 @@ func (s *Server) createDeployment(c *call) (any, *failure) {
 	p, f := s.deploymentProject(c, in)
 	if f != nil {
 		return nil, f
+	}
+	in.prebuilt = c.query("prebuilt") == "1"
+	if old := s.deployments[in.DeploymentID]; old != nil {
+		in.prebuilt = old.prebuilt
 	}
 	d := s.newDeployment(c, p, in, tree)
 	return s.deploymentView(d, c.now), nil
@@ -235,6 +241,9 @@ func (s *Server) newDeployment(c *call, p *project, in deploymentInput, tree map
 	d.aliasFails = c.with("alias-fails")
 	if d.broken = c.with("build-fails"); d.broken == "" {
 		d.broken = s.buildFailure(d)
+	}
+	if d.prebuilt = in.prebuilt; d.prebuilt && d.broken == "" {
+		d.broken = d.outputFault()
 	}
 	if d.hasFunctions() {
 		d.warning = s.runner().warning()

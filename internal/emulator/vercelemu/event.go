@@ -48,7 +48,9 @@ func (d *deployment) script() []logLine {
 	if d.warning != "" {
 		lines = append(lines, logLine{begin, "stdout", d.warning, ""})
 	}
-	if _, ok := d.tree["package.json"]; ok {
+	if d.prebuilt {
+		lines = append(lines, logLine{begin, "stdout", "Using prebuilt build artifacts...", ""})
+	} else if _, ok := d.tree["package.json"]; ok {
 		lines = append(lines, logLine{begin, "command", "npm run build", ""})
 	}
 	for _, percent := range []int{25, 50, 75} {

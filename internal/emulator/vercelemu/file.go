@@ -76,12 +76,13 @@ type fileInput struct {
 	File, SHA, Encoding string
 	Data                *string
 	Size                *int64
+	Mode                uint32
 }
 
 // tree turns a request's files into content by name. Uploads that are not there come back as missing, once each.
 func (sc *scope) tree(files []fileInput) (tree map[string][]byte, missing []string, f *failure) {
 	tree = make(map[string][]byte, len(files))
-	seen := map[string]bool{}
+	seen, links := map[string]bool{}, map[string]bool{}
 	for _, in := range files {
 		if !safePath(in.File) {
 			return nil, nil, badRequest("Invalid file name: `" + in.File + "`.")
@@ -94,10 +95,16 @@ func (sc *scope) tree(files []fileInput) (tree map[string][]byte, missing []stri
 			return nil, nil, f
 		}
 		tree[in.File] = content
+		if in.Mode&0o170000 == linkMode {
+			links[in.File] = true
+		}
 		if sha := strings.ToLower(in.SHA); !known && !seen[sha] {
 			seen[sha] = true
 			missing = append(missing, sha)
 		}
+	}
+	if len(missing) == 0 {
+		follow(tree, links)
 	}
 	return tree, missing, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ var functionTypes = []string{".js", ".mjs", ".cjs"}
 func (d *deployment) hasFunctions() bool {
 	prefix := folder(d.setting("rootDirectory")) + "api/"
 	for name := range d.tree {
+		if d.prebuilt && path.Base(name) == vcConfig {
+			return true
+		}
 		for _, ext := range functionTypes {
 			if strings.HasPrefix(name, prefix) && strings.HasSuffix(name, ext) {
 				return true

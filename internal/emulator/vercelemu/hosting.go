@@ -18,7 +18,7 @@ const bypassName = "x-vercel-protection-bypass"
 
 // Hosting serves the deployed apps by Host header: generated deployment URLs, aliases and verified custom domains.
 // Static files come from the project's output directory, else from public/, else from the root; functions from
-// api/. What deployment protection covers answers 401 unless the request has a bypass secret of the project, as
+// api/; those of a prebuilt deployment from its output. What deployment protection covers answers 401 unless the request has a bypass secret of the project, as
 // header or query parameter x-vercel-protection-bypass:
 // https://vercel.com/docs/deployment-protection/methods-to-bypass-deployment-protection/protection-bypass-automation
 func (s *Server) Hosting() http.Handler {
@@ -50,6 +50,7 @@ type site struct {
 	protected bool
 	root      string // folder of the tree that holds the app, "" or with a slash at the end
 	static    string // folder of the static files, likewise
+	output    string // folder of a build's output, likewise; "" for none
 	cleanURLs bool
 }
 
@@ -71,6 +72,9 @@ func (s *Server) site(r *http.Request) (site, string) {
 		return site{}, "DEPLOYMENT_NOT_FOUND"
 	}
 	out := site{d: d, protected: s.guarded(host, d) && !d.project.bypassed(r), root: folder(d.setting("rootDirectory"))}
+	if d.prebuilt {
+		out.output = d.outputFolder()
+	}
 	out.static = out.root
 	if dir := d.setting("outputDirectory"); dir != "" {
 		out.static += folder(dir)
@@ -130,6 +134,10 @@ func (p *project) bypassed(r *http.Request) bool {
 }
 
 func (s *Server) serveSite(w http.ResponseWriter, r *http.Request, at site) {
+	if at.output != "" {
+		s.serveOutput(w, r, at)
+		return
+	}
 	clean := path.Clean("/" + r.URL.Path)
 	if entry := at.function(clean); entry != "" {
 		s.runFunction(w, r, at, entry)
@@ -193,7 +201,7 @@ func serveContent(w http.ResponseWriter, r *http.Request, name string, content [
 	sum := sha1.Sum(content)
 	w.Header().Set("Etag", `"`+hex.EncodeToString(sum[:])+`"`)
 	w.Header().Set("Cache-Control", "public, max-age=0, must-revalidate")
-	if kind := mime.TypeByExtension(path.Ext(name)); kind != "" {
+	if kind := mime.TypeByExtension(path.Ext(name)); kind != "" && w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", kind)
 	}
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
