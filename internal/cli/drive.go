@@ -10,7 +10,13 @@ import (
 
 // files reads the app's source tree, and names the files that are held back.
 func (w *workspace) files(ctx context.Context) (slipway.FileSet, error) {
-	tree, err := source.Open(ctx, w.sourceFolder())
+	open := source.Open
+	if w.manifest.Source.Prebuilt {
+		open = func(ctx context.Context, dir string) (*source.Tree, error) {
+			return source.OpenPrebuilt(ctx, dir, source.Prebuilt{Root: w.manifest.Vercel.RootDirectory, Target: w.environment})
+		}
+	}
+	tree, err := open(ctx, w.sourceFolder())
 	if err != nil {
 		return nil, err
 	}

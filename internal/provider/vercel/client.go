@@ -467,9 +467,16 @@ func (c *client) listDeployments(ctx context.Context, op, projectID string, meta
 }
 
 // createDeployment: https://vercel.com/docs/rest-api/reference/endpoints/deployments/create-a-new-deployment
-func (c *client) createDeployment(ctx context.Context, op string, body map[string]any) (*deployment, error) {
+//
+// prebuilt is what @vercel/client sends for files that are a build's output; the published document does not list it:
+// https://github.com/vercel/vercel/blob/main/packages/client/src/utils/query-string.ts
+func (c *client) createDeployment(ctx context.Context, op string, prebuilt bool, body map[string]any) (*deployment, error) {
+	query := url.Values{"skipAutoDetectionConfirmation": {"1"}}
+	if prebuilt {
+		query.Set("prebuilt", "1")
+	}
 	out := &deployment{}
-	err := c.call(ctx, op, http.MethodPost, "/v13/deployments", url.Values{"skipAutoDetectionConfirmation": {"1"}}, body, out)
+	err := c.call(ctx, op, http.MethodPost, "/v13/deployments", query, body, out)
 	return out, err
 }
 

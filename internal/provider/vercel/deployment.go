@@ -21,6 +21,8 @@ const (
 	uploads = 50
 	// regularFile is the mode that a file has when none is sent.
 	regularFile = 0o100644
+	// symbolicLink is the mode of a file whose content is where it leads.
+	symbolicLink = 0o120777
 )
 
 // deployments makes vercel.deployment: a build of a source tree, found again by its meta. A production build is staged: no domain moves.
@@ -204,12 +206,13 @@ func (h deployments) Create(ctx context.Context, want slipway.Spec) (slipway.Rec
 		return slipway.Receipt{}, err
 	}
 	body["files"] = files
-	d, err := h.createDeployment(ctx, op, body)
+	prebuilt := text(want.Params["prebuilt"]) != ""
+	d, err := h.createDeployment(ctx, op, prebuilt, body)
 	if missing := (*missingFiles)(nil); errors.As(err, &missing) && !inline {
 		if err := h.uploadAll(ctx, op, want.Files, missing.digests); err != nil {
 			return slipway.Receipt{}, err
 		}
-		d, err = h.createDeployment(ctx, op, body)
+		d, err = h.createDeployment(ctx, op, prebuilt, body)
 	}
 	if err != nil {
 		return slipway.Receipt{}, err
@@ -251,13 +254,10 @@ func deploymentBody(want slipway.Spec, in slipway.Receipt) map[string]any {
 // tree returns the files of a create. inline tells that their contents are inside.
 func (h deployments) tree(ctx context.Context, op string, set slipway.FileSet) (out []map[string]any, inline bool, err error) {
 	files := set.Files()
-	var size int64
-	for _, f := range files {
-		size += f.Size
-	}
+	inline = inlined(files)
 	for _, f := range files {
 		entry := map[string]any{"file": f.Path, "sha": f.SHA1, "size": f.Size}
-		if size <= inlineLimit {
+		if inline {
 			content, err := read(ctx, op, set, f)
 			if err != nil {
 				return nil, false, err
@@ -270,7 +270,18 @@ func (h deployments) tree(ctx context.Context, op string, set slipway.FileSet) (
 		}
 		out = append(out, entry)
 	}
-	return out, size <= inlineLimit, nil
+	return out, inline, nil
+}
+
+// inlined reports whether a tree goes inside the create: a small one without links, which @vercel/client never inlines either.
+func inlined(files []slipway.File) bool {
+	var size int64
+	for _, f := range files {
+		if size += f.Size; size > inlineLimit || f.Mode == symbolicLink {
+			return false
+		}
+	}
+	return true
 }
 
 func read(ctx context.Context, op string, set slipway.FileSet, f slipway.File) ([]byte, error) {

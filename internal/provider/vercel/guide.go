@@ -348,6 +348,9 @@ func (g *guide) deployment() {
 	production := g.effect.Address.Environment() == slipway.Production
 	g.step.Title = "Deploy the source as a preview"
 	args := []string{"deploy", "--yes", "--project", g.projectName()}
+	if text(g.spec.Params["prebuilt"]) != "" {
+		args = append(args, "--prebuilt")
+	}
 	if production {
 		g.step.Title = "Deploy the source for production, without moving any domain"
 		args = append(args, "--prod", "--skip-domain")

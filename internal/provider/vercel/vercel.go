@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -221,6 +222,9 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 	}
 	deployment := slipway.Spec{Address: slipway.NewAddress(kindDeployment, m.App, environment), Name: name, Needs: needs, Seals: seals, Params: declared(m.Vercel)}
 	deployment.Params["input"], deployment.Params["target"] = nil, environment
+	if m.Source.Prebuilt {
+		deployment.Params["prebuilt"], deployment.Note = path.Join(m.Vercel.RootDirectory, ".vercel/output"), "only what was built beforehand is shipped"
+	}
 	specs = append(specs, deployment)
 	if environment == slipway.Production {
 		specs = append(specs, slipway.Spec{
