@@ -37,6 +37,7 @@ func fullPlan() *slipway.Plan {
 			},
 		}},
 		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"}, Rotated: []slipway.Address{"cloud.var/KEY@production"},
+		Shipped:    &slipway.Shipped{Files: 1, Bytes: 2, Held: []string{".env"}, HeldBack: 1},
 		Existing:   []slipway.Used{{Address: "cloud.db/there", Account: "acme", ID: "x", Name: "n", Mode: slipway.ModeAssisted, Note: "why"}},
 		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true, Held: slipway.HoldOlder,
 	}
@@ -72,7 +73,7 @@ func TestDigestVector(t *testing.T) {
 }
 
 // prose are the fields that no approval binds.
-var prose = []string{"Existing[0].Note", "Access", "Unverified", "Rotated", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
+var prose = []string{"Existing[0].Note", "Access", "Unverified", "Rotated", "Shipped", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
 
 func TestDigestBindsAllButProse(t *testing.T) {
 	before := fullPlan().Digest()

@@ -124,6 +124,8 @@ type Plan struct {
 	// Held: production is moved only by a decision that names what it serves.
 	Held Hold `json:"held,omitempty"`
 
+	// Shipped tells what the source is. Outside the digest.
+	Shipped *Shipped `json:"shipped,omitempty"`
 	// Access is what speaks against the credentials, as evidence of the modes. Outside the digest.
 	Access Access `json:"access,omitempty"`
 	// Unverified are recorded resources that nothing could look at; they are taken as recorded. Outside the digest.
@@ -167,7 +169,7 @@ func (p *Plan) Counts() map[Op]int {
 // Digest returns sha256:… over the canonical JSON (RFC 8785) of all that an approval binds; prose is left out.
 func (p *Plan) Digest() string {
 	bare := *p
-	bare.Access, bare.Unverified, bare.Rotated = nil, nil, nil
+	bare.Access, bare.Unverified, bare.Rotated, bare.Shipped = nil, nil, nil, nil
 	bare.Effects, bare.Existing = slices.Clone(p.Effects), slices.Clone(p.Existing)
 	for i := range bare.Existing {
 		bare.Existing[i].Note = ""

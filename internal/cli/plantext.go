@@ -65,6 +65,7 @@ func planText(p *slipway.Plan) string {
 	if !p.NoChanges() {
 		fmt.Fprintf(&b, "\n%s\n", countText(p))
 	}
+	shippedText(&b, p)
 	fmt.Fprintf(&b, "digest: %s\n", p.Digest())
 	remarks(&b, p)
 	return b.String()

@@ -469,6 +469,9 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	if err == nil && unsandboxed != nil && runsJob(plan) {
 		return nil, nil, unsandboxed
 	}
+	if err == nil {
+		plan.Shipped = slipway.ShippedOf(w.files)
+	}
 	return s, plan, err
 }
 
