@@ -469,7 +469,7 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	if err == nil && unsandboxed != nil && runsJob(plan) {
 		return nil, nil, unsandboxed
 	}
-	if err == nil {
+	if _, pinned := w.files.(slipway.Pinned); err == nil && !pinned {
 		plan.Shipped = slipway.ShippedOf(w.files)
 	}
 	return s, plan, err

@@ -195,7 +195,7 @@ func (h deployments) Create(ctx context.Context, want slipway.Spec) (slipway.Rec
 	body := deploymentBody(want, in)
 	if pinned, ok := want.Files.(slipway.Pinned); ok {
 		body["gitSource"] = gitSource(pinned.Commit())
-		d, err := h.createDeployment(ctx, op, body)
+		d, err := h.createDeployment(ctx, op, false, body)
 		if err != nil {
 			return slipway.Receipt{}, err
 		}
