@@ -24,7 +24,7 @@ func (a *app) manualCommand() *cobra.Command {
 	c := a.command("manual [RUN]", "Show what a person has to do, and check it",
 		"Show the steps that Slipway cannot do with the credentials it has, in order: what to run or click, with exact values, and what to see\n"+
 			"afterwards. STEP is a step's number or key. A step counts as done when it was looked at and found as declared; only what nothing here can\n"+
-			"look at is taken on a person's word, with --assert. RUN may be left out when one run is unfinished.\n"+
+			"look at is taken on a person's word, with --assert; its --id may follow until something that comes after the step has begun. RUN may be left out when one run is unfinished.\n"+
 			"Exit 0 when the step is done, 4 when it is not.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
 			w, err := a.open(ctx, need{keys: true})
@@ -54,6 +54,11 @@ func (a *app) manualCommand() *cobra.Command {
 
 func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (result, error) {
 	switch {
+	case f.check == "" && f.assert == "" && f.id+f.url+f.note != "":
+		return result{}, slipway.Errorf(slipway.CodeInvalid, "--id, --url and --note say something of a step, and none is named").
+			WithHint("name it: slipway manual %s --check STEP", run)
+	case f.assert == "" && f.note != "":
+		return result{}, slipway.Errorf(slipway.CodeInvalid, "--note goes with --assert").WithHint("a check looks for itself; leave --note out")
 	case f.take != "" || f.release != "":
 		s, err := w.engine.TakeManual(ctx, run, f.take+f.release, f.release != "", osUser())
 		if err != nil {

@@ -169,6 +169,9 @@ func (e *Engine) TakeManual(ctx context.Context, run, step string, release bool,
 		return slipway.Step{}, err
 	}
 	return w.decideStep(ctx, effect, by, func(tx slipway.Tx, s slipway.Step) (slipway.Step, error) {
+		if s.State == slipway.StepDone {
+			return s, alreadyDone(effect.Key)
+		}
 		if s.Taken = &by; release {
 			s.Taken = nil
 		}
@@ -177,7 +180,7 @@ func (e *Engine) TakeManual(ctx context.Context, run, step string, release bool,
 	})
 }
 
-// decideStep changes a manual step in one transaction, unless the plan has changed, the step is done, or somebody else has it.
+// decideStep changes a manual step in one transaction, unless the plan has changed or somebody else has the step.
 func (w *worker) decideStep(ctx context.Context, effect slipway.Effect, by slipway.Principal, change func(slipway.Tx, slipway.Step) (slipway.Step, error)) (s slipway.Step, err error) {
 	err = w.Store.Tx(ctx, func(tx slipway.Tx) error {
 		run, err := tx.Run(w.id)
@@ -197,10 +200,7 @@ func (w *worker) decideStep(ctx context.Context, effect slipway.Effect, by slipw
 				s = o
 			}
 		}
-		switch {
-		case s.State == slipway.StepDone:
-			return slipway.Errorf(slipway.CodeConflict, "%s is already done", effect.Key)
-		case s.Taken != nil && *s.Taken != by:
+		if s.Taken != nil && *s.Taken != by {
 			return slipway.Errorf(slipway.CodeConflict, "%s has taken %s", s.Taken.Name, effect.Key).
 				WithHint("ask them to give it back: slipway manual %s --release '%s'", w.id, effect.Key)
 		}
@@ -232,28 +232,49 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 	if err != nil {
 		return slipway.Step{}, err
 	}
-	if err := w.recall(ctx, false); err != nil {
+	if s := w.step(effect.Key); s.State == slipway.StepDone {
+		return w.nameLater(ctx, effect, s, c)
+	}
+	u, ev, err := w.find(ctx, effect, c)
+	if err != nil {
 		return slipway.Step{}, err
+	}
+	return w.decideStep(ctx, effect, c.By, func(tx slipway.Tx, s slipway.Step) (slipway.Step, error) {
+		if s.State == slipway.StepDone {
+			return s, alreadyDone(effect.Key)
+		}
+		return w.recordCheck(tx, u, s, ev)
+	})
+}
+
+// find looks at a step, or takes a person's word for it, which is signed.
+func (w *worker) find(ctx context.Context, effect slipway.Effect, c slipway.ManualCheck) (*unit, slipway.Evidence, error) {
+	if err := w.recall(ctx, false); err != nil {
+		return nil, slipway.Evidence{}, err
 	}
 	u, err := w.unit(ctx, effect.Key)
 	if err != nil {
-		return slipway.Step{}, err
+		return nil, slipway.Evidence{}, err
 	}
 	ev, err := w.examine(ctx, u, c)
 	if err != nil {
-		return slipway.Step{}, err
+		return nil, ev, err
 	}
 	if ev, err = asserted(ev, effect, w.plan.Access.Readable(effect.Address.Kind()), c); err != nil {
-		return slipway.Step{}, err
+		return nil, ev, err
 	}
-	if ev.Finding == slipway.FindingAsserted && e.Attest != nil {
-		word := assertion{c.Run, effect.Key, c.ID, c.URL, c.Note, c.By, e.Now().UTC()}
-		if ev.Statement, err = e.Attest(ctx, effect.Key, w.plan.Digest(), word); err != nil {
-			return slipway.Step{}, err
+	if ev.Finding == slipway.FindingAsserted && w.Attest != nil {
+		word := assertion{c.Run, effect.Key, c.ID, c.URL, c.Note, c.By, w.Now().UTC()}
+		if ev.Statement, err = w.Attest(ctx, effect.Key, w.plan.Digest(), word); err != nil {
+			return nil, ev, err
 		}
 	}
 	ev.By = &c.By
-	return w.decideStep(ctx, effect, c.By, func(tx slipway.Tx, s slipway.Step) (slipway.Step, error) { return w.recordCheck(tx, u, s, ev) })
+	return u, ev, nil
+}
+
+func alreadyDone(key string) error {
+	return slipway.Errorf(slipway.CodeConflict, "%s is already done", key)
 }
 
 // assertion is what a person states.
@@ -292,11 +313,7 @@ func asserted(ev slipway.Evidence, effect slipway.Effect, readable bool, c slipw
 // recordCheck keeps what was found, and the outcome of a step that is done.
 func (w *worker) recordCheck(tx slipway.Tx, u *unit, s slipway.Step, ev slipway.Evidence) (slipway.Step, error) {
 	s.Evidence = &ev
-	data := map[string]any{"finding": string(ev.Finding), "how": ev.How, "by": ev.By.Name}
-	if len(ev.Differs) > 0 {
-		data["differs"] = ev.Differs
-	}
-	if err := w.event(tx, w.id, slipway.EventManualChecked, u.effect.Key, data); err != nil {
+	if err := w.tellCheck(tx, u.effect.Key, ev); err != nil {
 		return s, err
 	}
 	if ev.Finding != slipway.FindingDone && ev.Finding != slipway.FindingAsserted {
@@ -321,6 +338,14 @@ func (w *worker) recordCheck(tx slipway.Tx, u *unit, s slipway.Step, ev slipway.
 	return s, err
 }
 
+func (w *worker) tellCheck(tx slipway.Tx, key string, ev slipway.Evidence) error {
+	data := map[string]any{"finding": string(ev.Finding), "how": ev.How, "by": ev.By.Name}
+	if len(ev.Differs) > 0 {
+		data["differs"] = ev.Differs
+	}
+	return w.event(tx, w.id, slipway.EventManualChecked, key, data)
+}
+
 func (w *worker) recordOutcome(tx slipway.Tx, u *unit, s *slipway.Step) (err error) {
 	s.Basis, s.EndedAt = slipway.Basis(u.spec, u.obs), w.Now()
 	if *s, err = s.Move(slipway.StepDone); err != nil {
@@ -332,6 +357,11 @@ func (w *worker) recordOutcome(tx slipway.Tx, u *unit, s *slipway.Step) (err err
 		}
 		return w.strikeContained(tx, u.effect.Address)
 	}
+	return w.saveByHand(tx, u, s)
+}
+
+// saveByHand keeps what a person has made.
+func (w *worker) saveByHand(tx slipway.Tx, u *unit, s *slipway.Step) error {
 	r := w.outcome(u)
 	r.Address, r.Needs, r.ByHand = u.effect.Address, u.spec.Needs, true
 	s.Receipt = &r
