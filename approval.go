@@ -1,6 +1,12 @@
 package slipway
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // PrincipalKind is what kind of actor a principal is.
 type PrincipalKind string
@@ -8,6 +14,8 @@ type PrincipalKind string
 const (
 	PrincipalUser  PrincipalKind = "user"  // a person, or CI on behalf of one
 	PrincipalAgent PrincipalKind = "agent" // may propose; there is no way for it to approve
+	// PrincipalPolicy stands in records for a gate that opened by itself, because the policy lets it.
+	PrincipalPolicy PrincipalKind = "policy"
 )
 
 // Principal is who acts.
@@ -20,29 +28,40 @@ type Principal struct {
 type ApprovalState string
 
 const (
+	// ApprovalRequested: it waits for people, perhaps for more than have approved already. Left by the last vote that it needs, a no, or
+	// whatever ends the request.
 	ApprovalRequested ApprovalState = "requested"
-	ApprovalApproved  ApprovalState = "approved"
-	ApprovalConsumed  ApprovalState = "consumed" // it opened its gate; it opens no other
-	ApprovalRejected  ApprovalState = "rejected"
-	ApprovalVoided    ApprovalState = "voided"  // what it approved is not what would be done now
-	ApprovalExpired   ApprovalState = "expired" // nobody used it in time
+	// ApprovalApproved: the next intent behind the gate uses it, in the transaction that commits that intent.
+	ApprovalApproved ApprovalState = "approved"
+	// ApprovalConsumed: it opened its gate; it opens no other.
+	ApprovalConsumed   ApprovalState = "consumed"
+	ApprovalRejected   ApprovalState = "rejected"
+	ApprovalVoided     ApprovalState = "voided"     // what it approved is not what would be done now; Void and Differs tell what differs
+	ApprovalExpired    ApprovalState = "expired"    // nobody used it in time
+	ApprovalSuperseded ApprovalState = "superseded" // its run was, by another
 )
 
 // ApprovalLife is how long an approval waits to be used.
 const ApprovalLife = 24 * time.Hour
 
-// Approval is a request and, once decided, the decision. It binds one run, one gate and that gate's subject.
+// Approval is a request and, once decided, the decision. It binds one run, one gate, that gate's subject, and the policy that it was asked
+// under.
 type Approval struct {
 	ID        string         `json:"id"`
 	Run       string         `json:"run"`
 	Gate      Gate           `json:"gate"`
 	Subject   string         `json:"subject"`           // digest
 	Content   map[string]any `json:"content,omitempty"` // what the digest is over, for the approver
+	Policy    string         `json:"policy,omitempty"`  // digest of the policy's text; it is part of the content too
+	Nonce     string         `json:"nonce,omitempty"`   // of this request: what was signed for it answers no other
 	State     ApprovalState  `json:"state"`
-	By        *Principal     `json:"by,omitempty"`
-	How       string         `json:"how,omitempty"` // how they proved it: os-user
+	Need      int            `json:"need,omitempty"`  // distinct approvers in all, as the policy told at a vote; 0: one
+	Votes     []Vote         `json:"votes,omitempty"` // in the order in which they came
+	By        *Principal     `json:"by,omitempty"`    // whose decision was the last
+	How       string         `json:"how,omitempty"`   // how they proved it: os-user, or a key
 	Reason    string         `json:"reason,omitempty"`
-	Void      []string       `json:"void,omitempty"` // voided: what differs
+	Void      []string       `json:"void,omitempty"`    // voided: what differs
+	Differs   []string       `json:"differs,omitempty"` // voided: each difference of the plans; requested: from the plan approved before
 	CreatedAt time.Time      `json:"created_at"`
 	DecidedAt time.Time      `json:"decided_at,omitzero"`
 	ExpiresAt time.Time      `json:"expires_at,omitzero"`
@@ -56,31 +75,46 @@ func (a Approval) Opens(gate Gate, subject string, now time.Time) bool {
 	return a.State == ApprovalConsumed || a.State == ApprovalApproved && now.Before(a.ExpiresAt)
 }
 
+// Standing tells how many of the approvals that it needs are given: "1 of 2"; "" where one is enough.
+func (a Approval) Standing() string {
+	if a.Need <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d", len(a.Votes), a.Need)
+}
+
 // Decision is a person's answer at a gate.
 type Decision struct {
 	Run     string
 	Gate    Gate   // "" is the one that waits
 	Subject string // the digest that was looked at; "" is the one that is asked for now
 	Approve bool
-	By      Principal
-	How     string
-	Reason  string
-	Confirm string // the app's name, typed: needed at the destroy gate
-	Over    string // the deployment that production serves: needed where it would go backwards
+	By      Approver // unused where there is a Statement: then it is whoever has signed
+	Reason  string   // needed to reject
+	Confirm string   // the app's name, typed: needed at the destroy gate
+	Over    string   // the deployment that production serves: needed where it would go backwards
+	// Statement is an envelope of a signed Ballot.
+	Statement json.RawMessage
+	Until     time.Time // until when a yes holds; zero: ApprovalLife
 }
 
-// Decide returns the approval after d, or an error: CodeForbidden for an agent, CodeVoided for another subject, CodeConflict for one
-// that was decided before, CodeInvalid for a name that was not typed right, CodeDrift where production would go backwards and what it serves is
-// not named.
-func (a Approval) Decide(d Decision, app string, now time.Time) (Approval, error) {
+// Decide returns the approval after d, to which the policy gave answer. It stays requested while it needs further approvers. The error is
+// CodeForbidden for nobody, for what the policy does not allow, and for the same person twice; CodeVoided for another subject, CodeConflict for
+// one that was decided before, CodeInvalid for a name that was not typed right and for a no without a reason, CodeDrift where production
+// would go backwards and what it serves is not named.
+func (a Approval) Decide(d Decision, answer Answer, app string, now time.Time) (Approval, error) {
 	switch {
-	case d.By.Kind != PrincipalUser:
+	case d.By.name == "":
 		return a, Errorf(CodeForbidden, "only a person can decide at the %s gate", a.Gate)
 	case a.State != ApprovalRequested:
 		return a, Errorf(CodeConflict, "the %s gate of run %s is already %s", a.Gate, a.Run, a.State)
 	case d.Subject != "" && d.Subject != a.Subject:
 		return a, Errorf(CodeVoided, "the %s gate now asks for %s, not %s", a.Gate, a.Subject, d.Subject).
 			WithHint("look at it again with: slipway status %s", a.Run)
+	case !d.Approve && strings.TrimSpace(d.Reason) == "":
+		return a, Errorf(CodeInvalid, "a no needs a reason: whoever asked reads it").WithHint("slipway reject %s --reason TEXT", a.Run)
+	case d.Approve && !answer.Allow:
+		return a, Errorf(CodeForbidden, "the policy does not let %s approve the %s gate: %s", d.By.name, a.Gate, answer.Why).WithHint("%s", answer.Hint)
 	case d.Approve && a.NeedsConfirm() && d.Confirm != app:
 		return a, Errorf(CodeInvalid, "the %s gate deletes what cannot be brought back", a.Gate).
 			WithHint("type the app's name: slipway approve %s --confirm %s", a.Run, app)
@@ -88,13 +122,53 @@ func (a Approval) Decide(d Decision, app string, now time.Time) (Approval, error
 	if err := a.Held(d.Over); d.Approve && err != nil {
 		return a, err
 	}
-	a.By, a.How, a.Reason, a.DecidedAt = &d.By, d.How, d.Reason, now
+	by := d.By.Principal()
 	if !d.Approve {
-		a.State = ApprovalRejected
+		a.State, a.By, a.How, a.Reason, a.DecidedAt = ApprovalRejected, &by, d.By.how, d.Reason, now
 		return a, nil
 	}
-	a.State, a.ExpiresAt = ApprovalApproved, now.Add(ApprovalLife)
+	return a.vote(d, answer, now)
+}
+
+// vote adds one approver's yes, and approves with the last that is needed. Votes that have expired meanwhile do not count.
+func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, error) {
+	votes := slices.DeleteFunc(slices.Clone(a.Votes), func(v Vote) bool { return !now.Before(v.ExpiresAt) })
+	if slices.ContainsFunc(votes, func(v Vote) bool { return v.By.Name == d.By.name || v.Key != "" && v.Key == d.By.key }) {
+		return a, Errorf(CodeForbidden, "%s has approved the %s gate already, and it needs %d people", d.By.name, a.Gate, a.Need).
+			WithHint("ask somebody else to look: slipway approve %s", a.Run)
+	}
+	if d.Until.IsZero() {
+		d.Until = now.Add(ApprovalLife)
+	}
+	by := d.By.Principal()
+	a.Votes = append(votes, Vote{
+		By: by, Proof: d.By.proof, How: d.By.how, Key: d.By.key, Reason: d.Reason, Rules: answer.Rules, At: now, ExpiresAt: d.Until, Statement: d.Statement,
+	})
+	if answer.Approvers > 1 {
+		a.Need = max(a.Need, answer.Approvers)
+	}
+	if len(a.Votes) < a.Need {
+		return a, nil
+	}
+	a.State, a.By, a.How, a.Reason, a.DecidedAt = ApprovalApproved, &by, d.By.how, d.Reason, now
+	a.ExpiresAt = a.Votes[0].ExpiresAt
+	for _, v := range a.Votes {
+		if v.ExpiresAt.Before(a.ExpiresAt) {
+			a.ExpiresAt = v.ExpiresAt
+		}
+	}
 	return a, nil
+}
+
+// ByPolicy returns the request as the policy opens it by itself; ok is false where answer does not let it, and always at the destroy gate.
+func (a Approval) ByPolicy(answer Answer, now time.Time) (_ Approval, ok bool) {
+	if !answer.Allow || a.Gate == GateDestroy || a.State != ApprovalRequested || len(answer.Rules) == 0 {
+		return a, false
+	}
+	by := Principal{Kind: PrincipalPolicy, Name: a.Policy}
+	a.Votes = []Vote{{By: by, Proof: ProofPolicy, Rules: answer.Rules, At: now, ExpiresAt: now.Add(ApprovalLife)}}
+	a.State, a.By, a.How, a.DecidedAt, a.ExpiresAt = ApprovalApproved, &by, string(ProofPolicy), now, now.Add(ApprovalLife)
+	return a, true
 }
 
 // NeedsConfirm reports whether the approver must type the app's name: something stateful would be deleted.

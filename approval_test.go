@@ -1,20 +1,34 @@
 package slipway_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/slipway-dev/slipway"
 )
 
 var (
 	noon  = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	ada   = slipway.Principal{Kind: slipway.PrincipalUser, Name: "ada"}
+	ada   = person("ada")
+	bob   = person("bob")
 	agent = slipway.Principal{Kind: slipway.PrincipalAgent, Name: "agent"}
 )
+
+// allowed is a policy's yes.
+var allowed = slipway.Answer{Allow: true, Rules: []string{"people"}, Approvers: 1}
+
+func person(name string) slipway.Approver {
+	by, err := slipway.PersonApprover(slipway.Principal{Kind: slipway.PrincipalUser, Name: name}, slipway.ProofOSUser, "os-user")
+	if err != nil {
+		panic(err)
+	}
+	return by
+}
 
 func asked(gate slipway.Gate, stateful any) slipway.Approval {
 	return slipway.Approval{
@@ -28,7 +42,7 @@ func TestDecide(t *testing.T) {
 		a.State = s
 		return a
 	}
-	yes := slipway.Decision{Approve: true, By: ada, How: "os-user", Reason: "looks right"}
+	yes := slipway.Decision{Approve: true, By: ada, Reason: "looks right"}
 	with := func(f func(d *slipway.Decision)) slipway.Decision { d := yes; f(&d); return d }
 	tests := map[string]struct {
 		reason   string
@@ -44,19 +58,24 @@ func TestDecide(t *testing.T) {
 			decision: with(func(d *slipway.Decision) { d.Subject = "sha256:a" }), state: slipway.ApprovalApproved,
 		},
 		"reject": {reason: "a person may", approval: asked(slipway.GateApply, nil), decision: with(func(d *slipway.Decision) { d.Approve = false }), state: slipway.ApprovalRejected},
-		"agent":  {reason: "an agent never approves", approval: asked(slipway.GateApply, nil), decision: with(func(d *slipway.Decision) { d.By = agent }), code: slipway.CodeForbidden},
-		"agent rejects": {
-			reason: "nor does it decide in any other way", approval: asked(slipway.GateApply, nil),
-			decision: with(func(d *slipway.Decision) { d.By, d.Approve = agent, false }), code: slipway.CodeForbidden,
-		},
 		"nobody": {
-			reason: "a principal of no kind is no person", approval: asked(slipway.GateApply, nil),
-			decision: with(func(d *slipway.Decision) { d.By = slipway.Principal{Name: "ada"} }), code: slipway.CodeForbidden,
+			reason: "an Approver that nobody made is no person", approval: asked(slipway.GateApply, nil),
+			decision: with(func(d *slipway.Decision) { d.By = slipway.Approver{} }), code: slipway.CodeForbidden,
 		},
-		"agent, with everything right": {
+		"nobody rejects": {
+			reason: "nor does it decide in any other way", approval: asked(slipway.GateApply, nil),
+			decision: with(func(d *slipway.Decision) { d.By, d.Approve = slipway.Approver{}, false }), code: slipway.CodeForbidden,
+		},
+		"nobody, with everything right": {
 			reason: "whatever it types", approval: asked(slipway.GateDestroy, true),
-			decision: with(func(d *slipway.Decision) { d.By, d.Subject, d.Confirm = agent, "sha256:a", "shop" }), code: slipway.CodeForbidden,
+			decision: with(func(d *slipway.Decision) { d.By, d.Subject, d.Confirm = slipway.Approver{}, "sha256:a", "shop" }), code: slipway.CodeForbidden,
 		},
+		"no without a reason": {
+			reason: "whoever asked reads it", approval: asked(slipway.GateApply, nil),
+			decision: with(func(d *slipway.Decision) { d.Approve, d.Reason = false, " " }), code: slipway.CodeInvalid, hint: "--reason",
+		},
+		"superseded before": {reason: "its run is over", approval: in(slipway.ApprovalSuperseded), decision: yes, code: slipway.CodeConflict},
+		"expired before":    {reason: "a new one is asked for", approval: in(slipway.ApprovalExpired), decision: yes, code: slipway.CodeConflict},
 		"another subject": {
 			reason: "what was looked at is not what is asked for now", approval: asked(slipway.GateApply, nil),
 			decision: with(func(d *slipway.Decision) { d.Subject = "sha256:b" }), code: slipway.CodeVoided, hint: "slipway status run-1",
@@ -83,13 +102,16 @@ func TestDecide(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := tc.approval.Decide(tc.decision, "shop", noon)
-			want := tc.approval
+			got, err := tc.approval.Decide(tc.decision, allowed, "shop", noon)
+			want, by := tc.approval, ada.Principal()
 			if tc.code == "" {
-				want.State, want.By, want.How, want.Reason, want.DecidedAt = tc.state, &ada, "os-user", "looks right", noon
+				want.State, want.By, want.How, want.Reason, want.DecidedAt = tc.state, &by, "os-user", "looks right", noon
 			}
 			if tc.state == slipway.ApprovalApproved {
 				want.ExpiresAt = noon.Add(24 * time.Hour)
+				want.Votes = []slipway.Vote{{
+					By: by, Proof: slipway.ProofOSUser, How: "os-user", Reason: "looks right", Rules: []string{"people"}, At: noon, ExpiresAt: want.ExpiresAt,
+				}}
 			}
 			if slipway.ErrorCode(err) != tc.code {
 				t.Fatalf("%s: %v, want code %q", tc.reason, err, tc.code)
@@ -105,7 +127,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestOpens(t *testing.T) {
-	approved, err := asked(slipway.GateApply, nil).Decide(slipway.Decision{Approve: true, By: ada}, "shop", noon)
+	approved, err := asked(slipway.GateApply, nil).Decide(slipway.Decision{Approve: true, By: ada}, allowed, "shop", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,5 +158,141 @@ func TestOpens(t *testing.T) {
 				t.Errorf("opens %t: %s", got, tc.reason)
 			}
 		})
+	}
+}
+
+// No agent decides: an Approver is made of a person or of a key, there is no other way to make one, and a Decision holds nothing else.
+func TestAgentIsNoApprover(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := slipway.Principal{Kind: slipway.PrincipalKind(rapid.OneOf(rapid.SampledFrom([]string{"user", "agent", "policy", ""}), rapid.String()).Draw(t, "kind")), Name: rapid.String().Draw(t, "name")}
+		proof := slipway.Proof(rapid.SampledFrom([]string{"os-user", "server", "key", "policy", ""}).Draw(t, "proof"))
+		by, err := slipway.PersonApprover(p, proof, "somehow")
+		is := p.Kind == slipway.PrincipalUser && p.Name != "" && (proof == slipway.ProofOSUser || proof == slipway.ProofServer)
+		if is != (err == nil) || !is && slipway.ErrorCode(err) != slipway.CodeForbidden {
+			t.Fatalf("%+v by %s: %v", p, proof, err)
+		}
+		_, err = asked(slipway.GateApply, nil).Decide(slipway.Decision{Approve: true, By: by, Reason: "x"}, allowed, "shop", noon)
+		if is != (err == nil) {
+			t.Fatalf("%+v decides: %v", p, err)
+		}
+	})
+	for _, s := range []slipway.Signer{{Name: "ada"}, {Key: "0123"}, {}} {
+		if _, err := slipway.KeyApprover(s); slipway.ErrorCode(err) != slipway.CodeForbidden {
+			t.Errorf("%+v: a key without a holder, or a holder without a key: %v", s, err)
+		}
+	}
+	approver, decision := reflect.TypeFor[slipway.Approver](), reflect.TypeFor[slipway.Decision]()
+	for i := range approver.NumField() {
+		if f := approver.Field(i); f.IsExported() {
+			t.Errorf("Approver.%s can be set from outside", f.Name)
+		}
+	}
+	for i := range decision.NumField() {
+		if f := decision.Field(i); f.Type == reflect.TypeFor[slipway.Principal]() || f.Type == reflect.TypeFor[*slipway.Principal]() {
+			t.Errorf("Decision.%s is a principal, which may be an agent", f.Name)
+		}
+	}
+}
+
+func TestSeveralApprovers(t *testing.T) {
+	two := slipway.Answer{Allow: true, Rules: []string{"two"}, Approvers: 2}
+	key := func(name, id string) slipway.Approver {
+		by, err := slipway.KeyApprover(slipway.Signer{Name: name, Key: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return by
+	}
+	type vote struct {
+		by     slipway.Approver
+		answer slipway.Answer
+		after  time.Duration
+		code   slipway.Code
+		state  slipway.ApprovalState
+	}
+	requested, approved := slipway.ApprovalRequested, slipway.ApprovalApproved
+	for name, tc := range map[string]struct {
+		reason string
+		votes  []vote
+		ends   time.Duration
+	}{
+		"two":              {"the second opens it", []vote{{ada, two, 0, "", requested}, {bob, two, time.Hour, "", approved}}, 24 * time.Hour},
+		"the same person":  {"one person is one", []vote{{ada, two, 0, "", requested}, {ada, two, time.Hour, slipway.CodeForbidden, requested}}, 0},
+		"their key":        {"a key stands for its holder", []vote{{ada, two, 0, "", requested}, {key("ada", "k1"), two, 1, slipway.CodeForbidden, requested}}, 0},
+		"one key, renamed": {"a key is one, whatever it is called", []vote{{key("x", "k1"), two, 0, "", requested}, {key("y", "k1"), two, 1, slipway.CodeForbidden, requested}}, 0},
+		"too late":         {"the first yes has expired", []vote{{ada, two, 0, "", requested}, {bob, two, 24 * time.Hour, "", requested}, {ada, two, 25 * time.Hour, "", approved}}, 48 * time.Hour},
+		"one is enough":    {"for those whom the policy lets alone", []vote{{ada, allowed, 0, "", approved}}, 24 * time.Hour},
+		"the most counts":  {"what was asked of one is asked of all", []vote{{ada, two, 0, "", requested}, {bob, allowed, 1, "", approved}}, 24 * time.Hour},
+		"not allowed":      {"a no of the policy adds nothing", []vote{{ada, two, 0, "", requested}, {bob, slipway.Answer{Why: "no"}, 1, slipway.CodeForbidden, requested}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := asked(slipway.GateApply, nil)
+			for i, v := range tc.votes {
+				var err error
+				a, err = a.Decide(slipway.Decision{Approve: true, By: v.by}, v.answer, "shop", noon.Add(v.after))
+				if slipway.ErrorCode(err) != v.code || a.State != v.state {
+					t.Fatalf("vote %d: %s, %v; want %s, %q: %s", i+1, a.State, err, v.state, v.code, tc.reason)
+				}
+			}
+			if ends := a.ExpiresAt; tc.ends > 0 && !ends.Equal(noon.Add(tc.ends)) {
+				t.Errorf("it ends at %s: %s", ends, tc.reason)
+			}
+		})
+	}
+}
+
+// What a key has signed answers one request, once, for a while.
+func TestBallot(t *testing.T) {
+	a := asked(slipway.GateApply, nil)
+	a.Nonce, a.Policy = "n1", "sha256:p"
+	for name, tc := range map[string]struct {
+		reason string
+		change func(*slipway.Ballot)
+		after  time.Duration
+		code   slipway.Code
+	}{
+		"its own":        {"what was asked for", func(*slipway.Ballot) {}, 0, ""},
+		"just in time":   {"a day is a day", func(*slipway.Ballot) {}, slipway.ApprovalLife - 1, ""},
+		"expired":        {"nobody used it in time", func(*slipway.Ballot) {}, slipway.ApprovalLife, slipway.CodeVoided},
+		"for ever":       {"nobody signs for longer", func(b *slipway.Ballot) { b.ExpiresAt = noon.Add(slipway.ApprovalLife + 1) }, 0, slipway.CodeVoided},
+		"no end":         {"one that does not say when it ends", func(b *slipway.Ballot) { b.ExpiresAt = time.Time{} }, 0, slipway.CodeVoided},
+		"another run":    {"it names one run", func(b *slipway.Ballot) { b.Run = "run-2" }, 0, slipway.CodeVoided},
+		"another gate":   {"one gate", func(b *slipway.Ballot) { b.Gate = slipway.GatePromote }, 0, slipway.CodeVoided},
+		"another plan":   {"one subject", func(b *slipway.Ballot) { b.Subject = "sha256:b" }, 0, slipway.CodeVoided},
+		"another policy": {"one policy", func(b *slipway.Ballot) { b.Policy = "sha256:q" }, 0, slipway.CodeVoided},
+		"replayed":       {"the request before had another nonce", func(b *slipway.Ballot) { b.Nonce = "n0" }, 0, slipway.CodeVoided},
+		"no nonce":       {"it could be replayed", func(b *slipway.Ballot) { b.Nonce = "" }, 0, slipway.CodeVoided},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := a.Ballot("fine", noon)
+			tc.change(&b)
+			if err := a.Takes(b, noon.Add(tc.after)); slipway.ErrorCode(err) != tc.code {
+				t.Errorf("%v, want %q: %s", err, tc.code, tc.reason)
+			}
+		})
+	}
+	a.Nonce = ""
+	if err := a.Takes(a.Ballot("", noon), noon); err == nil {
+		t.Error("a request without a nonce, as older versions made them, takes a signature that could be replayed")
+	}
+}
+
+func TestByPolicy(t *testing.T) {
+	rules := slipway.Answer{Allow: true, Rules: []string{"previews"}, Approvers: 1}
+	for name, tc := range map[string]struct {
+		reason string
+		gate   slipway.Gate
+		answer slipway.Answer
+		want   bool
+	}{
+		"allowed":  {"the policy names the rule", slipway.GateApply, rules, true},
+		"denied":   {"it waits for somebody", slipway.GateApply, slipway.Answer{}, false},
+		"no rule":  {"nothing opens for no reason", slipway.GateApply, slipway.Answer{Allow: true}, false},
+		"destroys": {"what is deleted is never deleted by itself, whatever the policy says", slipway.GateDestroy, rules, false},
+	} {
+		a, ok := asked(tc.gate, nil).ByPolicy(tc.answer, noon)
+		if ok != tc.want || ok != a.Opens(tc.gate, "sha256:a", noon) {
+			t.Errorf("%s: %t: %s", name, ok, tc.reason)
+		}
 	}
 }

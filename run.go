@@ -51,6 +51,7 @@ type Run struct {
 	NoChanges   bool       `json:"no_changes,omitempty"` // it succeeded because there was nothing to do
 	URL         string     `json:"url,omitempty"`        // where the app answers, once it was observed to
 	Error       *RunError  `json:"error,omitempty"`
+	Tool        string     `json:"tool,omitempty"` // name and version of the program that worked on it last
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 }

@@ -73,4 +73,16 @@ type RunDetail struct {
 	Digest    string     `json:"plan_digest,omitempty"`
 	Steps     []Step     `json:"steps,omitempty"`
 	Approvals []Approval `json:"approvals,omitempty"`
+	// Waits are the requests that nobody has answered yet, as an approver needs them.
+	Waits []Wait `json:"waits,omitempty"`
+}
+
+// Wait is a gate at which a run waits.
+type Wait struct {
+	Gate     Gate          `json:"gate"`
+	Subject  string        `json:"subject"`
+	Standing string        `json:"standing,omitempty"` // "1 of 2", where one approver is not enough
+	Effects  []Consequence `json:"effects"`
+	// Since are the differences from what was approved at this gate before, in the same run.
+	Since []string `json:"since,omitempty"`
 }

@@ -71,6 +71,9 @@ type Tx interface {
 // SourceArtifact is the name under which the list of a source tree's files is kept, as JSON: []File, sorted by path.
 func SourceArtifact(digest string) string { return "source/" + digest }
 
+// PolicyArtifact is the name under which the text of a policy is kept, by its digest.
+func PolicyArtifact(digest string) string { return "policy/" + digest }
+
 // RunFilter narrows Runs; zero fields do not.
 type RunFilter struct {
 	App         string

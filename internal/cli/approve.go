@@ -31,6 +31,7 @@ func (a *app) rejectCommand() *cobra.Command {
 			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) { return a.decision(ctx, args, d) })
 	gateFlags(c, &d)
+	c.Flags().Lookup("reason").Usage = "`why`: whoever asked reads it; a no needs one"
 	return c
 }
 
@@ -53,13 +54,21 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision) (
 	if err != nil {
 		return result{}, err
 	}
-	d.Run, d.By, d.How = run.ID, osUser(), "os-user"
 	r := result{Run: run.ID}
+	d.Run = run.ID
+	if d.By, err = a.approverHere("os-user"); err != nil {
+		return r, err
+	}
 	approval, err := w.engine.Decide(ctx, d)
 	if err != nil {
 		return r, err
 	}
 	a.object("approval", approval)
+	if approval.State == slipway.ApprovalRequested {
+		a.say("%s approvals of %s of run %s\n", approval.Standing(), approval.Gate, run.ID)
+		r.Status, r.Hint = statusWaitingApproval, "somebody else must approve it too: slipway approve "+run.ID
+		return r, nil
+	}
 	a.say("%s %s of run %s\n", approval.State, approval.Gate, run.ID)
 	if d.Approve && !w.owned() {
 		r.Hint = "no process works on the run; go on with: slipway resume " + run.ID

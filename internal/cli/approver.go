@@ -20,9 +20,15 @@ type approver interface {
 
 // approver returns the one that the flags and the terminal make; nil when nobody can be asked.
 func (w *workspace) approver(yes bool, promoteOver, confirm string) approver {
+	if a := w.actor(); a.Kind != slipway.PrincipalUser {
+		if yes {
+			return refusedApprover{a}
+		}
+		return nil
+	}
 	switch {
 	case yes:
-		return yesApprover{promoteOver: promoteOver, confirm: confirm}
+		return yesApprover{app: w.app, promoteOver: promoteOver, confirm: confirm}
 	case w.asks && !w.json:
 		return &askApprover{workspace: w, promoteOver: promoteOver}
 	}
@@ -44,11 +50,15 @@ func (w *workspace) decide(ctx context.Context, run slipway.Run, by approver) (d
 			why = reason
 			continue
 		}
-		decision.Run, decision.Gate, decision.Subject, decision.By = run.ID, a.Gate, a.Subject, osUser()
-		_, err := w.engine.Decide(ctx, *decision)
+		decision.Run, decision.Gate, decision.Subject = run.ID, a.Gate, a.Subject
+		after, err := w.engine.Decide(ctx, *decision)
 		switch slipway.ErrorCode(err) {
-		case "", slipway.CodeConflict, slipway.CodeVoided: // somebody else was faster, or what is asked for has changed: look again
+		case "":
+			decided = decided || after.State != slipway.ApprovalRequested // else it needs somebody else too
+		case slipway.CodeConflict, slipway.CodeVoided: // somebody else was faster, or what is asked for has changed: look again
 			decided = true
+		case slipway.CodeForbidden: // by the policy, which may let somebody else
+			why = err
 		default:
 			return decided, nil, err
 		}
@@ -64,7 +74,18 @@ func (w *workspace) decide(ctx context.Context, run slipway.Run, by approver) (d
 
 // yesApprover is --yes: the local user approves what the plan shows. It does not move production away from a deployment that is not
 // ours unless that deployment was named, and deletes nothing that holds data unless the app's name was given.
-type yesApprover struct{ promoteOver, confirm string }
+type yesApprover struct {
+	*app
+	promoteOver, confirm string
+}
+
+// refusedApprover is --yes in the hands of an agent.
+type refusedApprover struct{ by slipway.Principal }
+
+func (r refusedApprover) decide(context.Context, *slipway.RunDetail, slipway.Approval) (*slipway.Decision, error) {
+	_, err := slipway.PersonApprover(r.by, slipway.ProofOSUser, "")
+	return nil, err
+}
 
 func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.Approval) (*slipway.Decision, error) {
 	if movesProduction(a) {
@@ -76,7 +97,16 @@ func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.A
 		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back, and --yes alone does not open it").
 			WithHint("add --confirm %s, or: slipway approve %s --confirm %s", d.Run.App, d.Run.ID, d.Run.App)
 	}
-	return &slipway.Decision{Approve: true, How: "os-user --yes", Confirm: y.confirm, Over: y.promoteOver}, nil
+	return y.yes("os-user --yes", y.confirm, y.promoteOver)
+}
+
+// yes is the decision of whoever runs this process; how is what they did.
+func (a *app) yes(how, confirm, over string) (*slipway.Decision, error) {
+	by, err := a.approverHere(how)
+	if err != nil {
+		return nil, err
+	}
+	return &slipway.Decision{Approve: true, By: by, Confirm: confirm, Over: over}, nil
 }
 
 func movesProduction(a slipway.Approval) bool {
@@ -125,13 +155,13 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 		if !ok || name != d.Run.App {
 			return nil, nil
 		}
-		return &slipway.Decision{Approve: true, How: "os-user at the terminal", Confirm: name}, nil
+		return p.yes("os-user at the terminal", name, p.promoteOver)
 	}
 	answer, ok := p.ask(ctx, fmt.Sprintf("Approve %s? [y/N] ", a.Gate))
 	if answer = strings.ToLower(answer); !ok || answer != "y" && answer != "yes" {
 		return nil, nil
 	}
-	return &slipway.Decision{Approve: true, How: "os-user at the terminal", Over: p.promoteOver}, nil
+	return p.yes("os-user at the terminal", "", p.promoteOver)
 }
 
 // untilDecided ends the question when another process has answered it.

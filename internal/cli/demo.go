@@ -193,7 +193,7 @@ func (a *app) demoShip(ctx context.Context) (result, error) {
 	}
 	defer w.close()
 	w.started = time.Now()
-	return w.ship(ctx, slipway.RunOptions{}, yesApprover{})
+	return w.ship(ctx, slipway.RunOptions{}, yesApprover{app: w.app})
 }
 
 // demoBundle exports the run's audit bundle and verifies it with nothing but its key.

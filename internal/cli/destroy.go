@@ -25,7 +25,7 @@ func (a *app) destroyCommand() *cobra.Command {
 				return result{}, slipway.Errorf(slipway.CodeInvalid, "--confirm %s: the app's name is %s", confirm, w.manifest.App)
 			}
 			run, err := w.engine.Destroy(ctx, slipway.DestroyRequest{
-				Manifest: w.raw, Environment: w.environment, Requester: osUser(), Options: options,
+				Manifest: w.raw, Environment: w.environment, Requester: a.actor(), Options: options,
 			})
 			if err != nil {
 				return result{Calls: a.calls()}, err

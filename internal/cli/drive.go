@@ -199,7 +199,11 @@ func (w *workspace) waiting(ctx context.Context, run slipway.Run, why error) (re
 		return r, why
 	}
 	for _, a := range requested(d) {
-		w.tell("run %s waits at the %s gate\n", run.ID, a.Gate)
+		standing := a.Standing()
+		if standing != "" {
+			standing = ", " + standing + " approvals given"
+		}
+		w.tell("run %s waits at the %s gate%s\n", run.ID, a.Gate, standing)
 		r.Hint = "slipway approve " + run.ID
 		if a.NeedsConfirm() {
 			r.Hint += " --confirm " + run.App

@@ -60,7 +60,7 @@ func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (resu
 	case f.assert == "" && f.note != "":
 		return result{}, slipway.Errorf(slipway.CodeInvalid, "--note goes with --assert").WithHint("a check looks for itself; leave --note out")
 	case f.take != "" || f.release != "":
-		s, err := w.engine.TakeManual(ctx, run, f.take+f.release, f.release != "", osUser())
+		s, err := w.engine.TakeManual(ctx, run, f.take+f.release, f.release != "", w.actor())
 		if err != nil {
 			return result{}, err
 		}
@@ -69,7 +69,7 @@ func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (resu
 		return result{}, nil
 	case f.check != "" || f.assert != "":
 		s, err := w.engine.CheckManual(ctx, slipway.ManualCheck{
-			Run: run, Step: f.check + f.assert, Assert: f.assert != "", ID: f.id, URL: f.url, Note: f.note, By: osUser(),
+			Run: run, Step: f.check + f.assert, Assert: f.assert != "", ID: f.id, URL: f.url, Note: f.note, By: w.actor(),
 		})
 		if err != nil {
 			return result{}, err

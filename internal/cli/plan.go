@@ -54,7 +54,7 @@ func (w *workspace) plan(ctx context.Context) (*slipway.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.engine.Plan(ctx, slipway.ShipRequest{Manifest: w.raw, Environment: w.environment, Files: files, Requester: osUser()})
+	return w.engine.Plan(ctx, slipway.ShipRequest{Manifest: w.raw, Environment: w.environment, Files: files, Requester: w.actor()})
 }
 
 // differs is the result of looking at p.

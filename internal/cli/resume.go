@@ -40,7 +40,7 @@ func (w *workspace) resume(ctx context.Context, run slipway.Run, by approver) (r
 			return result{Run: run.ID}, err
 		}
 	}
-	run, err := w.engine.Resume(ctx, run.ID, files, osUser())
+	run, err := w.engine.Resume(ctx, run.ID, files, w.actor())
 	if err != nil {
 		return result{Run: run.ID, Calls: w.calls()}, err
 	}
@@ -64,7 +64,7 @@ func (a *app) cancelCommand() *cobra.Command {
 			if err != nil {
 				return result{}, err
 			}
-			if run, err = w.engine.Cancel(ctx, run.ID, reason, osUser()); err != nil {
+			if run, err = w.engine.Cancel(ctx, run.ID, reason, w.actor()); err != nil {
 				return result{Run: run.ID}, err
 			}
 			a.say("cancelled run %s\n", run.ID)

@@ -21,7 +21,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
-			req := slipway.RollbackRequest{Manifest: w.raw, Environment: w.environment, Requester: osUser()}
+			req := slipway.RollbackRequest{Manifest: w.raw, Environment: w.environment, Requester: a.actor()}
 			if len(args) > 0 {
 				req.Options.To = args[0]
 			}

@@ -52,7 +52,7 @@ func (w *workspace) ship(ctx context.Context, options slipway.RunOptions, by app
 		return result{}, err
 	}
 	run, err := w.engine.Ship(ctx, slipway.ShipRequest{
-		Manifest: w.raw, Environment: w.environment, Files: files, Requester: osUser(), Options: options,
+		Manifest: w.raw, Environment: w.environment, Files: files, Requester: w.actor(), Options: options,
 	})
 	if err != nil {
 		return result{Calls: w.calls()}, err

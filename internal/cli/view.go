@@ -74,6 +74,9 @@ func eventText(e slipway.Event) string {
 	case slipway.EventGateRequested:
 		return fmt.Sprintf("gate %s: waits for an approval", data("gate"))
 	case slipway.EventGateDecided:
+		if standing, ok := e.Data["approvals"].(string); ok {
+			return fmt.Sprintf("gate %s: %s approvals, by %s (%s)", data("gate"), standing, data("by"), data("how"))
+		}
 		return fmt.Sprintf("gate %s: %s by %s (%s)", data("gate"), data("state"), data("by"), data("how"))
 	case slipway.EventGateVoided:
 		return voidText(e)
@@ -118,7 +121,12 @@ func voidText(e slipway.Event) string {
 		return fmt.Sprintf("gate %v: %s has changed since it was planned: %s -> %s",
 			e.Data["gate"], address, basisText(e.Data["planned"]), basisText(e.Data["observed"]))
 	}
-	return fmt.Sprintf("gate %v: what was asked for has changed (%s)", e.Data["gate"], valueText(e.Data["differs"]))
+	text := fmt.Sprintf("gate %v: what was asked for has changed (%s)", e.Data["gate"], valueText(e.Data["differs"]))
+	how, _ := e.Data["how"].([]any)
+	for _, line := range how {
+		text += "\n  " + oneLine(fmt.Sprint(line))
+	}
+	return text
 }
 
 // basisText is what was observed of a thing, without the fields that mean nothing to a person.

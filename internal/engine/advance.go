@@ -141,7 +141,7 @@ func (w *worker) drive(ctx context.Context) error {
 	if w.wanted, err = w.desire([]byte(run.Manifest), run.Environment, w.files); err != nil {
 		return err
 	}
-	w.wanted.planned = run.CreatedAt
+	w.wanted.planned, w.wanted.requester = run.CreatedAt, run.Requester
 	if err := w.settleOld(ctx); err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 		return false, slipway.Errorf(slipway.CodePlanMismatch, "the plan is now %s, not %s", w.plan.Digest(), want).
 			WithHint("look at what changed with: slipway plan")
 	}
-	w.steps = map[string]slipway.Step{}
+	w.steps, w.run.Tool = map[string]slipway.Step{}, w.Tool
 	stale := false
 	err = w.commit(ctx, func(tx slipway.Tx) error {
 		now, err := tx.Receipts(w.run.App)

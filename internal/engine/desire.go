@@ -23,6 +23,7 @@ type wanted struct {
 	environment string
 	files       slipway.FileSet            // nil for a destroy
 	planned     time.Time                  // when it was asked for
+	requester   slipway.Principal          // of the run, or of the plan
 	specs       []slipway.Spec             // in order of need
 	sessions    map[string]slipway.Session // of the providers that have a credential
 	values      *valueCache

@@ -42,6 +42,12 @@ type Config struct {
 	Connect map[slipway.Connection]slipway.Connector
 	// Attest signs a person's word about a step of a plan's digest. Default: it is not signed.
 	Attest func(ctx context.Context, step, digest string, predicate any) (json.RawMessage, error)
+	// Policy returns the policy that is in force, whenever it is asked. Default: every person may approve at every gate, and nothing opens by itself.
+	Policy func() slipway.Policy
+	// Witness verifies the envelope of a signed Ballot, and tells who holds the key. Default: no key is trusted.
+	Witness func(ctx context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error)
+	// Tool names this program and its version, in what it records of a run. Default: it does not.
+	Tool string
 	// Sandboxes are where verify.commands can run, the first that is ready unless the manifest names one. Default: nowhere.
 	Sandboxes []slipway.Sandbox
 	// HTTP sends the health probes. Default: http.DefaultTransport, 10 s a request.
@@ -86,6 +92,12 @@ func New(c Config) *Engine {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Policy == nil {
+		c.Policy = func() slipway.Policy { return anybody{} }
+	}
+	if c.Witness == nil {
+		c.Witness = noWitness
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -19,6 +19,17 @@ import (
 
 var person = slipway.Principal{Kind: slipway.PrincipalUser, Name: "ada"}
 
+var ada, bob = approver("ada"), approver("bob")
+
+// approver is a person of that name, who runs as their own user.
+func approver(name string) slipway.Approver {
+	by, err := slipway.PersonApprover(slipway.Principal{Kind: slipway.PrincipalUser, Name: name}, slipway.ProofOSUser, "os-user")
+	if err != nil {
+		panic(err)
+	}
+	return by
+}
+
 // bench is one app's home on disk and the engine that works on it.
 type bench struct {
 	t     *testing.T
@@ -29,6 +40,8 @@ type bench struct {
 	bare  bool              // no credential is set
 	box   *box              // where commands run; nil: nowhere
 	edit  func(*engine.Config)
+	rules slipway.Policy    // nil: every person may
+	ahead atomic.Int64      // how far the clock is ahead, in nanoseconds
 	*engine.Engine
 }
 
@@ -80,7 +93,8 @@ func (b *bench) open() {
 	b.store = &mortal{Store: s}
 	config := engine.Config{
 		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: fingerprintKey(b.t), Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
-		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse,
+		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse, Policy: b.policy(), Witness: witness,
+		Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
 		Attest: func(_ context.Context, step, digest string, _ any) (json.RawMessage, error) {
 			return json.Marshal(map[string]string{"step": step, "plan": digest})
 		},
@@ -179,7 +193,7 @@ func (b *bench) finish(id string) slipway.Run {
 		if run.Status != slipway.RunWaitingApproval {
 			return run
 		}
-		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: person, Confirm: "shop"}); err != nil {
+		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: ada, Confirm: "shop"}); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -364,7 +378,7 @@ func TestChangeBehindOurBackVoidsTheApproval(t *testing.T) {
 	}
 	c.mu.Unlock()
 	calls := len(c.calls)
-	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: ada}); err != nil {
 		t.Fatal(err)
 	}
 	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval || run.Revision != 2 {
@@ -415,7 +429,7 @@ func TestAPinnedPlanIsNotReplaced(t *testing.T) {
 	}
 	c.mu.Unlock()
 	calls := len(c.calls)
-	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: ada}); err != nil {
 		t.Fatal(err)
 	}
 	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunFailed || run.Error.Code != slipway.CodePlanMismatch {
@@ -448,7 +462,7 @@ func TestPromoteIsCompareAndSwap(t *testing.T) {
 			c.serving = "dpl-foreign"
 			c.mu.Unlock()
 		}
-		if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+		if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: ada}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -477,8 +491,9 @@ func TestAgentCannotApprove(t *testing.T) {
 	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval {
 		t.Fatalf("%s %v", run.Status, err)
 	}
-	_, err = b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: slipway.Principal{Kind: slipway.PrincipalAgent, Name: "bot"}})
-	if slipway.ErrorCode(err) != slipway.CodeForbidden || len(b.cloud.calls) != 0 {
+	bot, errBot := slipway.PersonApprover(slipway.Principal{Kind: slipway.PrincipalAgent, Name: "bot"}, slipway.ProofOSUser, "os-user")
+	_, err = b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: bot})
+	if slipway.ErrorCode(errBot) != slipway.CodeForbidden || slipway.ErrorCode(err) != slipway.CodeForbidden || len(b.cloud.calls) != 0 {
 		t.Errorf("%v, calls %v", err, b.cloud.calls)
 	}
 }

@@ -24,15 +24,18 @@ func (w *worker) openGates(ctx context.Context) (map[slipway.Gate]bool, error) {
 	return open, err
 }
 
-// current reports whether an approval is about the plan as it is now.
+// current reports whether an approval is about the plan and the policy as they are now.
 func (w *worker) current(a slipway.Approval) bool {
 	digest, _ := a.Content["plan"].(string)
-	return digest == w.plan.Digest()
+	return digest == w.plan.Digest() && a.Policy == w.Policy().Digest()
 }
 
 // subject is what an approver of gate approves.
 func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any, error) {
 	content := map[string]any{"plan": w.plan.Digest(), "gate": string(gate)}
+	if version := w.Policy().Digest(); version != "" {
+		content["policy"] = version
+	}
 	switch gate {
 	case slipway.GateDestroy:
 		var keys []any
@@ -113,73 +116,118 @@ func (w *worker) park(ctx context.Context) (parked bool, err error) {
 			return false, err
 		}
 	}
-	return true, w.commit(ctx, func(tx slipway.Tx) error {
+	parked = true
+	err = w.commit(ctx, func(tx slipway.Tx) error {
 		all, err := tx.Approvals(w.id)
 		if err != nil {
 			return err
 		}
 		for _, gate := range slices.Sorted(maps.Keys(subjects)) {
-			if err := w.request(tx, all, gate, subjects[gate]); err != nil {
+			a, err := w.request(tx, all, gate, subjects[gate])
+			if err != nil {
 				return err
 			}
+			opened, err := w.openByPolicy(tx, a)
+			if err != nil {
+				return err
+			}
+			parked = parked && !opened
 		}
-		_, err = w.setStatus(tx, w.run, slipway.RunWaitingApproval)
+		if parked {
+			_, err = w.setStatus(tx, w.run, slipway.RunWaitingApproval)
+		}
 		return err
 	})
+	return parked, err
 }
 
 // request writes a request for gate, unless the same is already asked for; what was asked or approved before is voided.
-func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gate, content map[string]any) error {
+func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gate, content map[string]any) (slipway.Approval, error) {
 	subject := slipway.CanonicalDigest(content)
-	for _, a := range all {
+	var before *slipway.Approval // what was decided last, for this gate
+	for i, a := range all {
 		switch {
 		case a.Gate != gate:
+			continue
 		case a.State == slipway.ApprovalRequested && a.Subject == subject:
-			return nil
+			return a, nil
 		case a.State == slipway.ApprovalRequested || a.State == slipway.ApprovalApproved:
 			if err := w.void(tx, a, content); err != nil {
-				return err
+				return a, err
 			}
 		}
+		if len(a.Votes) > 0 {
+			before = &all[i]
+		}
 	}
-	a := slipway.Approval{
-		ID: newID("apr"), Run: w.id, Gate: gate, Subject: subject, Content: content, State: slipway.ApprovalRequested, CreatedAt: w.Now(),
+	a := newRequest(w.id, gate, content, w.Now())
+	if before != nil {
+		var err error
+		if a.Differs, err = w.differences(tx, before.Content, content); err != nil {
+			return a, err
+		}
 	}
-	if err := tx.SaveApproval(a); err != nil {
-		return err
-	}
-	return w.event(tx, w.id, slipway.EventGateRequested, "", map[string]any{"gate": string(gate), "subject": subject})
+	return a, w.saveRequest(tx, a)
 }
 
 // void ends an approval that is not about what would be done now, and says what differs.
-func (w *worker) void(tx slipway.Tx, a slipway.Approval, content map[string]any) error {
+func (w *worker) void(tx slipway.Tx, a slipway.Approval, content map[string]any) (err error) {
 	if a.State == slipway.ApprovalApproved && !w.Now().Before(a.ExpiresAt) {
 		a.State = slipway.ApprovalExpired
 		return tx.SaveApproval(a)
 	}
-	a.State, a.DecidedAt = slipway.ApprovalVoided, w.Now()
-	for _, name := range slices.Sorted(maps.Keys(content)) {
-		if !slipway.EqualBasis(map[string]any{"v": content[name]}, map[string]any{"v": a.Content[name]}) {
-			a.Void = append(a.Void, name)
-		}
-	}
-	if err := tx.SaveApproval(a); err != nil {
+	if a.Differs, err = w.differences(tx, a.Content, content); err != nil {
 		return err
 	}
-	return w.event(tx, w.id, slipway.EventGateVoided, "", map[string]any{"gate": string(a.Gate), "subject": a.Subject, "differs": a.Void})
+	return w.saveVoided(tx, a, content)
 }
 
-// consume marks the approval that opened gate as used, inside the transaction of the first intent behind it.
+// differences tells how what is asked for now differs from what was asked before: plans part by part, the rest by name.
+func (w *worker) differences(tx slipway.Tx, before, now map[string]any) ([]string, error) {
+	var out []string
+	if before["plan"] != now["plan"] {
+		for revision := w.run.Revision; revision > 0; revision-- {
+			plan, err := tx.Plan(w.id, revision)
+			if err != nil {
+				return nil, err
+			}
+			if plan.Digest() == before["plan"] {
+				out = slipway.PlanDifferences(plan, w.plan)
+				break
+			}
+		}
+	}
+	for _, name := range unlike(before, now) {
+		if name != "plan" {
+			out = append(out, name+": "+short(before[name])+" -> "+short(now[name]))
+		}
+	}
+	return out, nil
+}
+
+// consume marks the approval that opened gate as used, inside the transaction of the first intent behind it. CodeVoided when there is none by
+// now: it has expired, another process has ended it, or it was about something else.
 func (w *worker) consume(tx slipway.Tx, gate slipway.Gate) error {
+	if gate == "" {
+		return nil
+	}
 	all, err := tx.Approvals(w.id)
 	if err != nil {
 		return err
 	}
+	used := false
 	for _, a := range all {
-		if a.Gate == gate && a.State == slipway.ApprovalApproved && w.current(a) {
+		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a) {
+			continue
+		}
+		if a.State == slipway.ApprovalApproved {
 			a.State = slipway.ApprovalConsumed
 			return tx.SaveApproval(a)
 		}
+		used = true
+	}
+	if !used {
+		return slipway.Errorf(slipway.CodeVoided, "no approval opens the %s gate any more", gate).WithHint("look at it again with: slipway status %s", w.id)
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func (b *bench) untilDead(ctx context.Context, op operation) {
 		if err != nil || run.Status != slipway.RunWaitingApproval {
 			return
 		}
-		if _, err := b.Decide(ctx, slipway.Decision{Run: run.ID, Approve: true, By: person, Confirm: "shop"}); err != nil {
+		if _, err := b.Decide(ctx, slipway.Decision{Run: run.ID, Approve: true, By: ada, Confirm: "shop"}); err != nil {
 			return
 		}
 	}

@@ -37,7 +37,7 @@ func (b *bench) until(id string, gate slipway.Gate) *slipway.RunDetail {
 
 func (b *bench) approve(id, over string) {
 	b.t.Helper()
-	if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: person, Over: over}); err != nil {
+	if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: ada, Over: over}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -120,7 +120,7 @@ func TestARolledBackDeploymentIsNotPromotedInSilence(t *testing.T) {
 		t.Errorf("held %q, production serves %s; want it rolled back, and %s", d.Plan.Held, c.serving, first)
 	}
 	for _, over := range []string{"", second} {
-		_, err := b.Decide(t.Context(), slipway.Decision{Run: d.Run.ID, Approve: true, By: person, Over: over})
+		_, err := b.Decide(t.Context(), slipway.Decision{Run: d.Run.ID, Approve: true, By: ada, Over: over})
 		if slipway.ErrorCode(err) != slipway.CodeDrift {
 			t.Errorf("approved over %q: %v", over, err)
 		}
@@ -164,7 +164,7 @@ func TestAnOlderShipDoesNotTakeTheNewerOnesPlace(t *testing.T) {
 	if c.serving != newer || d.Plan.Held != slipway.HoldOlder || d.Run.Revision != 2 {
 		t.Fatalf("held %q in revision %d, and production serves %s; want the newer %s", d.Plan.Held, d.Run.Revision, c.serving, newer)
 	}
-	if _, err := laptop.Decide(t.Context(), slipway.Decision{Run: older, Approve: true, By: person}); slipway.ErrorCode(err) != slipway.CodeDrift {
+	if _, err := laptop.Decide(t.Context(), slipway.Decision{Run: older, Approve: true, By: ada}); slipway.ErrorCode(err) != slipway.CodeDrift {
 		t.Errorf("approved without naming it: %v", err)
 	}
 	laptop.approve(older, newer)

@@ -82,7 +82,7 @@ func TestRollbackIsCompareAndSwap(t *testing.T) {
 	c.mu.Lock()
 	c.serving = "dpl-theirs" // a person moves it meanwhile
 	c.mu.Unlock()
-	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person}); err != nil {
+	if _, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: ada}); err != nil {
 		t.Fatal(err)
 	}
 	if run, err = b.Wait(t.Context(), run.ID); err != nil || run.Status != slipway.RunWaitingApproval || run.Revision != 2 || c.serving == first {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/slipway-dev/slipway"
@@ -19,6 +18,7 @@ func (e *Engine) Plan(ctx context.Context, req slipway.ShipRequest) (*slipway.Pl
 	if err != nil {
 		return nil, err
 	}
+	w.requester = req.Requester
 	_, plan, err := e.plan(ctx, w, receipts)
 	return plan, err
 }
@@ -106,7 +106,11 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 			if _, err := e.setStatus(tx, old, slipway.RunSuperseded); err != nil {
 				return err
 			}
+			if err := e.endApprovals(tx, old.ID, slipway.ApprovalSuperseded, "run "+run.ID+" took its place"); err != nil {
+				return err
+			}
 		}
+		run.Tool = e.Tool
 		if err := tx.AddRun(run); err != nil {
 			return err
 		}
@@ -201,65 +205,12 @@ func (e *Engine) Cancel(ctx context.Context, id, reason string, by slipway.Princ
 				WithHint("look at it with: slipway status %s", id)
 		}
 		run.Error = &slipway.RunError{Code: slipway.CodeCanceled, Message: strings.TrimSpace("cancelled by " + by.Name + " " + reason)}
-		run, err = e.setStatus(tx, run, slipway.RunCanceled)
-		return err
+		if run, err = e.setStatus(tx, run, slipway.RunCanceled); err != nil {
+			return err
+		}
+		return e.endApprovals(tx, id, slipway.ApprovalVoided, "the run was cancelled")
 	})
 	return run, err
-}
-
-// Decide approves or rejects at a gate; the run goes on when an owner works on its database.
-func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Approval, err error) {
-	err = e.Store.Tx(ctx, func(tx slipway.Tx) error {
-		run, err := tx.Run(d.Run)
-		if err != nil {
-			return err
-		}
-		if run.Status.Final() {
-			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", run.ID, run.Status).
-				WithHint("look at it with: slipway status %s", run.ID)
-		}
-		if out, err = requested(tx, d); err != nil {
-			return err
-		}
-		if out, err = out.Decide(d, run.App, e.Now()); err != nil {
-			return err
-		}
-		if err := tx.SaveApproval(out); err != nil {
-			return err
-		}
-		data := map[string]any{"gate": string(out.Gate), "state": string(out.State), "subject": out.Subject, "by": d.By.Name, "how": d.How}
-		if err := e.event(tx, run.ID, slipway.EventGateDecided, "", data); err != nil {
-			return err
-		}
-		if d.Approve {
-			_, err = e.wake(tx, run)
-			return err
-		}
-		run.Error = &slipway.RunError{Code: slipway.CodeRejected, Message: strings.TrimSpace("rejected by " + d.By.Name + " " + d.Reason)}
-		_, err = e.setStatus(tx, run, slipway.RunRejected)
-		return err
-	})
-	return out, err
-}
-
-// requested finds the approval that d is about.
-func requested(tx slipway.Tx, d slipway.Decision) (slipway.Approval, error) {
-	all, err := tx.Approvals(d.Run)
-	if err != nil {
-		return slipway.Approval{}, err
-	}
-	slices.Reverse(all)
-	for _, a := range all {
-		if d.Gate == a.Gate || d.Gate == "" && a.State == slipway.ApprovalRequested {
-			return a, nil
-		}
-	}
-	at := ""
-	if d.Gate != "" {
-		at = " at the " + string(d.Gate) + " gate"
-	}
-	return slipway.Approval{}, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval%s", d.Run, at).
-		WithHint("look at it with: slipway status %s", d.Run)
 }
 
 // Get returns a run with all that belongs to it.
@@ -276,6 +227,7 @@ func (e *Engine) Get(ctx context.Context, id string) (*slipway.RunDetail, error)
 			return err
 		}
 		d.Digest = d.Plan.Digest()
+		d.Waits = waits(d.Plan, d.Approvals)
 		d.Steps, err = tx.Steps(id, d.Run.Revision)
 		return err
 	})

@@ -215,7 +215,7 @@ func decideTwice(t *testing.T, other string) (failed []decided, d *slipway.RunDe
 		if what == "cancel" {
 			_, err = p.engine.Cancel(t.Context(), run.ID, "", person)
 		} else {
-			_, err = p.engine.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: what == "approve", By: person})
+			_, err = p.engine.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: what == "approve", By: approver, Reason: "not now"})
 		}
 		results <- decided{what, err}
 	}

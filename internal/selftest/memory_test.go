@@ -263,6 +263,14 @@ type process struct {
 
 var person = slipway.Principal{Kind: slipway.PrincipalUser, Name: "ada"}
 
+var approver = func() slipway.Approver {
+	by, err := slipway.PersonApprover(person, slipway.ProofOSUser, "os-user")
+	if err != nil {
+		panic(err)
+	}
+	return by
+}()
+
 // start opens the home, a database's path, with the real providers on c. Every process has the same fingerprint key.
 func (c *cloud) start(t *testing.T, home string) *process {
 	t.Helper()
@@ -338,7 +346,7 @@ func (p *process) drive(run slipway.Run, gate func(*slipway.RunDetail) bool) *sl
 		if run.Status != slipway.RunWaitingApproval || gate != nil && !gate(d) {
 			return d
 		}
-		if _, err := p.engine.Decide(p.t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: person, Confirm: run.App}); err != nil {
+		if _, err := p.engine.Decide(p.t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: approver, Confirm: run.App}); err != nil {
 			p.t.Fatal(err)
 		}
 	}

@@ -212,7 +212,7 @@ func (s *secrets) refusing(ctx context.Context) error {
 	if err := s.edit(""); err != nil {
 		return err
 	}
-	return s.all(ctx, "ship", "reject --json", "ship --json", "cancel --json")
+	return s.all(ctx, "ship", "reject --reason no --json", "ship --json", "cancel --json")
 }
 
 // byHand ships without Upstash's credential, so that a person is asked to make a store, and answers with secrets.

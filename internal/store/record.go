@@ -70,17 +70,20 @@ func (t *tx) OpenIntents(app, except string) ([]slipway.Step, error) {
 		ORDER BY r.created_at, r.id, s.revision, s.key`, app, except)
 }
 
-// SaveApproval writes an approval. What it binds (run, gate, subject, content) is written once: another one under the same id is
-// CodeConflict.
+// SaveApproval writes an approval. What it binds (run, gate, subject, content, policy, nonce) is written once: another one under the same id
+// is CodeConflict.
 func (t *tx) SaveApproval(a slipway.Approval) error {
-	n, err := t.write("approvals", `INSERT INTO approvals (id, run, gate, subject, content, state, decided_by, how, reason, void, created_at,
-		decided_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-		ON CONFLICT (id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, how = excluded.how, reason = excluded.reason,
-		void = excluded.void, decided_at = excluded.decided_at, expires_at = excluded.expires_at
-		WHERE approvals.run = excluded.run AND approvals.gate = excluded.gate AND approvals.subject = excluded.subject RETURNING id`, nil,
+	n, err := t.write("approvals", `INSERT INTO approvals (id, run, gate, subject, content, policy, nonce, state, need, votes, decided_by, how,
+		reason, void, differs, created_at, decided_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+		ON CONFLICT (id) DO UPDATE SET state = excluded.state, need = excluded.need, votes = excluded.votes, decided_by = excluded.decided_by,
+		how = excluded.how, reason = excluded.reason, void = excluded.void, differs = excluded.differs, decided_at = excluded.decided_at,
+		expires_at = excluded.expires_at WHERE approvals.run = excluded.run AND approvals.gate = excluded.gate
+		AND approvals.subject = excluded.subject AND approvals.policy = excluded.policy AND approvals.nonce = excluded.nonce RETURNING id`, nil,
 		column{"id", a.ID}, column{"run", a.Run}, column{"gate", a.Gate}, column{"subject", a.Subject}, column{"content", encoded{a.Content}},
-		column{"state", a.State}, column{"decided_by", encoded{a.By}}, column{"how", a.How}, column{"reason", a.Reason},
-		column{"void", encoded{a.Void}}, column{"created_at", t.timeOr(a.CreatedAt)}, column{"decided_at", a.DecidedAt},
+		column{"policy", a.Policy}, column{"nonce", a.Nonce}, column{"state", a.State}, column{"need", a.Need}, column{"votes", encoded{a.Votes}},
+		column{"decided_by", encoded{a.By}}, column{"how", a.How}, column{"reason", a.Reason}, column{"void", encoded{a.Void}},
+		column{"differs", encoded{a.Differs}}, column{"created_at", t.timeOr(a.CreatedAt)}, column{"decided_at", a.DecidedAt},
 		column{"expires_at", a.ExpiresAt})
 	if err == nil && n == 0 {
 		err = slipway.Errorf(slipway.CodeConflict, "approval %s is for something else", a.ID)
@@ -90,11 +93,11 @@ func (t *tx) SaveApproval(a slipway.Approval) error {
 
 // Approvals returns a run's, the oldest first.
 func (t *tx) Approvals(run string) (out []slipway.Approval, err error) {
-	_, err = t.read(`SELECT id, run, gate, subject, content, state, decided_by, how, reason, void, created_at, decided_at, expires_at
-		FROM approvals WHERE run = $1 ORDER BY created_at, id`, func(scan row) error {
+	_, err = t.read(`SELECT id, run, gate, subject, content, policy, nonce, state, need, votes, decided_by, how, reason, void, differs, created_at,
+		decided_at, expires_at FROM approvals WHERE run = $1 ORDER BY created_at, id`, func(scan row) error {
 		var a slipway.Approval
-		err := scan(&a.ID, &a.Run, &a.Gate, &a.Subject, into(&a.Content), &a.State, into(&a.By), &a.How, &a.Reason, into(&a.Void),
-			at(&a.CreatedAt), at(&a.DecidedAt), at(&a.ExpiresAt))
+		err := scan(&a.ID, &a.Run, &a.Gate, &a.Subject, into(&a.Content), &a.Policy, &a.Nonce, &a.State, &a.Need, into(&a.Votes), into(&a.By), &a.How,
+			&a.Reason, into(&a.Void), into(&a.Differs), at(&a.CreatedAt), at(&a.DecidedAt), at(&a.ExpiresAt))
 		out = append(out, a)
 		return err
 	}, run)

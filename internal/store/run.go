@@ -15,12 +15,12 @@ func noRun(id string) error {
 // AddRun keeps a new run. One with the same id is CodeConflict.
 func (t *tx) AddRun(r slipway.Run) error {
 	n, err := t.write("runs", `INSERT INTO runs (id, app, environment, operation, status, revision, source, requester, options, no_changes,
-		url, error, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		url, error, created_at, updated_at, tool) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		ON CONFLICT (id) DO NOTHING RETURNING id`, nil,
 		column{"id", r.ID}, column{"app", r.App}, column{"environment", r.Environment}, column{"operation", r.Operation},
 		column{"status", r.Status}, column{"revision", r.Revision}, column{"source", r.Source}, column{"requester", encoded{r.Requester}},
 		column{"options", encoded{r.Options}}, column{"no_changes", r.NoChanges}, column{"url", r.URL}, column{"error", encoded{r.Error}},
-		column{"created_at", t.timeOr(r.CreatedAt)}, column{"updated_at", t.timeOr(r.UpdatedAt)})
+		column{"created_at", t.timeOr(r.CreatedAt)}, column{"updated_at", t.timeOr(r.UpdatedAt)}, column{"tool", r.Tool})
 	if err != nil {
 		return err
 	}
@@ -33,11 +33,11 @@ func (t *tx) AddRun(r slipway.Run) error {
 // SaveRun writes all but id, created_at and the lease.
 func (t *tx) SaveRun(r slipway.Run) error {
 	n, err := t.write("runs", `UPDATE runs SET app = $2, environment = $3, operation = $4, status = $5, revision = $6, source = $7,
-		requester = $8, options = $9, no_changes = $10, url = $11, error = $12, updated_at = $13 WHERE id = $1 RETURNING id`, nil,
+		requester = $8, options = $9, no_changes = $10, url = $11, error = $12, updated_at = $13, tool = $14 WHERE id = $1 RETURNING id`, nil,
 		column{"id", r.ID}, column{"app", r.App}, column{"environment", r.Environment}, column{"operation", r.Operation},
 		column{"status", r.Status}, column{"revision", r.Revision}, column{"source", r.Source}, column{"requester", encoded{r.Requester}},
 		column{"options", encoded{r.Options}}, column{"no_changes", r.NoChanges}, column{"url", r.URL}, column{"error", encoded{r.Error}},
-		column{"updated_at", t.timeOr(r.UpdatedAt)})
+		column{"updated_at", t.timeOr(r.UpdatedAt)}, column{"tool", r.Tool})
 	if err != nil {
 		return err
 	}
@@ -55,11 +55,11 @@ func (t *tx) saveManifest(r slipway.Run) error {
 }
 
 const selectRuns = `SELECT r.id, r.app, r.environment, r.operation, r.status, r.revision, m.body, r.source, r.requester, r.options, r.no_changes,
-	r.url, r.error, r.created_at, r.updated_at FROM runs r JOIN manifests m ON m.run = r.id`
+	r.url, r.error, r.created_at, r.updated_at, r.tool FROM runs r JOIN manifests m ON m.run = r.id`
 
 func scanRun(scan row) (r slipway.Run, err error) {
 	err = scan(&r.ID, &r.App, &r.Environment, &r.Operation, &r.Status, &r.Revision, &r.Manifest, &r.Source, into(&r.Requester),
-		into(&r.Options), &r.NoChanges, &r.URL, into(&r.Error), at(&r.CreatedAt), at(&r.UpdatedAt))
+		into(&r.Options), &r.NoChanges, &r.URL, into(&r.Error), at(&r.CreatedAt), at(&r.UpdatedAt), &r.Tool)
 	return r, err
 }
 

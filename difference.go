@@ -1,0 +1,144 @@
+package slipway
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// PlanDifferences tells, a line each, how after differs from before in what an approval binds: effects that came, went or changed, then the
+// rest. Nothing for equal digests; never prose.
+func PlanDifferences(before, after *Plan) []string {
+	if before == nil || after == nil || before.Digest() == after.Digest() {
+		return nil
+	}
+	var out []string
+	was, is := effectsByKey(before), effectsByKey(after)
+	for _, key := range slices.Sorted(maps.Keys(was)) {
+		if _, stays := is[key]; !stays {
+			out = append(out, key+": no longer")
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(is)) {
+		old, known := was[key]
+		if !known {
+			out = append(out, key+": new")
+			continue
+		}
+		for _, part := range differing(old, is[key]) {
+			out = append(out, key+": "+part)
+		}
+	}
+	if before.Source != after.Source {
+		out = append(out, fmt.Sprintf("source: %s -> %s", before.Source, after.Source))
+	}
+	if before.Serving != after.Serving {
+		out = append(out, fmt.Sprintf("production serves: %s -> %s", before.Serving, after.Serving))
+	}
+	if CanonicalDigest(before.Checks) != CanonicalDigest(after.Checks) {
+		out = append(out, "checks: another set")
+	}
+	if len(out) == 0 {
+		out = append(out, "what it leaves, keeps or uses: another set")
+	}
+	return out
+}
+
+func effectsByKey(p *Plan) map[string]Effect {
+	out := map[string]Effect{}
+	for _, e := range p.Effects {
+		out[e.Key] = e
+	}
+	return out
+}
+
+// differing tells what differs between two effects of one key.
+func differing(a, b Effect) []string {
+	var out []string
+	for _, name := range union(a.Params, b.Params) {
+		if !EqualBasis(map[string]any{"v": a.Params[name]}, map[string]any{"v": b.Params[name]}) {
+			out = append(out, fmt.Sprintf("%s: %s -> %s", name, shortly(a.Params[name]), shortly(b.Params[name])))
+		}
+	}
+	if !EqualBasis(a.Basis, b.Basis) {
+		out = append(out, "what is there now differs")
+	}
+	if CanonicalDigest(a.Secrets) != CanonicalDigest(b.Secrets) {
+		out = append(out, "another secret value")
+	}
+	if a.Gate != b.Gate {
+		out = append(out, fmt.Sprintf("gate: %s -> %s", a.Gate, b.Gate))
+	}
+	if a.Mode != b.Mode {
+		out = append(out, fmt.Sprintf("mode: %s -> %s", modeName(a.Mode), modeName(b.Mode)))
+	}
+	rest := func(e Effect) string {
+		return CanonicalDigest([]any{e.Op, e.Address, e.Name, e.Account, e.DependsOn, e.After})
+	}
+	if rest(a) != rest(b) {
+		out = append(out, "its name, account or order differs")
+	}
+	return out
+}
+
+func union(a, b map[string]any) []string {
+	names := maps.Clone(a)
+	if names == nil {
+		names = map[string]any{}
+	}
+	maps.Copy(names, b)
+	return slices.Sorted(maps.Keys(names))
+}
+
+// shortly is a value in at most 80 characters.
+func shortly(v any) string {
+	if v == nil {
+		return "(known during the run)"
+	}
+	r := []rune(fmt.Sprint(v))
+	if len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return string(r)
+}
+
+func modeName(m Mode) string {
+	if m == ModeAutomated {
+		return "automated"
+	}
+	return string(m)
+}
+
+// Consequence is what one effect behind a gate means.
+type Consequence struct {
+	Effect string `json:"effect"`
+	Means  string `json:"means"`
+}
+
+// Consequences tells what each effect behind an approval's gate means, with what the approval knows of it.
+func (a Approval) Consequences(p *Plan) []Consequence {
+	var out []Consequence
+	for _, e := range p.Effects {
+		if e.Gate != a.Gate {
+			continue
+		}
+		means := e.Consequence
+		if e.Op == OpPromote || e.Op == OpRollback {
+			if domains, known := a.Content["domains"].([]any); known {
+				means = fmt.Sprintf("moves %s; rebuilds nothing", count(len(domains), "domain"))
+			}
+		}
+		if means == "" {
+			means = e.Reason
+		}
+		out = append(out, Consequence{Effect: e.Key, Means: means})
+	}
+	return out
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

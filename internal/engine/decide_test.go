@@ -1,0 +1,407 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// rules is a policy as data: its text is its version.
+type rules struct {
+	text string
+	ask  func(slipway.Question) slipway.Answer
+}
+
+func (r *rules) Digest() string                        { return slipway.CanonicalDigest(r.text) }
+func (r *rules) Text() []byte                          { return []byte(r.text) }
+func (r *rules) Ask(q slipway.Question) slipway.Answer { return r.ask(q) }
+
+// policy is what the engine is given: nothing, unless the test has rules.
+func (b *bench) policy() func() slipway.Policy {
+	if b.rules == nil {
+		return nil
+	}
+	return func() slipway.Policy { return b.rules }
+}
+
+// people is a policy by which n people approve, and nothing opens by itself.
+func people(n int) *rules {
+	return &rules{"people", func(q slipway.Question) slipway.Answer {
+		if q.Action == slipway.ActionAutoApprove {
+			return slipway.Answer{Approvers: 1}
+		}
+		return slipway.Answer{Allow: true, Rules: []string{"people"}, Approvers: n}
+	}}
+}
+
+// signedBy is an envelope as witness opens it.
+type signedBy struct {
+	Name   string
+	Ballot slipway.Ballot
+}
+
+// witness trusts every key.
+func witness(_ context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error) {
+	var s signedBy
+	if err := json.Unmarshal(statement, &s); err != nil {
+		return slipway.Ballot{}, slipway.Approver{}, err
+	}
+	by, err := slipway.KeyApprover(slipway.Signer{Name: s.Name, Key: "key-of-" + s.Name})
+	return s.Ballot, by, err
+}
+
+func sign(t *testing.T, name string, b slipway.Ballot) slipway.Decision {
+	t.Helper()
+	raw, err := json.Marshal(signedBy{name, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slipway.Decision{Run: b.Run, Gate: b.Gate, Approve: true, Statement: raw}
+}
+
+// asking ships, and returns the run once it waits, with what it asks for.
+func (b *bench) asking(source string) (slipway.Run, slipway.Approval) {
+	b.t.Helper()
+	run, err := b.Ship(b.t.Context(), request(b.t, manifest(), source))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.waiting(run.ID)
+}
+
+// waiting works on a run until it waits for an approval, stops working, and returns what it asks for.
+func (b *bench) waiting(id string) (slipway.Run, slipway.Approval) {
+	b.t.Helper()
+	if err := b.Start(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	defer b.Stop()
+	run, err := b.Wait(b.t.Context(), id)
+	if err != nil || run.Status != slipway.RunWaitingApproval {
+		b.t.Fatalf("%s %v %v", run.Status, run.Error, err)
+	}
+	all := b.approvals(id)
+	i := slices.IndexFunc(all, func(a slipway.Approval) bool { return a.State == slipway.ApprovalRequested })
+	if i < 0 {
+		b.t.Fatalf("it waits, and asks for nothing: %+v", all)
+	}
+	return run, all[i]
+}
+
+func (b *bench) approvals(id string) []slipway.Approval {
+	b.t.Helper()
+	d, err := b.Get(b.t.Context(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return d.Approvals
+}
+
+func (b *bench) decide(d slipway.Decision) slipway.Code {
+	_, err := b.Decide(b.t.Context(), d)
+	return slipway.ErrorCode(err)
+}
+
+func (b *bench) states(id string) (out []string) {
+	for _, a := range b.approvals(id) {
+		out = append(out, string(a.Gate)+" "+string(a.State))
+	}
+	return out
+}
+
+// Two people approve, and the process dies between them: the first yes is kept, the same person is no second, and the run ends as it does
+// without a kill.
+func TestTwoApproversAndAKillBetween(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = people(2)
+	b.restart()
+	run, a := b.asking("one")
+	for a.Gate != "" {
+		if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+			t.Fatal(code)
+		}
+		b.restart()
+		if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != slipway.CodeForbidden {
+			t.Errorf("the same person twice: %q", code)
+		}
+		if d, err := b.Get(t.Context(), run.ID); err != nil || len(d.Waits) != 1 || d.Waits[0].Standing != "1 of 2" || d.Run.Status != slipway.RunWaitingApproval {
+			t.Errorf("one of two has approved: %+v %v", d, err)
+		}
+		if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: bob}); code != "" {
+			t.Fatal(code)
+		}
+		if _, err := b.Resume(t.Context(), run.ID, folder("one"), person); err != nil {
+			t.Fatal(err)
+		}
+		if a.Gate == slipway.GatePromote {
+			break
+		}
+		run, a = b.waiting(run.ID)
+	}
+	b.mustSucceed(b.finish(run.ID))
+	for _, a := range b.approvals(run.ID) {
+		if a.State != slipway.ApprovalConsumed || len(a.Votes) != 2 || a.Votes[0].By.Name != "ada" || a.Votes[1].By.Name != "bob" || a.Nonce == "" {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+func TestSignedApprovals(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = people(1)
+	b.restart()
+	first, old := b.asking("one")
+	now := time.Now()
+	superseding, a := b.asking("two")
+	if got := b.approvals(first.ID)[0]; got.State != slipway.ApprovalSuperseded {
+		t.Errorf("another run took its place, and what it asked for is %s", got.State)
+	}
+	late := a.Ballot("", now)
+	late.ExpiresAt = now.Add(-time.Minute)
+	other := a.Ballot("", now)
+	other.Nonce = old.Nonce
+	replayed := old.Ballot("", now)
+	replayed.Run = superseding.ID
+	for name, tc := range map[string]struct {
+		reason string
+		ballot slipway.Ballot
+	}{
+		"expired":          {"nobody handed it in in time", late},
+		"another nonce":    {"it answers a request before this one", other},
+		"another plan":     {"it was signed for the first run's plan", replayed},
+		"another run":      {"it is sent to the run that it does not name", func() slipway.Ballot { b := old.Ballot("", now); b.Gate = a.Gate; return b }()},
+		"no end, as typed": {"one that never ends", slipway.Ballot{Run: a.Run, Gate: a.Gate, Subject: a.Subject, Policy: a.Policy, Nonce: a.Nonce, ExpiresAt: now.AddDate(9, 0, 0)}},
+	} {
+		d := sign(t, "ada", tc.ballot)
+		d.Run = superseding.ID
+		if code := b.decide(d); code != slipway.CodeVoided {
+			t.Errorf("%s: %q: %s", name, code, tc.reason)
+		}
+	}
+	good := sign(t, "ada", a.Ballot("seen", now))
+	if code := b.decide(good); code != "" {
+		t.Fatal(code)
+	}
+	if code := b.decide(good); code != slipway.CodeConflict {
+		t.Errorf("spent twice: %q", code)
+	}
+	got := b.approvals(superseding.ID)[0]
+	if got.State != slipway.ApprovalApproved || got.Votes[0].Key != "key-of-ada" || got.Votes[0].Statement == nil || got.Reason != "seen" || got.How != "key key-of-ada" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// However many hands give the same decision at once, one of them counts.
+func TestRacingApprovers(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = people(2)
+	b.restart()
+	run, a := b.asking("one")
+	d := sign(t, "ada", a.Ballot("", time.Now()))
+	count := func(d slipway.Decision) int {
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		accepted := 0
+		for range 8 {
+			all.Go(func() {
+				if _, err := b.Decide(t.Context(), d); err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					accepted++
+				}
+			})
+		}
+		all.Wait()
+		return accepted
+	}
+	if n := count(d); n != 1 {
+		t.Errorf("one signature was taken %d times", n)
+	}
+	if n := count(slipway.Decision{Run: run.ID, Approve: true, By: bob}); n != 1 {
+		t.Errorf("the last yes was taken %d times", n)
+	}
+	if a := b.approvals(run.ID)[0]; a.State != slipway.ApprovalApproved || len(a.Votes) != 2 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// An approval that nobody uses in time opens nothing: another is asked for.
+func TestExpiredApprovalOpensNothing(t *testing.T) {
+	b := newBench(t, newCloud())
+	run, _ := b.asking("one")
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.ahead.Store(int64(slipway.ApprovalLife + time.Second))
+	run, _ = b.waiting(run.ID)
+	if d := cmp.Diff([]string{"apply expired", "apply requested"}, b.states(run.ID)); d != "" {
+		t.Error(d)
+	}
+	if len(b.cloud.calls) != 0 {
+		t.Errorf("changed outside: %v", b.cloud.calls)
+	}
+}
+
+// It expires after its gate was looked at, and before the first intent: the transaction of that intent sees it.
+func TestExpiryBetweenLookAndIntent(t *testing.T) {
+	b := newBench(t, newCloud())
+	run, _ := b.asking("one")
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.cloud.mu.Lock()
+	b.cloud.beforeObs = func(slipway.Kind) error { // the look before the first effect comes after the gates were looked at
+		b.ahead.Store(int64(slipway.ApprovalLife + time.Second))
+		return nil
+	}
+	b.cloud.mu.Unlock()
+	run, _ = b.waiting(run.ID)
+	if !slices.Contains(b.states(run.ID), "apply expired") || len(b.cloud.calls) != 0 {
+		t.Errorf("%v, calls %v", b.states(run.ID), b.cloud.calls)
+	}
+}
+
+// A policy that changes between request, approval and use voids what was asked under the other one.
+func TestPolicyChangeVoids(t *testing.T) {
+	b := newBench(t, newCloud())
+	first, second, third := people(1), people(1), people(1)
+	second.text, third.text = "people, again", "people, once more"
+	b.rules = first
+	b.restart()
+	run, a := b.asking("one")
+	b.rules = second
+	b.restart()
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != slipway.CodeVoided {
+		t.Fatalf("it was asked under another policy: %q", code)
+	}
+	all := b.approvals(run.ID)
+	if len(all) != 2 || all[0].State != slipway.ApprovalVoided || cmp.Diff([]string{"policy"}, all[0].Void) != "" || all[1].Policy != second.Digest() || all[1].Subject == a.Subject || all[1].Nonce == a.Nonce {
+		t.Fatalf("%+v", all)
+	}
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.rules = third
+	b.restart()
+	if _, err := b.Resume(t.Context(), run.ID, folder("one"), person); err != nil {
+		t.Fatal(err)
+	}
+	_, a = b.waiting(run.ID)
+	if a.Policy != third.Digest() || len(b.cloud.calls) != 0 || !strings.HasPrefix(strings.Join(a.Differs, " "), "policy: ") {
+		t.Errorf("approved under another policy: %+v, calls %v", a, b.cloud.calls)
+	}
+}
+
+func TestPolicyDecides(t *testing.T) {
+	b := newBench(t, newCloud())
+	asked := map[slipway.PolicyAction]slipway.Question{}
+	b.rules = &rules{"ada alone", func(q slipway.Question) slipway.Answer {
+		asked[q.Action] = q
+		if q.Action == slipway.ActionAutoApprove && q.Gate == slipway.GatePromote {
+			return slipway.Answer{Allow: true, Rules: []string{"promote-itself"}, Approvers: 1}
+		}
+		if q.Principal.Name != "ada" || q.Action == slipway.ActionAutoApprove {
+			return slipway.Answer{Approvers: 1, Why: "ada alone may", Hint: "ask ada"}
+		}
+		return slipway.Answer{Allow: true, Rules: []string{"ada"}, Approvers: 1}
+	}}
+	b.restart()
+	run, a := b.asking("one")
+	_, err := b.Decide(t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: bob})
+	if slipway.ErrorCode(err) != slipway.CodeForbidden || !strings.Contains(err.Error(), "ada alone may") {
+		t.Errorf("%v", err)
+	}
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	q := asked[slipway.PolicyAction(slipway.GateApply)]
+	if !q.Stateful || q.Destructive || q.Drift || !slices.Contains(q.Ops, slipway.OpDeploy) || !slices.Contains(q.Kinds, "cloud.db") || q.Proof != slipway.ProofOSUser || q.Requester != person {
+		t.Errorf("the policy was asked %+v", q)
+	}
+	if a.Policy != b.rules.Digest() {
+		t.Errorf("the request names the policy %q", a.Policy)
+	}
+	b.mustSucceed(b.finish(run.ID))
+	all := b.approvals(run.ID)
+	last := all[len(all)-1]
+	if last.Gate != slipway.GatePromote || last.How != "policy" || last.By.Kind != slipway.PrincipalPolicy || cmp.Diff([]string{"promote-itself"}, last.Votes[0].Rules) != "" {
+		t.Errorf("%+v", last)
+	}
+	if cmp.Diff([]string{"ada"}, all[0].Votes[0].Rules) != "" {
+		t.Errorf("%+v", all[0])
+	}
+}
+
+// The manifest wishes that one approval covers apply and promote: it is the policy that lets it.
+func TestManifestDoesNotLoosen(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		covers bool
+		wish   string
+		gates  int
+	}{
+		"wished and allowed":  {"one approval", true, "auto", 1},
+		"wished, not allowed": {"the policy is stricter", false, "auto", 2},
+		"not wished":          {"the manifest is stricter", true, "required", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newCloud())
+			b.rules = &rules{"r", func(q slipway.Question) slipway.Answer {
+				return slipway.Answer{Allow: q.Action != slipway.ActionAutoApprove && (tc.covers || q.Action != slipway.ActionPromoteWithApply), Rules: []string{"r"}, Approvers: 1}
+			}}
+			b.restart()
+			m := manifest()
+			m.Promote.Approval = tc.wish
+			run := b.ship(request(t, m, "one"))
+			b.mustSucceed(run)
+			if got := len(b.approvals(run.ID)); got != tc.gates {
+				t.Errorf("%d approvals, want %d: %s", got, tc.gates, tc.reason)
+			}
+		})
+	}
+}
+
+// An equal plan keeps its approval; another voids it, and says how it differs.
+func TestDifferenceIsShown(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	m := manifest()
+	m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "2"}}
+	run, err := b.Ship(t.Context(), request(t, m, "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, a := b.waiting(run.ID)
+	b.restart()
+	if _, err := b.Resume(t.Context(), run.ID, folder("one"), person); err != nil {
+		t.Fatal(err)
+	}
+	if _, again := b.waiting(run.ID); again.ID != a.ID {
+		t.Errorf("an equal plan was asked for again: %v", b.states(run.ID))
+	}
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	c.mu.Lock()
+	for _, d := range c.dbs {
+		d["size"] = "7"
+	}
+	c.mu.Unlock()
+	_, a = b.waiting(run.ID)
+	all := b.approvals(run.ID)
+	if all[0].State != slipway.ApprovalVoided || !slices.Contains(all[0].Differs, "cloud.db/db#update: what is there now differs") {
+		t.Errorf("%+v", all[0])
+	}
+	if !slices.Contains(a.Differs, "cloud.db/db#update: what is there now differs") {
+		t.Errorf("the approver does not see what differs from what was approved: %+v", a)
+	}
+}
