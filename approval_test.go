@@ -13,10 +13,9 @@ import (
 )
 
 var (
-	noon  = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	ada   = person("ada")
-	bob   = person("bob")
-	agent = slipway.Principal{Kind: slipway.PrincipalAgent, Name: "agent"}
+	noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	ada  = person("ada")
+	bob  = person("bob")
 )
 
 // allowed is a policy's yes.

@@ -34,6 +34,7 @@ var policy = map[string]rule{
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
 	"internal/manifest": {code: []string{root}},
 	"internal/manual":   {code: []string{root}, tests: []string{byhand, "internal/provider", "internal/rest", "internal/selftest"}},
+	"internal/policy":   {code: []string{root}},
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
 	"internal/sandbox":  {code: []string{root, "internal/isolate", "internal/rest"}, tests: []string{"internal/emulator/emukit", "internal/emulator/vercelemu"}},

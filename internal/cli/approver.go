@@ -139,13 +139,16 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 		p.shown = d.Digest
 	}
 	if movesProduction(a) {
-		p.tell("%s", contentText(a))
+		p.tell("%s%s", contentText(a), meaningText(a, d.Plan))
 		if err := drifted(d, a, p.promoteOver); err != nil {
 			p.tell("note: %v\n", err)
 			if _, held := a.Content["over"]; held {
 				return nil, err
 			}
 		}
+	}
+	if !movesProduction(a) && len(a.Differs) > 0 {
+		p.tell("%s", meaningText(a, d.Plan))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -185,6 +188,20 @@ func contentText(a slipway.Approval) string {
 		if name != "gate" {
 			fmt.Fprintf(&b, "  %-11s %s\n", name, valueText(a.Content[name]))
 		}
+	}
+	return b.String()
+}
+
+// meaningText tells what each effect behind the gate means, and what differs from what was approved before.
+func meaningText(a slipway.Approval, plan *slipway.Plan) string {
+	var b strings.Builder
+	if plan != nil {
+		for _, c := range a.Consequences(plan) {
+			fmt.Fprintf(&b, "  %s: %s\n", c.Effect, oneLine(c.Means))
+		}
+	}
+	for _, line := range a.Differs {
+		fmt.Fprintf(&b, "  differs from what was approved before: %s\n", oneLine(line))
 	}
 	return b.String()
 }

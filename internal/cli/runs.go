@@ -87,9 +87,19 @@ func statusText(d *slipway.RunDetail, owned bool) string {
 		if a.By != nil {
 			by = fmt.Sprintf(" by %s (%s)", a.By.Name, a.How)
 		}
-		row("gate", "%s: %s%s %s", a.Gate, a.State, by, a.Subject)
+		standing := ""
+		if s := a.Standing(); s != "" {
+			standing = ", " + s + " approvals"
+		}
+		row("gate", "%s: %s%s%s %s", a.Gate, a.State, standing, by, a.Subject)
+		for _, v := range a.Votes {
+			if a.By == nil {
+				fmt.Fprintf(&b, "  approved    by %s (%s)\n", v.By.Name, v.How)
+			}
+		}
 		if a.State == slipway.ApprovalRequested {
 			b.WriteString(contentText(a))
+			b.WriteString(meaningText(a, d.Plan))
 		}
 	}
 	if e := d.Run.Error; e != nil {

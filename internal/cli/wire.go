@@ -130,6 +130,11 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if err := a.refuseSecrets(raw); err != nil {
 		return nil, err
 	}
+	if n.own {
+		if err := a.goodPolicy(); err != nil {
+			return nil, err
+		}
+	}
 	settle, err := a.settings.settle(providers)
 	if err != nil {
 		return nil, err
@@ -164,6 +169,8 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
 		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
 		Connect:   connect.All(a.restConfig()),
+		Policy:    func() slipway.Policy { return a.policy() },
+		Tool:      "slipway " + readVersion().Version,
 		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
 	})
 	return w, nil

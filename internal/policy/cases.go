@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -57,7 +58,7 @@ func ReadCases(name string, text []byte) ([]Case, error) {
 	var file struct {
 		Cases []Case `yaml:"cases"`
 	}
-	if err := decodeCases(text, &file); err != nil && err != io.EOF {
+	if err := decodeCases(text, &file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, &Fault{File: name, Message: yaml.FormatError(err, false, true)}
 	}
 	if len(file.Cases) == 0 {

@@ -102,17 +102,18 @@ func (p *Policy) Text() []byte { return slices.Clone(p.text) }
 // Name is the file's name, or DefaultName.
 func (p *Policy) Name() string { return p.name }
 
-// position is how the library tells where a text cannot be parsed.
-var position = regexp.MustCompile(`(?:parse error )?at [^ ]*?:?(\d+):(\d+)`)
+// position is how the library tells where a text cannot be parsed. It names what it has just read; its scanner may name line 0.
+var position = regexp.MustCompile(`^(?:parse error at )?<input>:(\d+):(\d+):? ?`)
 
 func (p *Policy) parse() error {
 	list, err := parseList(p.name, p.text)
 	if err != nil {
 		f := &Fault{File: p.name, Line: 1, Column: 1, Message: strings.TrimPrefix(err.Error(), "parser error: ")}
 		if m := position.FindStringSubmatchIndex(f.Message); m != nil {
-			f.Line, _ = strconv.Atoi(f.Message[m[2]:m[3]])
-			f.Column, _ = strconv.Atoi(f.Message[m[4]:m[5]])
-			f.Message = "it cannot be parsed at" + f.Message[m[1]:]
+			line, _ := strconv.Atoi(f.Message[m[2]:m[3]])
+			column, _ := strconv.Atoi(f.Message[m[4]:m[5]])
+			f.Line, f.Column = max(line, 1), max(column, 1)
+			f.Message = "it cannot be parsed here: " + f.Message[m[1]:]
 		}
 		return f
 	}
@@ -206,7 +207,7 @@ func (p *Policy) Ask(q slipway.Question) slipway.Answer {
 	if a.Hint = "look at the policy with: slipway policy show"; q.Proof == slipway.ProofOSUser {
 		if q.Proof = slipway.ProofKey; p.ask(q).Allow {
 			a.Why += ", but it lets a key of theirs"
-			a.Hint = "sign it with a key that this home trusts: slipway approve --key NAME; make one with: slipway key new NAME"
+			a.Hint = "sign it with a key that this home trusts: approve --key NAME"
 		}
 	}
 	return a

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/policy"
+)
+
+// maxPolicy bounds a policy's text, in bytes.
+const maxPolicy = 1 << 20
+
+// policyPath is the policy's file, and what it is called in messages.
+func (a *app) policyPath() (path, name string) {
+	manifest, named := a.manifestPath()
+	return filepath.Join(filepath.Dir(manifest), policy.FileName), filepath.Join(filepath.Dir(named), policy.FileName)
+}
+
+// policy is the one in force now: that beside the manifest, else the default. One that cannot be read allows nothing.
+func (a *app) policy() *policy.Policy {
+	path, name := a.policyPath()
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return policy.Default()
+	case err == nil && info.Size() > maxPolicy:
+		err = fmt.Errorf("it is longer than %d bytes", maxPolicy)
+	}
+	if err != nil {
+		return policy.Broken(name, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return policy.Broken(name, err)
+	}
+	return policy.Read(name, text)
+}
+
+// goodPolicy refuses a policy with a fault, before anything is done under it.
+func (a *app) goodPolicy() error {
+	if err := a.policy().Err(); err != nil {
+		return slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("until it is mended nothing can be approved; what rules can say: slipway policy schema")
+	}
+	return nil
+}
+
+func (a *app) policyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "policy", Short: "Show and test who may do what", DisableFlagsInUseLine: true,
+		Long: "A policy says who opens which gate: slipway.policy beside the manifest, in Cedar, or the default. docs/policy.md is its manual.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return slipway.Errorf(slipway.CodeInvalid, "policy needs a command").WithHint("slipway policy show, slipway policy schema, or: slipway policy test")
+		},
+	}
+	c.AddCommand(a.policyShowCommand(), a.policySchemaCommand(), a.policyTestCommand())
+	return c
+}
+
+// policyObject is a line of --json.
+type policyObject struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
+	Text   string `json:"text"`
+	Fault  string `json:"fault,omitempty"`
+}
+
+func (a *app) policyShowCommand() *cobra.Command {
+	var byDefault bool
+	c := a.command("show", "Print the policy that is in force", "Print the policy that is in force, and its version on stderr. One with a fault is printed too; exit status 2.",
+		cobra.NoArgs, func(context.Context, []string) (result, error) {
+			p := a.policy()
+			if byDefault {
+				p = policy.Default()
+			}
+			o := policyObject{Name: p.Name(), Digest: p.Digest(), Text: string(p.Text())}
+			err := p.Err()
+			if err != nil {
+				o.Fault = err.Error()
+				err = slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("until it is mended nothing can be approved; what rules can say: slipway policy schema")
+			}
+			a.object("policy", o)
+			a.say("%s", o.Text)
+			a.tell("%s, version %s\n", o.Name, o.Digest)
+			return result{}, err
+		})
+	c.Flags().BoolVar(&byDefault, "default", false, "the one that holds where there is no slipway.policy")
+	return c
+}
+
+func (a *app) policySchemaCommand() *cobra.Command {
+	return a.command("schema", "Print what a policy can speak of", "Print the Cedar schema that every rule is checked against.", cobra.NoArgs,
+		func(context.Context, []string) (result, error) {
+			a.object("schema", map[string]string{"cedar": policy.Schema()})
+			a.say("%s", policy.Schema())
+			return result{}, nil
+		})
+}
+
+func (a *app) policyTestCommand() *cobra.Command {
+	var byDefault bool
+	c := a.command("test [FILE]", "Ask the policy example questions",
+		"Ask the policy that is in force each case of a file, and compare the answers. FILE is "+policy.CasesName+" beside the policy when it is left out.\n"+
+			"Exit status 1 when an answer is another than expected.", cobra.MaximumNArgs(1),
+		func(_ context.Context, args []string) (result, error) {
+			p := a.policy()
+			if byDefault {
+				p = policy.Default()
+			}
+			if err := p.Err(); err != nil {
+				return result{}, slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("what rules can say: slipway policy schema")
+			}
+			path, name := a.policyPath()
+			path, name = filepath.Join(filepath.Dir(path), policy.CasesName), filepath.Join(filepath.Dir(name), policy.CasesName)
+			if len(args) > 0 {
+				path, name = args[0], args[0]
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return result{}, slipway.Errorf(slipway.CodeInvalid, "the cases cannot be read: %v", err).WithHint("docs/policy.md shows how they are written")
+			}
+			cases, err := policy.ReadCases(name, text)
+			if err != nil {
+				return result{}, slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("docs/policy.md shows how they are written")
+			}
+			return result{}, a.showResults(p.Test(cases))
+		})
+	c.Flags().BoolVar(&byDefault, "default", false, "ask the default policy")
+	return c
+}
+
+// showResults writes a table, and returns CodeCheckFailed when a case did not pass.
+func (a *app) showResults(all []policy.Result) error {
+	failed := 0
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(table, "\tcase\texpected\tanswer\n")
+	for _, r := range all {
+		a.object("case", r)
+		mark := "ok"
+		if !r.OK {
+			failed++
+			mark = "FAIL"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark, r.Name, r.Want, r.Got)
+	}
+	_ = table.Flush() // into memory
+	a.say("%s", b.String())
+	if failed > 0 {
+		return slipway.Errorf(slipway.CodeCheckFailed, "%d of %d cases have another answer", failed, len(all)).WithHint("look at the policy with: slipway policy show")
+	}
+	return nil
+}

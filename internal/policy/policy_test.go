@@ -1,0 +1,329 @@
+package policy_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/policy"
+)
+
+func user(name string) slipway.Principal {
+	return slipway.Principal{Kind: slipway.PrincipalUser, Name: name}
+}
+
+// apply is ada, who wants to approve what bob has asked for, on a Wednesday.
+func apply(change func(*slipway.Question)) slipway.Question {
+	q := slipway.Question{
+		Action: "apply", Principal: user("ada"), Proof: slipway.ProofOSUser, App: "shop", Environment: "production", Operation: "ship", Gate: slipway.GateApply,
+		Ops: []slipway.Op{slipway.OpCreate, slipway.OpDeploy}, Kinds: []slipway.Kind{"neon.project", "vercel.deployment"}, Stateful: true,
+		Requester: user("bob"), Now: time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC),
+	}
+	if change != nil {
+		change(&q)
+	}
+	return q
+}
+
+const strict = `
+@id("people") @approvers("2")
+permit (principal is User, action in Action::"approve", resource);
+
+@id("managers")
+permit (principal in Group::"managers", action == Action::"rollback", resource);
+
+@id("not-your-own") @reason("four eyes")
+forbid (principal, action in Action::"approve", resource) when { context.own_request };
+
+@id("freeze")
+forbid (principal, action in Action::"approve", resource in Environment::"production")
+when { ["friday", "saturday", "sunday"].contains(context.weekday) || context.now >= datetime("2026-12-20T00:00:00Z") && context.now < datetime("2027-01-03T00:00:00Z") }
+unless { resource.gate == "rollback" };
+
+@id("signed-destroy") @local_approval("key")
+permit (principal is User, action == Action::"destroy", resource);
+
+@id("previews")
+permit (principal, action == Action::"auto-approve", resource in Environment::"preview") unless { resource.stateful };
+`
+
+func TestAsk(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		text   string // "" is the default
+		change func(*slipway.Question)
+		allow  bool
+		n      int
+		rules  []string
+		why    string
+	}{
+		"default":         {"whoever runs it may", "", nil, true, 1, []string{"people"}, ""},
+		"default, agent":  {"an agent is no user", "", func(q *slipway.Question) { q.Principal.Kind = slipway.PrincipalAgent }, false, 1, nil, "no rule"},
+		"default, itself": {"nothing opens by itself", "", func(q *slipway.Question) { q.Action, q.Environment = slipway.ActionAutoApprove, "preview" }, false, 1, nil, "no rule"},
+		"default, covers": {"the manifest says", "", func(q *slipway.Question) { q.Action = slipway.ActionPromoteWithApply }, true, 1, []string{"promote-as-the-manifest-says"}, ""},
+		"empty":           {"what nothing permits is not allowed", "// nothing", nil, false, 1, nil, "no rule"},
+		"two":             {"the annotation is an obligation", strict, nil, true, 2, []string{"people"}, ""},
+		"own request":     {"a forbid wins, and says why", strict, func(q *slipway.Question) { q.Principal = user("bob") }, false, 1, []string{"not-your-own"}, "four eyes"},
+		"an agent's request": {
+			"a person approves what an agent of the same name has asked for", strict,
+			func(q *slipway.Question) { q.Requester = slipway.Principal{Kind: slipway.PrincipalAgent, Name: "ada"} }, true, 2,
+			[]string{"people"},
+			"",
+		},
+		"friday":          {"no changes before the weekend", strict, func(q *slipway.Question) { q.Now = q.Now.AddDate(0, 0, 2) }, false, 1, []string{"freeze"}, "freeze"},
+		"holidays":        {"a window of dates", strict, func(q *slipway.Question) { q.Now = time.Date(2026, 12, 23, 9, 0, 0, 0, time.UTC) }, false, 1, []string{"freeze"}, "freeze"},
+		"after":           {"it ends", strict, func(q *slipway.Question) { q.Now = time.Date(2027, 1, 4, 9, 0, 0, 0, time.UTC) }, true, 2, []string{"people"}, ""},
+		"another's clock": {"times are compared in UTC", strict, func(q *slipway.Question) { q.Now = time.Date(2026, 11, 20, 3, 0, 0, 0, time.FixedZone("", 8*3600)) }, true, 2, []string{"people"}, ""},
+		"freeze, preview": {"it is about production", strict, func(q *slipway.Question) { q.Environment, q.Now = "preview", q.Now.AddDate(0, 0, 2) }, true, 2, []string{"people"}, ""},
+		"the most counts": {"of two rules that permit, the stricter one binds", strict, func(q *slipway.Question) {
+			q.Action, q.Gate, q.Groups = "rollback", slipway.GateRollback, []string{"managers"}
+		}, true, 2, []string{"managers", "people"}, ""},
+		"preview itself": {"it opens without anybody", strict, func(q *slipway.Question) {
+			q.Action, q.Environment, q.Stateful = slipway.ActionAutoApprove, "preview", false
+		}, true, 1, []string{"previews"}, ""},
+		"preview, stores": {"unless data is concerned", strict, func(q *slipway.Question) { q.Action, q.Environment = slipway.ActionAutoApprove, "preview" }, false, 1, nil, "no rule"},
+		"cannot evaluate": {
+			"a rule that fails might have forbidden it", `permit (principal, action, resource); @id("sum") forbid (principal, action, resource) when { context.hour + 9223372036854775807 > 1 };`,
+			nil, false, 1, nil, `p.cedar:1:39: the rule "sum" cannot be evaluated`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy.Default()
+			if tc.text != "" {
+				p = policy.Read("p.cedar", []byte(tc.text))
+			}
+			if p.Err() != nil {
+				t.Fatal(p.Err())
+			}
+			a := p.Ask(apply(tc.change))
+			if a.Allow != tc.allow || a.Approvers != tc.n || !slices.Equal(a.Rules, tc.rules) || !strings.Contains(a.Why, tc.why) || a.Allow != (a.Why == "") || a.Allow != (a.Hint == "") {
+				t.Errorf("%s: %+v", tc.reason, a)
+			}
+		})
+	}
+}
+
+// Where a key is wanted, --yes is told so, and how to go on.
+func TestKeysOnly(t *testing.T) {
+	for name, text := range map[string]string{
+		"by annotation": `@id("k") @local_approval("key") permit (principal is User, action in Action::"approve", resource);`,
+		"by a forbid": policyText(policy.Default()) +
+			`@id("keys-only") forbid (principal, action in Action::"approve", resource) unless { ["key", "server"].contains(context.proof) };`,
+	} {
+		p := policy.Read("p", []byte(text))
+		if p.Err() != nil {
+			t.Fatal(p.Err())
+		}
+		if a := p.Ask(apply(nil)); a.Allow || !strings.Contains(a.Hint, "approve --key NAME") {
+			t.Errorf("%s: an OS user: %+v", name, a)
+		}
+		if a := p.Ask(apply(func(q *slipway.Question) { q.Proof, q.Key = slipway.ProofKey, "0123" })); !a.Allow || len(a.Rules) != 1 {
+			t.Errorf("%s: a key: %+v", name, a)
+		}
+		if a := p.Ask(apply(func(q *slipway.Question) { q.Proof, q.Principal.Kind = slipway.ProofPolicy, slipway.PrincipalAgent })); a.Allow {
+			t.Errorf("%s: nobody: %+v", name, a)
+		}
+	}
+}
+
+func policyText(p *policy.Policy) string { return string(p.Text()) }
+
+// A policy with a fault says where, and allows nothing.
+func TestFaults(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, text, want string }{
+		"not Cedar":         {"the place is told", "permit (principal, action, resource);\n\npermit (principal action, resource);", "p.cedar:3:25: it cannot be parsed here"},
+		"not closed":        {"the end of the text is a place too", "permit (principal, action", "p.cedar:1:"},
+		"no token":          {"so is what is no word of the language", "permit (principal, action, resource) when { \x00 };", "p.cedar:1:43: it cannot be parsed here"},
+		"unknown attribute": {"it would never be true, or always", `permit (principal, action, resource) when { context.prof == "key" };`, "p.cedar:1:1: "},
+		"unknown action":    {"nobody asks that", `permit (principal, action == Action::"deploy", resource);`, "p.cedar:1:1: "},
+		"another type":      {"hours are numbers", `permit (principal, action, resource) when { context.hour == "9" };`, "p.cedar:1:1: "},
+		"annotation":        {"a typing mistake must not loosen", `@aprovers("2") permit (principal, action, resource);`, "p.cedar:1:1: @aprovers means nothing here"},
+		"approvers":         {"a number", `@approvers("two") permit (principal, action, resource);`, "@approvers is a number"},
+		"no approvers":      {"at least one", `@approvers("0") permit (principal, action, resource);`, "@approvers is a number"},
+		"forbid, approvers": {"a forbid obliges to nothing", `@approvers("2") forbid (principal, action, resource);`, "@approvers is a number"},
+		"local approval":    {"key, or nothing", `@local_approval("os-user") permit (principal, action, resource);`, "@local_approval"},
+		"same id":           {"records name rules by their ids", "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);", `p.cedar:2:1: there is another rule with the id "a"`},
+		"no id":             {"an id says something", `@id("") permit (principal, action, resource);`, "@id is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy.Read("p.cedar", []byte(tc.text))
+			if p.Err() == nil || !strings.Contains(p.Err().Error(), tc.want) {
+				t.Fatalf("got %v, want %q: %s", p.Err(), tc.want, tc.reason)
+			}
+			a := p.Ask(apply(nil))
+			if a.Allow || !strings.Contains(a.Why, tc.want) {
+				t.Errorf("it allows, or does not say why not: %+v", a)
+			}
+			if p.Digest() == policy.Default().Digest() {
+				t.Error("it has no version of its own")
+			}
+		})
+	}
+	if a := policy.Broken("p", os.ErrPermission).Ask(apply(nil)); a.Allow {
+		t.Error("a policy that cannot be opened allows")
+	}
+}
+
+// No agent is ever let by a rule about approving, whatever else it says: the schema knows no such principal.
+func TestAgentsAreNoPrincipalOfApprove(t *testing.T) {
+	p := policy.Read("p", []byte(`permit (principal is Agent, action == Action::"apply", resource);`))
+	if p.Err() == nil {
+		t.Error("a rule that lets agents approve is taken")
+	}
+}
+
+// More rules that forbid never allow more, and what is allowed always names a rule.
+func TestForbidsOnlyTighten(t *testing.T) {
+	forbids := []string{
+		`forbid (principal, action in Action::"approve", resource) when { context.own_request };`,
+		`forbid (principal, action, resource) when { context.weekday == "friday" };`,
+		`forbid (principal, action, resource in App::"shop") when { resource.stateful };`,
+		`forbid (principal, action, resource) unless { context.proof == "key" };`,
+		`forbid (principal, action, resource) when { context.approvals >= 1 && !(principal in Group::"managers") };`,
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		q := apply(func(q *slipway.Question) {
+			q.Principal.Name = rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "who")
+			q.Proof = rapid.SampledFrom([]slipway.Proof{slipway.ProofOSUser, slipway.ProofKey}).Draw(t, "proof")
+			q.Stateful, q.Approvals = rapid.Bool().Draw(t, "stateful"), rapid.IntRange(0, 2).Draw(t, "approvals")
+			q.Now = q.Now.Add(time.Duration(rapid.IntRange(0, 24*7).Draw(t, "hours")) * time.Hour)
+			q.Groups = rapid.SampledFrom([][]string{nil, {"managers"}}).Draw(t, "groups")
+		})
+		text, allowed := policyText(policy.Default()), true
+		for _, i := range rapid.Permutation([]int{0, 1, 2, 3, 4}).Draw(t, "order") {
+			text += forbids[i] + "\n"
+			p := policy.Read("p", []byte(text))
+			if p.Err() != nil {
+				t.Fatal(p.Err())
+			}
+			a := p.Ask(q)
+			if a.Allow && (!allowed || len(a.Rules) == 0) {
+				t.Fatalf("another forbid allows more: %+v\n%s", q, text)
+			}
+			allowed = a.Allow
+		}
+	})
+}
+
+func TestCases(t *testing.T) {
+	cases, err := policy.ReadCases("c.yaml", []byte(`
+cases:
+  - {name: ada may, action: apply, principal: ada, expect: allow, approvers: 2, rules: [people]}
+  - {name: bob may not, action: apply, principal: bob, requester: bob, expect: deny, rules: [not-your-own]}
+  - {action: apply, principal: "agent:x", expect: deny}
+  - {name: wrong, action: apply, principal: ada, expect: deny}
+  - {name: wrong rule, action: apply, principal: ada, expect: allow, rules: [managers]}
+  - {name: frozen, action: promote, principal: ada, now: "2026-11-20T12:00:00Z", expect: deny, rules: [freeze]}
+  - {name: preview, action: auto-approve, principal: "agent:x", environment: preview, expect: allow, rules: [previews]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range policy.Read("p", []byte(strict)).Test(cases) {
+		got = append(got, fmt.Sprintf("%t %s: %s / %s", r.OK, r.Name, r.Want, r.Got))
+	}
+	want := []string{
+		"true ada may: allow, 2 approvers, by [people] / allow, 2 approvers, by [people]",
+		"true bob may not: deny, by [not-your-own] / deny, by [not-your-own]",
+		"true case 3: deny / deny",
+		"false wrong: deny / allow",
+		"false wrong rule: allow, by [managers] / allow, by [people]",
+		"true frozen: deny, by [freeze] / deny, by [freeze]",
+		"true preview: allow, by [previews] / allow, by [previews]",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for name, tc := range map[string]struct{ reason, text, want string }{
+		"no cases":      {"it would pass", "cases: []", "no cases"},
+		"unknown field": {"a typing mistake would test nothing", "cases: [{action: apply, principal: a, expect: allow, aprovers: 2}]", "aprovers"},
+		"no action":     {"nothing is asked", "cases: [{principal: a, expect: allow}]", "action"},
+		"no principal":  {"nobody asks", "cases: [{action: apply, expect: allow}]", "principal"},
+		"no answer":     {"nothing is expected", "cases: [{action: apply, principal: a}]", "expect"},
+		"no time":       {"a time is a time", "cases: [{action: apply, principal: a, expect: deny, now: friday}]", "now"},
+	} {
+		if _, err := policy.ReadCases("c.yaml", []byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q: %s", name, err, tc.want, tc.reason)
+		}
+	}
+}
+
+// The examples of the manual are policies, and do what the manual's cases say.
+func TestExamplesOfTheManual(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(raw, bytes.TrimSpace(policy.Default().Text())) {
+		t.Error("docs/policy.md does not hold the default policy as it is")
+	}
+	if !bytes.Contains(raw, bytes.TrimSpace([]byte(policy.Schema()))) {
+		t.Error("docs/policy.md does not hold the schema as it is")
+	}
+	blocks := func(language string) (out []string) {
+		for _, part := range strings.Split(string(raw), "```"+language+"\n")[1:] {
+			text, _, _ := strings.Cut(part, "\n```")
+			out = append(out, text)
+		}
+		return out
+	}
+	if len(blocks("cedar")) < 5 || len(blocks("yaml")) != 1 {
+		t.Fatalf("%d policies, %d files of cases", len(blocks("cedar")), len(blocks("yaml")))
+	}
+	all := ""
+	for i, text := range blocks("cedar") {
+		if p := policy.Read(fmt.Sprintf("example-%d", i+1), []byte(text)); p.Err() != nil {
+			t.Errorf("%v\n%s", p.Err(), text)
+		}
+		if i > 0 {
+			all += text + "\n"
+		}
+	}
+	p := policy.Read("all", []byte(all))
+	cases, err := policy.ReadCases("cases", []byte(blocks("yaml")[0]))
+	if err != nil || p.Err() != nil {
+		t.Fatal(err, p.Err())
+	}
+	for _, r := range p.Test(cases) {
+		if !r.OK {
+			t.Errorf("%s: want %s, got %s (%s)", r.Name, r.Want, r.Got, r.Answer.Why)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(strict))
+	f.Add(policy.Default().Text())
+	f.Add([]byte("permit(principal,action,resource)when{datetime(\"x\")<duration(\"1h\")};"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p := policy.Read("p", text)
+		a := p.Ask(apply(nil))
+		if a.Allow && (p.Err() != nil || len(a.Rules) == 0) {
+			t.Errorf("%v allows: %+v", p.Err(), a)
+		}
+	})
+}
+
+func FuzzReadCases(f *testing.F) {
+	f.Add([]byte("cases: [{action: apply, principal: a, expect: allow}]"))
+	f.Add([]byte("cases:\n- name: &a x\n  expect: *a\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		cases, err := policy.ReadCases("c", text)
+		if err != nil {
+			return
+		}
+		if got := policy.Default().Test(cases); len(got) != len(cases) {
+			t.Errorf("%d results of %d cases", len(got), len(cases))
+		}
+	})
+}
