@@ -255,6 +255,8 @@ func tryHint(t *testing.T, h hint) (exit int, out *screen) {
 	d.write(t, "slipway.yaml", manifest)
 	var begin []string
 	switch h.args[0] {
+	case "policy":
+		d.write(t, "slipway.policy.test.yaml", "cases: [{action: apply, principal: ada, expect: allow}]\n")
 	case "manual":
 		delete(d.env, "VERCEL_TOKEN")
 		begin = []string{"ship", "--yes"}
