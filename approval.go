@@ -160,9 +160,10 @@ func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, erro
 	return a, nil
 }
 
-// ByPolicy returns the request as the policy opens it by itself; ok is false where answer does not let it, and always at the destroy gate.
+// ByPolicy returns the request as the policy opens it by itself; ok is false where answer does not let it, and always at the
+// destroy gate and where production would go backwards.
 func (a Approval) ByPolicy(answer Answer, now time.Time) (_ Approval, ok bool) {
-	if !answer.Allow || a.Gate == GateDestroy || a.State != ApprovalRequested || len(answer.Rules) == 0 {
+	if !answer.Allow || a.Gate == GateDestroy || a.Held("") != nil || a.State != ApprovalRequested || len(answer.Rules) == 0 {
 		return a, false
 	}
 	by := Principal{Kind: PrincipalPolicy, Name: a.Policy}
