@@ -224,9 +224,11 @@ func calls(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	if neg || len(args) != 4 {
-		ts.Fatalf("usage: calls API METHOD GLOB N, or: calls forget")
+		ts.Fatalf("usage: calls API METHOD GLOB N, with <= before N for at most, or: calls forget")
 	}
-	if n, _ := w.count(args[:3]); fmt.Sprint(n) != args[3] {
+	n, _ := w.count(args[:3])
+	most, bounded := strings.CutPrefix(args[3], "<=")
+	if limit, _ := strconv.Atoi(most); bounded && n > limit || !bounded && fmt.Sprint(n) != args[3] {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		ts.Fatalf("%d calls, not %s; all:\n%s", n, args[3], strings.Join(w.begun, "\n"))

@@ -13,6 +13,7 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 	if u.effect.Op == slipway.OpDelete {
 		return w.untilGone(ctx, u)
 	}
+	defer u.unfollow()
 	mended, sessions := false, w.passes.current(w.wanted)
 	for poll := w.poll(u); ; sessions = w.wanted.pass() {
 		if err := w.observeUnit(ctx, sessions, u); err != nil {
@@ -27,8 +28,11 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			switch {
 			case u.obs.Failed != nil:
 				u.err = u.obs.Failed
-				return nil
+				return w.endLog(ctx, u)
 			case u.obs.Exists && !u.obs.Pending && len(differing(u.spec, u.obs)) == 0:
+				if err := w.endLog(ctx, u); err != nil {
+					return err
+				}
 				if err := w.alone(ctx, u); err != nil || u.err != nil {
 					return err
 				}
@@ -46,15 +50,8 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			if err := w.tellWaiting(ctx, u); err != nil {
 				return err
 			}
-			news, err := w.watch(ctx, u)
-			if err != nil {
-				return err
-			}
-			if news {
-				continue
-			}
 		}
-		if err := sleep(ctx, poll.next()); err != nil {
+		if err := w.await(ctx, u, poll.next(u.watched())); err != nil {
 			return err
 		}
 		if poll.over(u.obs.Pending) {
@@ -144,7 +141,7 @@ func (w *worker) untilGone(ctx context.Context, u *unit) error {
 			u.err = w.notSettled(u)
 			return nil
 		}
-		if err := sleep(ctx, poll.next()); err != nil {
+		if err := sleep(ctx, poll.next(false)); err != nil {
 			return err
 		}
 	}
@@ -250,69 +247,6 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 	return err
 }
 
-// watch follows a pending resource's log where there is one, until there may be news: a log that moved on and ended by itself.
-func (w *worker) watch(ctx context.Context, u *unit) (news bool, err error) {
-	watcher, ok := u.handler.(slipway.Watcher)
-	if !ok || !u.obs.Exists || !u.obs.Pending {
-		return false, nil
-	}
-	before := u.step.Since
-	var lines []slipway.LogLine
-	flush := func(since string) error {
-		if len(lines) == 0 {
-			return nil
-		}
-		step := u.step
-		err := w.commit(ctx, func(tx slipway.Tx) error {
-			for _, l := range lines {
-				data := map[string]any{"stream": l.Stream, "text": l.Text}
-				if err := w.event(tx, w.id, slipway.EventLog, u.effect.Key, data); err != nil {
-					return err
-				}
-			}
-			if since != "" {
-				step.Since = since
-			}
-			return tx.SaveStep(step)
-		})
-		lines, u.step = nil, step
-		w.remember(step)
-		return err
-	}
-	var failed error
-	next, err := watcher.Watch(ctx, u.obs.Receipt, u.step.Since, func(l slipway.LogLine) {
-		if l.Text = u.clean(w.Lines, l); l.Again {
-			return
-		}
-		lines = append(lines, l)
-		if len(lines) >= 64 && failed == nil {
-			failed = flush("")
-		}
-	})
-	if failed == nil {
-		failed = flush(next)
-	}
-	if failed != nil {
-		return false, failed
-	}
-	if err != nil && ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	// A log that cannot be followed does not stop the build: the next look tells.
-	return err == nil && u.step.Since != before, nil
-}
-
-// clean takes what is secret from a line, also where the line before it in its stream began it.
-func (u *unit) clean(stream func() func(string) string, l slipway.LogLine) string {
-	if u.streams == nil {
-		u.streams = map[string]func(string) string{}
-	}
-	if u.streams[l.Stream] == nil {
-		u.streams[l.Stream] = stream()
-	}
-	return u.streams[l.Stream](l.Text)
-}
-
 // A resource may be pending for longPending, as a long build is; one that is ready and differs, or is not seen, mends itself within
 // shortPending or not at all.
 const (
@@ -331,8 +265,16 @@ func (w *worker) poll(u *unit) *poller {
 	return p
 }
 
-func (p *poller) next() time.Duration {
+// pace is the least time between two looks at what is built and tells its log.
+const pace = time.Second
+
+// next is how long to wait before the next look. What is built is looked at once a second, and later once for each twelfth of the time
+// that it has taken: that it is ready shows within 1.2 s, or within a tenth of the build's length.
+func (p *poller) next(built bool) time.Duration {
 	d := p.every
+	if built {
+		d = max(pace, p.spent/12)
+	}
 	p.spent += d
 	p.every = min(p.every*9/8, max(p.most, p.every))
 	return d

@@ -24,6 +24,9 @@ type unit struct {
 	waiting bool                           // it was told that it is waited for
 	tried   bool                           // this process has sent a request for it
 	streams map[string]func(string) string // clean the lines of its log, by stream
+	log     *follower                      // reads its log; nil while nothing does
+	woken   bool                           // the last look came at once because the log had ended
+	feed    feed                           // what of its log is told
 	foreign bool                           // a search found it, and it cannot be what the lost request made
 	several bool                           // what was made is one of several, and nothing tells which is meant
 	err     error

@@ -1,11 +1,14 @@
 package vercel
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +69,9 @@ func (c cursor) String() string {
 	return fmt.Sprintf("%d/%s", c.at, strings.Join(c.seen, ","))
 }
 
+// maxSeen is how many events of one millisecond are told apart.
+const maxSeen = 256
+
 // pass moves c past e. It returns false for an event that c is past already.
 func (c *cursor) pass(e event) bool {
 	at, serial := int64(e.at()), e.serial()
@@ -75,12 +81,15 @@ func (c *cursor) pass(e event) bool {
 	if at > c.at {
 		c.at, c.seen = at, nil
 	}
-	for _, s := range c.seen {
-		if s == serial && serial != "" {
-			return false
-		}
+	if serial == "" {
+		return true
 	}
-	c.seen = append(c.seen, serial)
+	if slices.Contains(c.seen, serial) {
+		return false
+	}
+	if c.seen = append(c.seen, serial); len(c.seen) > maxSeen {
+		c.seen = slices.Delete(c.seen, 0, len(c.seen)-maxSeen)
+	}
 	return true
 }
 
@@ -96,23 +105,58 @@ func (h deployments) Watch(ctx context.Context, ref slipway.Receipt, since strin
 		return since, err
 	}
 	defer body.Close()
-	for lines := json.NewDecoder(body); ; {
-		var e event
-		err := lines.Decode(&e)
+	for lines := bufio.NewReaderSize(body, 64<<10); ; {
+		line, whole, err := readLine(lines, maxEvent)
 		if errors.Is(err, io.EOF) {
 			return at.String(), nil
 		}
 		if err != nil {
 			return at.String(), broken(ctx, op, err)
 		}
-		if !at.pass(e) {
-			emitEvent(e, true, emit)
+		if !whole {
+			emit(slipway.LogLine{At: time.UnixMilli(at.at).UTC(), Stream: "state", Text: "a line that is too long is left out here"})
 			continue
 		}
-		emitEvent(e, false, emit)
-		if over(e) {
+		var e event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return at.String(), broken(ctx, op, err)
+		}
+		past := !at.pass(e)
+		emitEvent(e, past, emit)
+		if !past && over(e) {
 			return at.String(), nil
 		}
+	}
+}
+
+// maxEvent is how many bytes one event of a log may have.
+const maxEvent = 1 << 20
+
+// readLine returns the next line that is not empty, without its end; whole is false for one of more than most bytes, which is read past
+// and not kept. io.EOF comes after the last line, io.ErrUnexpectedEOF for a line that was cut off. The line is r's until the next call.
+func readLine(r *bufio.Reader, most int) (line []byte, whole bool, err error) {
+	size := 0
+	for {
+		part, err := r.ReadSlice('\n')
+		if size += len(part); size <= most && err == nil && line == nil {
+			line = part // all of it stands in the reader's buffer
+		} else if size <= most {
+			line = append(line[:len(line):len(line)], part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF) && size > 0 && (size > most || !json.Valid(line)):
+			return nil, false, io.ErrUnexpectedEOF
+		case err != nil && (!errors.Is(err, io.EOF) || size == 0):
+			return nil, false, err
+		case size > most:
+			return nil, false, nil
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			return line, true, nil
+		}
+		line, size = nil, 0
 	}
 }
 
