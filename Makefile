@@ -64,7 +64,7 @@ test-long: ## the tests that take minutes as well; SHARD=i/n runs one part of th
 crash: export SLIPWAY_LONG := 1
 crash: export SLIPWAY_SHARD := $(SHARD)
 crash: ## kill every operation at every point, and count what is there twice; it takes hours; SHARD=i/n does one part
-	{ go test -json -count 1 -timeout 24h -run '^TestCrash$$' ./internal/selftest || true; } | $(REPORT)
+	{ go test -json -count 1 -timeout 24h -parallel 6 -run '^TestCrash$$' ./internal/selftest || true; } | $(REPORT)
 
 .PHONY: race
 race: export CGO_ENABLED := 1

@@ -27,7 +27,8 @@ func (a *app) selftestCrashCommand() *cobra.Command {
 	c := a.command("crash", "Kill a ship anywhere, go on, and count what is there twice",
 		"Ship an app to emulators, change it, promote and destroy it; kill this program with SIGKILL on the way, go on, and compare\n"+
 			"with a run that nothing interrupted. A point is a request: as it arrives, when it has acted, when it is answered, when the\n"+
-			"answer is written down; each once, twice, and followed by others. Exit 0 when nothing was made twice, left over or different.", cobra.NoArgs,
+			"answer is written down; each once, twice, and followed by others; and an instant of an approval, where one process owns the run\n"+
+			"and another approves (\"owned\", on Linux). Exit 0 when nothing was made twice, left over or different.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			if all {
 				o.Trials = 0
@@ -37,7 +38,7 @@ func (a *app) selftestCrashCommand() *cobra.Command {
 			return a.selftestCrash(ctx, o)
 		})
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "repeats the choice of points; default: another each time")
-	c.Flags().IntVar(&o.Trials, "points", 12, "how many to try of each operation")
+	c.Flags().IntVar(&o.Trials, "points", 12, "how many to try of each operation, as one process and owned")
 	c.Flags().BoolVar(&all, "all", false, "try every point; it takes hours")
 	return c
 }
@@ -47,12 +48,16 @@ func (a *app) selftestCrash(ctx context.Context, o selftest.CrashOptions) (resul
 		o.Seed = uint64(rand.Uint32())
 	}
 	a.tell("seed %d\n", o.Seed)
-	o.Done = func(operation string, trial, of int, r selftest.Report) {
-		a.tell("%-10s %d of %d\n", operation, trial, of)
+	o.Done = func(sum selftest.OperationReport, of int, r selftest.Report) {
+		a.tell("%-16s %d of %d\n", sum.Name(), sum.Trials, of)
 		for _, f := range r.Findings {
 			a.tell("  found: %s\n", f)
 		}
-		a.object("trial", map[string]any{"operation": operation, "trial": trial, "of": of, "report": r})
+		trial := map[string]any{"operation": sum.Operation, "trial": sum.Trials, "of": of, "report": r}
+		if sum.As != "" {
+			trial["as"] = sum.As
+		}
+		a.object("trial", trial)
 	}
 	reports, err := selftest.Crash(ctx, o)
 	if ctx.Err() != nil {
@@ -78,11 +83,11 @@ func (a *app) selftestCrash(ctx context.Context, o selftest.CrashOptions) (resul
 
 func crashTable(rows []selftest.OperationReport) string {
 	var b strings.Builder
-	format := "%-10s %7s %7s %11s %8s %12s %9s\n"
+	format := "%-16s %7s %7s %11s %8s %12s %9s\n"
 	fmt.Fprintf(&b, format, "operation", "trials", "points", "duplicates", "orphans", "differences", "repeated")
 	for _, r := range rows {
 		n := func(i int) string { return fmt.Sprint(i) }
-		fmt.Fprintf(&b, format, r.Operation, n(r.Trials), n(r.Points), n(r.Duplicates), n(r.Orphans), n(r.Differences), n(r.Repeated))
+		fmt.Fprintf(&b, format, r.Name(), n(r.Trials), n(r.Points), n(r.Duplicates), n(r.Orphans), n(r.Differences), n(r.Repeated))
 	}
 	return b.String()
 }

@@ -114,7 +114,9 @@ func summary(r selftest.Report) string {
 
 func mortalHarness(t *testing.T, op selftest.Operation) *selftest.Harness {
 	t.Helper()
-	w, err := selftest.New(t.Context(), selftest.Options{Dir: filepath.Join(t.TempDir(), "world"), Env: map[string]string{roleVariable: "mortal"}})
+	w, err := selftest.New(t.Context(), selftest.Options{Dir: filepath.Join(shm(t), "world"), Env: map[string]string{
+		roleVariable: "mortal", "GOGC": "off", "GOMEMLIMIT": "256MiB", // a life of a second needs no collector
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

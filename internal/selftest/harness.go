@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Strike runs a command and kills it somewhere. struck is false when the command ended before.
-type Strike func(ctx context.Context, cmd *exec.Cmd) (struck bool, err error)
+// Strike runs the command with these arguments to its end, and kills it somewhere. struck is false when it ended before.
+type Strike func(ctx context.Context, args []string) (struck bool, err error)
 
 // Harness kills one operation in one world, again and again, and compares with what it leaves when nothing kills it.
 type Harness struct {
@@ -85,7 +85,7 @@ func (h *Harness) Kill(ctx context.Context, where string, resume bool, strikes .
 	}
 	kills, args := 0, h.Operation.Args
 	for _, strike := range strikes {
-		struck, err := strike(ctx, h.World.Command(ctx, h.Operation.Yes(args...)...))
+		struck, err := strike(ctx, args)
 		if err != nil {
 			return Report{}, err
 		}

@@ -2,6 +2,7 @@ package selftest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -33,34 +34,48 @@ type CrashOptions struct {
 	Trials int
 	// World is for the worlds, of which Dir is left to New.
 	World Options
-	// Done is called after each trial, by one goroutine at a time. May be nil.
-	Done func(operation string, trial, of int, r Report)
+	// Done is called after each trial, by one goroutine at a time: with what was found so far about the operation in that mode, of how many
+	// trials, and by this one. May be nil.
+	Done func(sum OperationReport, of int, r Report)
 }
+
+// Owned is the mode of an owner, which waits at its gates, and processes that approve. The other mode is one process.
+const Owned = "owned"
 
 // OperationReport is what was found about one operation.
 type OperationReport struct {
 	Operation string `json:"operation"`
+	As        string `json:"as,omitempty"` // Owned, or "" for one process
 	Trials    int    `json:"trials"`
 	Report
 }
 
-// Crash kills every operation from outside, two operations at a time: as the emulators are in this process, it knows when a request has
-// arrived, when it has acted, and when it is answered. The error is for what kept it from judging.
+// Name is the operation's, and how it is done.
+func (r OperationReport) Name() string {
+	if r.As == "" {
+		return r.Operation
+	}
+	return r.Operation + "/" + r.As
+}
+
+// Crash kills every operation from outside, in each mode, four operations at a time, since they wait more than they work: as the emulators
+// are in this process, it knows when a request has arrived, when it has acted, and when it is answered. The error is for what kept it from
+// judging.
 func Crash(ctx context.Context, o CrashOptions) ([]OperationReport, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	operations := Operations()
-	reports := make([]OperationReport, len(operations))
+	reports := make([][]OperationReport, len(operations))
 	var telling sync.Mutex
-	done := func(operation string, trial, of int, r Report) {
+	done := func(sum OperationReport, of int, r Report) {
 		telling.Lock()
 		defer telling.Unlock()
 		if o.Done != nil {
-			o.Done(operation, trial, of, r)
+			o.Done(sum, of, r)
 		}
 	}
 	var group sync.WaitGroup
-	room := make(chan struct{}, 2)
+	room := make(chan struct{}, 4)
 	for i, op := range operations {
 		group.Go(func() {
 			room <- struct{}{}
@@ -72,65 +87,105 @@ func Crash(ctx context.Context, o CrashOptions) ([]OperationReport, error) {
 		})
 	}
 	group.Wait()
-	return reports, context.Cause(ctx)
+	return slices.Concat(reports...), context.Cause(ctx)
 }
 
-// crash kills one operation in a world of its own.
-func crash(ctx context.Context, op Operation, o CrashOptions, done func(string, int, int, Report)) (out OperationReport, err error) {
-	out.Operation = op.Name
+// mode is how an operation is done.
+type mode struct {
+	as     string // "" for one process
+	points func(*Harness, context.Context) ([]string, error)
+	strike func(*Harness, string, *rand.Rand) Strike
+}
+
+// modes are those that this system can do.
+func modes() []mode {
+	out := []mode{{"", (*Harness).points, (*Harness).strike}}
+	if master, slave, err := terminal(); err == nil {
+		_ = errors.Join(master.Close(), slave.Close()) // nobody uses it
+		out = append(out, mode{Owned, (*Harness).ownedPoints, (*Harness).strikeOwned})
+	}
+	return out
+}
+
+// crash kills one operation in a world of its own, in every mode.
+func crash(ctx context.Context, op Operation, o CrashOptions, done func(OperationReport, int, Report)) (out []OperationReport, err error) {
 	if ctx.Err() != nil {
-		return out, ctx.Err()
+		return nil, ctx.Err()
 	}
 	w, err := New(ctx, o.World)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	defer w.Close()
 	h, err := NewHarness(ctx, w, op)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	points, err := h.requests(ctx)
-	if err != nil {
-		return out, err
-	}
-	trials := draw(Matrix(points, o.Seed), o.Trials, Random(o.Seed, op.Name))
-	for i, t := range trials {
-		var strikes []Strike
-		for _, point := range t.Points {
-			strikes = append(strikes, w.strike(point, Random(o.Seed, t.Where())))
-		}
-		r, err := h.Kill(ctx, op.Name+" killed: "+t.Where(), t.Resume, strikes...)
+	for _, m := range modes() {
+		points, err := m.points(h, ctx)
 		if err != nil {
 			return out, err
 		}
-		out.Trials++
-		out.Add(r)
-		done(op.Name, i+1, len(trials), r)
+		r := OperationReport{Operation: op.Name, As: m.as}
+		trials := draw(Matrix(points, o.Seed), o.Trials, Random(o.Seed, r.Name()))
+		for _, t := range trials {
+			var strikes []Strike
+			for _, point := range t.Points {
+				strikes = append(strikes, m.strike(h, point, Random(o.Seed, t.Where())))
+			}
+			one, err := h.Kill(ctx, r.Name()+" killed: "+t.Where(), t.Resume, strikes...)
+			if err != nil {
+				return out, err
+			}
+			r.Trials++
+			r.Add(one)
+			done(r, len(trials), one)
+		}
+		out = append(out, r)
 	}
 	return out, nil
 }
 
-// draw returns n of the trials, the first of them about requests that change something; all for n = 0.
+// draw returns n of the trials, a third of them about requests that change nothing, and another about approvals where there are any; all for
+// n = 0.
 func draw(all []Trial, n int, random *rand.Rand) []Trial {
 	if n <= 0 || n >= len(all) {
 		return all
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	slices.SortStableFunc(all, func(a, b Trial) int { return reads(a) - reads(b) })
-	return append(slices.Clone(all[:n-n/3]), all[len(all)-n/3:]...)
-}
-
-// reads is 1 for a trial that begins at a request that changes nothing, else 0.
-func reads(t Trial) int {
-	if strings.Contains(t.Points[0], " GET ") {
-		return 1
+	about := map[string][]Trial{}
+	for _, t := range all {
+		about[subject(t)] = append(about[subject(t)], t)
 	}
-	return 0
+	room := func(of string, n int) []Trial { return about[of][:min(n, len(about[of]))] }
+	out := slices.Concat(room("an approval", (n+2)/3), room("a read", n/3))
+	return append(room("a change", n-len(out)), out...)
 }
 
-// requests does the operation once and returns its points: each request at each instant.
-func (h *Harness) requests(ctx context.Context) ([]string, error) {
+// subject says what a trial is about, by its first point.
+func subject(t Trial) string {
+	switch {
+	case strings.HasPrefix(t.Points[0], "approval "):
+		return "an approval"
+	case strings.Contains(t.Points[0], " GET "):
+		return "a read"
+	}
+	return "a change"
+}
+
+// points does the operation once and returns its points.
+func (h *Harness) points(ctx context.Context) ([]string, error) {
+	return h.requests(func() error {
+		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
+		if err == nil && a.exit != 0 {
+			err = fmt.Errorf("selftest: an uninterrupted %s: %v", h.Operation.Name, a)
+		}
+		return err
+	})
+}
+
+// requests returns the points of what do does: each request at each instant.
+func (h *Harness) requests(do func() error) ([]string, error) {
 	if err := h.Restore(); err != nil {
 		return nil, err
 	}
@@ -150,10 +205,7 @@ func (h *Harness) requests(ctx context.Context) ([]string, error) {
 		return emukit.Action{}
 	})
 	defer h.World.Watch(nil)
-	a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
-	if err == nil && a.exit != 0 {
-		err = fmt.Errorf("selftest: an uninterrupted %s: %v", h.Operation.Name, a)
-	}
+	err := do()
 	mu.Lock()
 	defer mu.Unlock()
 	return points, err
@@ -162,31 +214,13 @@ func (h *Harness) requests(ctx context.Context) ([]string, error) {
 // request is what a call is in a point's name, which ends with how manieth it is of its kind.
 func request(c *emukit.Call) string { return c.API + " " + c.Method + " " + c.Route }
 
-// strike returns what kills a command at a point.
-func (w *World) strike(point string, random *rand.Rand) Strike {
-	instant, rest, _ := strings.Cut(point, " ")
-	delay := time.Duration(random.Int64N(int64(4 * time.Millisecond)))
-	return func(ctx context.Context, cmd *exec.Cmd) (bool, error) {
-		k := &killer{world: w, cmd: cmd, started: make(chan struct{}), dead: make(chan struct{})}
-		var mu sync.Mutex
-		seen := map[string]int{}
-		meant := map[*emukit.Call]bool{}
-		w.Watch(func(c *emukit.Call) emukit.Action {
-			mu.Lock()
-			if c.Phase == emukit.Before {
-				name := request(c)
-				seen[name]++
-				meant[c] = fmt.Sprintf("%s #%d", name, seen[name]) == rest
-			}
-			due := meant[c]
-			mu.Unlock()
-			if !due {
-				return emukit.Action{}
-			}
-			return k.at(instant, c.Phase, delay)
-		})
-		defer w.Watch(nil)
-		return k.run()
+// strike returns what does the operation, approving for itself, and kills it at a point.
+func (h *Harness) strike(point string, random *rand.Rand) Strike {
+	return func(ctx context.Context, args []string) (bool, error) {
+		k := newKiller(h.World, h.World.Command(ctx, h.Operation.Yes(args...)...))
+		h.World.Watch(k.about(point, random))
+		defer h.World.Watch(nil)
+		return k.run(func() error { return nil })
 	}
 }
 
@@ -200,17 +234,45 @@ type killer struct {
 	struck bool
 }
 
-// run runs the process to its end, and reports whether it was killed before.
-func (k *killer) run() (bool, error) {
+func newKiller(w *World, cmd *exec.Cmd) *killer {
+	return &killer{world: w, cmd: cmd, started: make(chan struct{}), dead: make(chan struct{})}
+}
+
+// run runs the process to its end, and meanwhile what is to be done beside it. It reports whether it was killed before.
+func (k *killer) run(meanwhile func() error) (bool, error) {
 	if err := k.cmd.Start(); err != nil {
 		return false, err
 	}
 	close(k.started)
+	err := meanwhile()
 	_ = k.cmd.Wait() // how it ended shows in what it left
 	close(k.dead)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.struck, nil
+	return k.struck, err
+}
+
+// about returns what sees the world's calls, and kills at the instant that a point names of the request that it names.
+func (k *killer) about(point string, random *rand.Rand) func(*emukit.Call) emukit.Action {
+	instant, rest, _ := strings.Cut(point, " ")
+	delay := time.Duration(random.Int64N(int64(4 * time.Millisecond)))
+	var mu sync.Mutex
+	seen := map[string]int{}
+	meant := map[*emukit.Call]bool{}
+	return func(c *emukit.Call) emukit.Action {
+		mu.Lock()
+		if c.Phase == emukit.Before {
+			name := request(c)
+			seen[name]++
+			meant[c] = fmt.Sprintf("%s #%d", name, seen[name]) == rest
+		}
+		due := meant[c]
+		mu.Unlock()
+		if !due {
+			return emukit.Action{}
+		}
+		return k.at(instant, c.Phase, delay)
+	}
 }
 
 // at is called for the request that is meant, in both phases.

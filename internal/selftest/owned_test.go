@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/slipway-dev/slipway/internal/selftest"
@@ -52,13 +50,10 @@ func (p *pair) run(ctx context.Context, args []string) error {
 	if err := owner.Start(); err != nil {
 		return err
 	}
-	questions := newQuestions(stderr)
-	for questions.next() {
-		if err := p.approve(ctx, owner); err != nil {
-			cancel()
-			_ = owner.Wait()
-			return fmt.Errorf("%w; the owner said:\n%s", err, questions.said.String())
-		}
+	if _, err := selftest.Attend(stderr, func() error { return p.approve(ctx, owner) }); err != nil {
+		cancel()
+		_ = owner.Wait()
+		return err
 	}
 	_ = owner.Wait() // how it ended shows in the end
 	if !owner.ProcessState.Exited() {
@@ -124,34 +119,6 @@ func (p *pair) approveWithout(cmd, owner *exec.Cmd) error {
 	goOn.Close()
 	_ = cmd.Wait() // how it ended shows in the end
 	return nil
-}
-
-// questions finds in what an owner says where it asks.
-type questions struct {
-	from io.Reader
-	said strings.Builder
-	seen int // of said, how much was looked at
-}
-
-func newQuestions(r io.Reader) *questions { return &questions{from: r} }
-
-// next waits until the owner asks; false when it has ended.
-func (q *questions) next() bool {
-	buffer := make([]byte, 4096)
-	for {
-		text := q.said.String()[q.seen:]
-		for _, question := range []string{"[y/N] ", " to go on: "} {
-			if i := strings.Index(text, question); i >= 0 {
-				q.seen += i + len(question)
-				return true
-			}
-		}
-		n, err := q.from.Read(buffer)
-		q.said.Write(buffer[:n])
-		if err != nil {
-			return false
-		}
-	}
 }
 
 // owned are the trials of an operation that another process approves: the owner is killed at its own points, the approving process at its
