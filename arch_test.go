@@ -32,6 +32,7 @@ var policy = map[string]rule{
 	"internal/cli":      {code: []string{anything}},
 	"internal/connect":  {code: []string{root, "internal/rest"}, tests: []string{"internal/emulator"}},
 	"internal/engine":   {code: []string{root}, tests: []string{"internal/store"}},
+	"internal/keychain": {code: []string{root, "internal/attest"}},
 	"internal/manifest": {code: []string{root}},
 	"internal/manual":   {code: []string{root}, tests: []string{byhand, "internal/provider", "internal/rest", "internal/selftest"}},
 	"internal/policy":   {code: []string{root}},

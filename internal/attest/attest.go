@@ -27,6 +27,9 @@ const (
 	// ManualStep is the predicate of a person's statement that a manual step is done: run, step, note, by and at.
 	ManualStep = "https://slipway.dev/attestation/manual-step/v1"
 
+	// Ballot is the predicate of an approver's yes: what docs/approvals.md describes.
+	Ballot = "https://slipway.dev/attestation/ballot/v1"
+
 	// What an audit bundle states, each with the predicate that docs/format-audit-bundle.md describes.
 	Approval       = "https://slipway.dev/attestation/approval/v1"
 	Bundle         = "https://slipway.dev/attestation/audit-bundle/v1"
@@ -153,6 +156,22 @@ func (k Key) SignPayload(ctx context.Context, payload []byte) (json.RawMessage, 
 		return nil, slipway.Errorf(slipway.CodeInternal, "a statement cannot be signed: %v", err)
 	}
 	return json.Marshal(signed)
+}
+
+// Peek returns the statement of an envelope without looking at who has signed it.
+func Peek(envelope []byte) (s Statement, err error) {
+	var e dsse.Envelope
+	if err := json.Unmarshal(envelope, &e); err != nil || e.PayloadType != PayloadType {
+		return s, slipway.Errorf(slipway.CodeInvalid, "this is no envelope of a statement")
+	}
+	payload, err := e.DecodeB64Payload()
+	if err != nil {
+		return s, slipway.Errorf(slipway.CodeInvalid, "the envelope's payload is not base64")
+	}
+	if err := json.Unmarshal(payload, &s); err != nil || s.Type != StatementType {
+		return s, slipway.Errorf(slipway.CodeInvalid, "the envelope holds no in-toto statement")
+	}
+	return s, nil
 }
 
 // Open verifies an envelope against trusted keys, at least one of which must have signed it, and returns its statement and the ids of those

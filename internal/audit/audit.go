@@ -33,6 +33,7 @@ const (
 	nameEvents     = "core/events.jsonl"
 	nameManifest   = "core/manifest.yaml"
 	namePlan       = "core/plans/%04d.json"
+	namePolicy     = "core/policies/%s.cedar" // by its SHA-256
 	nameReceipts   = "core/receipts.json"
 	nameRun        = "core/run.json"
 	nameRunbook    = "core/runbooks/%04d.json"

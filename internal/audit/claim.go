@@ -73,8 +73,12 @@ func (b *reading) claims() (all []claim) {
 		plan, _ := a.Content["plan"].(string)
 		m := map[string]any{"run": a.Run, "approval": a.ID, "gate": a.Gate, "state": a.State, "plan": plan}
 		put(m, map[string]any{"how": a.How, "reason": a.Reason, "decided_at": timestamp(a.DecidedAt), "expires_at": timestamp(a.ExpiresAt)})
+		put(m, map[string]any{"policy": a.Policy, "nonce": a.Nonce})
 		if a.By != nil {
 			m["by"] = a.By
+		}
+		if people := b.people(a); people != nil {
+			m["approvers"] = people
 		}
 		all = append(all, claim{attest.Approval, m, "gate " + string(a.Gate), a.Subject})
 	}

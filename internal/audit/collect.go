@@ -24,6 +24,9 @@ func (e *export) load(run string) (err error) {
 	for i := range e.approvals {
 		a := &e.approvals[i]
 		a.CreatedAt, a.DecidedAt, a.ExpiresAt = a.CreatedAt.UTC(), a.DecidedAt.UTC(), a.ExpiresAt.UTC()
+		for j := range a.Votes {
+			a.Votes[j].At, a.Votes[j].ExpiresAt = a.Votes[j].At.UTC(), a.Votes[j].ExpiresAt.UTC()
+		}
 	}
 	slices.SortFunc(e.approvals, func(a, b slipway.Approval) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
@@ -60,7 +63,7 @@ func (e *export) addSteps(steps []slipway.Step) {
 
 // collect makes the list of the core's entries, in order.
 func (e *export) collect() error {
-	for _, add := range []func() error{e.addRecords, e.addPlans, e.addSource, e.addTranscripts} {
+	for _, add := range []func() error{e.addRecords, e.addPlans, e.addPolicies, e.addSource, e.addTranscripts} {
 		if err := add(); err != nil {
 			return err
 		}
@@ -97,8 +100,10 @@ func (e *export) addRecords() error {
 	e.left = append(
 		e.left,
 		Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"},
-		Remark{"tool of the run", "which version of slipway worked on it is not recorded; the signature names the one that exported"},
 	)
+	if e.run.Tool == "" {
+		e.left = append(e.left, Remark{"tool of the run", "which version of slipway worked on it is not recorded; the signature names the one that exported"})
+	}
 	return nil
 }
 
@@ -119,6 +124,32 @@ func (e *export) addPlans() error {
 		if err := e.add(fmt.Sprintf(nameRunbook, i+1), book); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// addPolicies adds the texts of the policies that approvals were asked under.
+func (e *export) addPolicies() error {
+	seen := map[string]bool{}
+	for _, a := range e.approvals {
+		hash, isDigest := strings.CutPrefix(a.Policy, "sha256:")
+		if !isDigest || seen[hash] {
+			continue
+		}
+		seen[hash] = true
+		name := fmt.Sprintf(namePolicy, hash)
+		text, err := e.tx.Artifact(slipway.PolicyArtifact(a.Policy))
+		if slipway.ErrorCode(err) == slipway.CodeNotFound {
+			e.left = append(e.left, Remark{"policy " + a.Policy, "its text was not kept"})
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := e.guarded(name, text); err != nil {
+			return err
+		}
+		e.parts = append(e.parts, part{name, func(w io.Writer) error { _, err := w.Write(text); return err }})
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type facts struct {
 	steps     []slipway.Step
 	late      []slipway.Step // settled after the run's own events had ended
 	words     []string       // of people: the steps that stand on one
+	proved    []string       // approvals that a known key has signed
+	unproved  []string       // approvals that another key has signed
 }
 
 // eventLog is what the events tell. Lines of output are counted alone.
@@ -137,7 +139,7 @@ func planDigest(data []byte) (string, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return "", err
 	}
-	for _, name := range []string{"access", "rotated", "unverified"} {
+	for _, name := range []string{"access", "rotated", "shipped", "unverified"} {
 		delete(p, name)
 	}
 	existing, _ := p["existing"].([]any)
@@ -213,7 +215,7 @@ func (b *reading) checkSource(context.Context) error {
 	return nil
 }
 
-func (b *reading) checkApprovals(context.Context) error {
+func (b *reading) checkApprovals(ctx context.Context) error {
 	for i, a := range b.approvals {
 		place := fmt.Sprintf("%s %d", nameApprovals, i+1)
 		sum, err := valueDigest(a.Content)
@@ -224,6 +226,9 @@ func (b *reading) checkApprovals(context.Context) error {
 			return fault(place+" run", "it is %s", a.Run)
 		}
 		if err := b.checkDecision(place, a); err != nil {
+			return err
+		}
+		if err := b.checkVotes(ctx, place, a); err != nil {
 			return err
 		}
 	}
@@ -250,7 +255,7 @@ func (b *reading) checkDecision(place string, a slipway.Approval) error {
 	switch {
 	case want == "" && a.By == nil:
 		return nil // requested, voided or expired: nobody has decided
-	case a.By == nil || a.By.Kind != slipway.PrincipalUser:
+	case a.By == nil || a.By.Kind != slipway.PrincipalUser && !byPolicy(a):
 		return fault(place+" by", "no person has decided")
 	case want == slipway.ApprovalApproved && !a.DecidedAt.Before(a.ExpiresAt):
 		return fault(place+" expires_at", "it had ended when it was decided")

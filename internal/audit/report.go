@@ -30,6 +30,7 @@ type Report struct {
 	SignedBy    string           `json:"signed_by,omitempty"` // the key's id
 	Key         string           `json:"key,omitempty"`
 	Tool        Tool             `json:"tool,omitzero"`
+	RunTool     string           `json:"run_tool,omitempty"` // what worked on the run
 	Entries     int              `json:"entries"`
 	Bytes       int64            `json:"bytes"`
 	Events      int64            `json:"events"`
@@ -70,6 +71,9 @@ type ReportApproval struct {
 	Reason  string    `json:"reason,omitempty"`
 	Subject string    `json:"subject"`
 	At      time.Time `json:"at,omitzero"`
+	Policy  string    `json:"policy,omitempty"`  // digest of the one that it was asked under
+	Votes   []string  `json:"votes,omitempty"`   // who approved, how, let by which rules
+	Differs []string  `json:"differs,omitempty"` // how it differs from what was asked or approved before
 }
 
 // summarize fills the report from what was verified.
@@ -81,6 +85,7 @@ func (b *reading) summarize() {
 		r.Error = run.Error.Message
 	}
 	r.Core, r.SignedBy, r.Key, r.Tool = b.envelope.Core, b.signer, b.envelope.Key, b.envelope.Tool
+	r.RunTool = run.Tool
 	last := b.entries[len(b.entries)-1].end()
 	r.Entries, r.Bytes, r.Events, r.Lines = len(b.entries), last+int64(len(directory(b.entries, last))), b.index.Events.Seq, b.log.lines
 	r.Statements, r.Left = len(b.statements)+1, b.index.Left
@@ -91,6 +96,10 @@ func (b *reading) summarize() {
 		x := ReportApproval{Gate: string(a.Gate), State: string(a.State), How: a.How, Reason: a.Reason, Subject: a.Subject, At: a.DecidedAt}
 		if a.By != nil {
 			x.By = a.By.Name
+		}
+		x.Policy, x.Differs = a.Policy, append(slices.Clone(a.Void), a.Differs...)
+		for _, v := range a.Votes {
+			x.Votes = append(x.Votes, fmt.Sprintf("%s (%s%s)%s", v.By.Name, v.Proof, joined(" ", v.Key), joined(", by ", strings.Join(v.Rules, ", "))))
 		}
 		r.Approvals = append(r.Approvals, x)
 	}
@@ -157,9 +166,20 @@ func (b *reading) weigh() {
 	add(checks, "checks that passed before production was moved")
 	r.Witnessed = append(r.Witnessed, seen...)
 	r.Asserted = append(r.Asserted, b.words...)
+	r.Witnessed = append(r.Witnessed, b.proved...)
+	r.Asserted = append(r.Asserted, b.unproved...)
 	for _, a := range b.approvals {
-		if a.By != nil {
+		switch {
+		case a.By != nil && (len(a.Votes) == 0 || a.State == slipway.ApprovalRejected):
 			r.Asserted = append(r.Asserted, fmt.Sprintf("gate %s: %s decided it (%s: whoever ran as that user)", a.Gate, a.By.Name, a.How))
+		case byPolicy(a):
+			r.Witnessed = append(r.Witnessed, fmt.Sprintf("gate %s: it opened by the policy %s (%s)", a.Gate, a.Policy, strings.Join(a.Votes[0].Rules, ", ")))
+			continue
+		}
+		for _, v := range a.Votes {
+			if v.Key == "" {
+				r.Asserted = append(r.Asserted, fmt.Sprintf("gate %s: %s decided it (%s: whoever ran as that user)", a.Gate, v.By.Name, v.How))
+			}
 		}
 	}
 	for _, s := range b.late {
@@ -197,10 +217,32 @@ func (r Report) Text() string {
 	}
 	for _, a := range r.Approvals {
 		row("gate", "%s: %s%s%s %s", a.Gate, a.State, joined(" by ", a.By), joined(", ", a.Reason), a.Subject)
+		for _, v := range a.Votes {
+			row("", "approved by %s", v)
+		}
+		for _, d := range a.Differs {
+			row("", "differs: %s", d)
+		}
+	}
+	for _, policy := range r.policies() {
+		row("policy", "%s", policy)
+	}
+	if r.RunTool != "" {
+		row("run by", "%s", r.RunTool)
 	}
 	row("signed", "by %s (key %s), %s %s", r.SignedBy, r.Key, r.Tool.Name, r.Tool.Version)
 	b.WriteString(r.Findings())
 	return b.String()
+}
+
+// policies are the digests of those that approvals were asked under.
+func (r Report) policies() (all []string) {
+	for _, a := range r.Approvals {
+		if a.Policy != "" && !slices.Contains(all, a.Policy) {
+			all = append(all, a.Policy)
+		}
+	}
+	return all
 }
 
 func joined(before, text string) string {

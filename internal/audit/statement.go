@@ -28,6 +28,17 @@ type (
 		Plan      string             `json:"plan"`
 		DecidedAt string             `json:"decided_at,omitempty"`
 		ExpiresAt string             `json:"expires_at,omitempty"`
+		Policy    string             `json:"policy,omitempty"`
+		Nonce     string             `json:"nonce,omitempty"`
+		Approvers []approverEntry    `json:"approvers,omitempty"`
+	}
+	// approverEntry is one yes: of whom, by what proof, let by which rules of the policy.
+	approverEntry struct {
+		Name  string   `json:"name"`
+		Proof string   `json:"proof"`
+		Key   string   `json:"key,omitempty"`
+		Rules []string `json:"rules,omitempty"`
+		At    string   `json:"at"`
 	}
 	provisionPredicate struct {
 		Run       string   `json:"run"`
@@ -119,9 +130,13 @@ func (e *export) statements() []statement {
 
 func approvalStatement(a slipway.Approval) statement {
 	plan, _ := a.Content["plan"].(string)
+	var approvers []approverEntry
+	for _, v := range a.Votes {
+		approvers = append(approvers, approverEntry{v.By.Name, string(v.Proof), v.Key, v.Rules, timestamp(v.At)})
+	}
 	return statement{attest.Approval, approvalPredicate{
 		Run: a.Run, Approval: a.ID, Gate: string(a.Gate), State: string(a.State), By: a.By, How: a.How, Reason: a.Reason, Plan: plan,
-		DecidedAt: timestamp(a.DecidedAt), ExpiresAt: timestamp(a.ExpiresAt),
+		DecidedAt: timestamp(a.DecidedAt), ExpiresAt: timestamp(a.ExpiresAt), Policy: a.Policy, Nonce: a.Nonce, Approvers: approvers,
 	}, []attest.Subject{attest.About("gate "+string(a.Gate), a.Subject)}}
 }
 

@@ -25,12 +25,15 @@ import (
 type Verifier struct {
 	// Trusted are the public keys that may have signed a bundle, and what people assert in it.
 	Trusted []attest.Key
+	// Approvers are the public keys that are known to be people's: what they have signed is witnessed, and not only asserted.
+	Approvers []attest.Key
 }
 
 // reading is a bundle that is being verified: what of it is decoded, and what was found to be right.
 type reading struct {
 	*archive
 	trusted    []attest.Key
+	approvers  []attest.Key
 	index      Index
 	envelope   Envelope
 	signer     string
@@ -54,7 +57,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: v.Trusted, report: report}
+	b := &reading{archive: a, trusted: v.Trusted, approvers: v.Approvers, report: report}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error
@@ -68,6 +71,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 		{"run, plans and their digests", b.checkPlans},
 		{"the list of the source's files", b.checkSource},
 		{"approvals, and that each change had one", b.checkApprovals},
+		{"the policies that they were asked under", b.checkPolicies},
 		{"steps, their intents, outcomes and receipts", b.checkSteps},
 		{"what people did by hand", b.checkByHand},
 		{"that the statements say what the records say", b.checkClaims},

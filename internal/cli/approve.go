@@ -10,14 +10,16 @@ import (
 
 func (a *app) approveCommand() *cobra.Command {
 	var d slipway.Decision
+	var key string
 	c := a.command("approve [RUN]", "Approve at the gate where a run waits",
-		"Approve at the gate where a run waits, as this user. The process that works on the run goes on by itself;\n"+
+		"Approve at the gate where a run waits, as this user, or with --key as the holder of a key. The process that works on the run goes on by itself;\n"+
 			"where there is none, slipway resume does. RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
 			d.Approve = true
-			return a.decision(ctx, args, d)
+			return a.decision(ctx, args, d, key)
 		})
 	gateFlags(c, &d)
+	c.Flags().StringVar(&key, "key", "", "sign it with the key of this home that has this `name`")
 	c.Flags().StringVar(&d.Subject, "digest", "", "approve only if this is what is asked for (`sha256:…`, as slipway status shows it)")
 	c.Flags().StringVar(&d.Over, "promote-over", "", "move production even though that takes it backwards from this deployment (`ID`)")
 	c.Flags().StringVar(&d.Confirm, "confirm", "", "the app's `name`: needed where data would be deleted")
@@ -29,7 +31,7 @@ func (a *app) rejectCommand() *cobra.Command {
 	c := a.command("reject [RUN]", "Reject at the gate where a run waits",
 		"Reject at the gate where a run waits, as this user. The run ends; what it has done stays.\n"+
 			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
-		func(ctx context.Context, args []string) (result, error) { return a.decision(ctx, args, d) })
+		func(ctx context.Context, args []string) (result, error) { return a.decision(ctx, args, d, "") })
 	gateFlags(c, &d)
 	c.Flags().Lookup("reason").Usage = "`why`: whoever asked reads it; a no needs one"
 	return c
@@ -41,7 +43,7 @@ func gateFlags(c *cobra.Command, d *slipway.Decision) {
 }
 
 // decision records what was decided. It does not need to own the app.
-func (a *app) decision(ctx context.Context, args []string, d slipway.Decision) (result, error) {
+func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, key string) (result, error) {
 	if err := wellFormed("--digest", d.Subject); err != nil {
 		return result{}, err
 	}
@@ -58,6 +60,11 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision) (
 	d.Run = run.ID
 	if d.By, err = a.approverHere("os-user"); err != nil {
 		return r, err
+	}
+	if key != "" {
+		if d.Statement, err = w.ballot(ctx, d, key); err != nil {
+			return r, err
+		}
 	}
 	approval, err := w.engine.Decide(ctx, d)
 	if err != nil {

@@ -225,7 +225,7 @@ func (a *app) verify(ctx context.Context, name string, trust []string) (*audit.R
 	if err != nil || !info.Mode().IsRegular() {
 		return unusable("%s is no file", name)
 	}
-	r, err := audit.Verifier{Trusted: keys}.Verify(ctx, f, info.Size())
+	r, err := audit.Verifier{Trusted: keys, Approvers: a.approverKeys()}.Verify(ctx, f, info.Size())
 	if u := (*audit.Unusable)(nil); errors.As(err, &u) {
 		return unusable("%s: %s", name, u.Message)
 	}

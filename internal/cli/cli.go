@@ -182,7 +182,7 @@ func (a *app) commands() []*cobra.Command {
 		a.demoCommand(), a.initCommand(), a.doctorCommand(),
 		a.planCommand(), a.shipCommand(), a.driftCommand(), a.runsCommand(), a.statusCommand(), a.watchCommand(),
 		a.approveCommand(), a.rejectCommand(), a.resumeCommand(), a.cancelCommand(), a.manualCommand(), a.rollbackCommand(), a.destroyCommand(),
-		a.auditCommand(), a.policyCommand(), a.envCommand(), a.emulateCommand(), a.selftestCommand(), a.schemaCommand(), a.versionCommand(),
+		a.auditCommand(), a.policyCommand(), a.keyCommand(), a.envCommand(), a.emulateCommand(), a.selftestCommand(), a.schemaCommand(), a.versionCommand(),
 	}
 }
 

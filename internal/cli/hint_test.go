@@ -199,7 +199,7 @@ func flagOf(c *cobra.Command, w string) (known, takes bool) {
 // elsewhere are commands that scripts run, because they serve until they are stopped, kill this program, or work on a file of another
 // command's: here their words are checked.
 var elsewhere = map[string]string{
-	"audit": "audit_*.txtar", "demo": "demo_run.txtar", "emulate": "emulate_*.txtar", "selftest": "selftest_*.txtar", "watch": "ship_cancel.txtar",
+	"audit": "audit_*.txtar", "demo": "demo_run.txtar", "key": "key_approve.txtar", "emulate": "emulate_*.txtar", "selftest": "selftest_*.txtar", "watch": "ship_cancel.txtar",
 }
 
 // Every command that is printed or shown is known, with its flags, and ends with a status that testdata/hints.txt records. None of them is 2,

@@ -170,6 +170,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
 		Connect:   connect.All(a.restConfig()),
 		Policy:    func() slipway.Policy { return a.policy() },
+		Witness:   a.witness,
 		Tool:      "slipway " + readVersion().Version,
 		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
 	})

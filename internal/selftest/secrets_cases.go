@@ -31,6 +31,8 @@ var exempt = map[string]string{
 	"completion":       "it is a group of commands",
 	"selftest":         "it is a group of commands",
 	"audit":            "it is a group of commands",
+	"policy":           "it is a group of commands",
+	"key":              "it is a group of commands",
 	"selftest crash":   "it has a world of its own, with other credentials",
 	"selftest secrets": "it is this",
 }
@@ -50,6 +52,7 @@ func (s *secrets) cases() []secretsCase {
 		{"ship again, with another value", s.changing},
 		{"preview", func(ctx context.Context) error { return s.all(ctx, "ship -e preview --yes --json") }},
 		{"reject and cancel", s.refusing},
+		{"keys and policies", s.signing},
 		{"what a person does without a credential", s.byHand},
 		{"a build that prints every secret in every form", s.talkingBuild},
 		{"a build that fails with a secret", s.failingBuild},

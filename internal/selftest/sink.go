@@ -45,6 +45,7 @@ func Sinks() []Sink {
 		{Name: "shared memory of the database", Files: []string{"home/apps/*/slipway.db-shm"}},
 		{Name: "locks", Files: []string{"home/apps/*/slipway.db.migrate", "home/apps/*/owner.lock", "home/apps/*/owner.lock.owner"}},
 		{Name: "keys of Slipway's own", Files: []string{"home/fingerprint.key", "home/signing.key"}, Own: []string{madeKey, madeKey + ", signing"}},
+		{Name: "people's keys, encrypted, and those that are trusted", Files: []string{"home/keys/**"}},
 		{Name: "what probes found", Files: []string{"home/probes.json"}},
 		{Name: "temporary files", Files: []string{"tmp/**"}},
 		{Name: "files that init writes", Files: []string{"fresh/**"}},
@@ -60,7 +61,7 @@ var empty = map[string]string{
 }
 
 // planted are the files that the suite itself writes.
-var planted = []string{"app/slipway.yaml", "app/site/**", "given/**", "snapshot-*/**"}
+var planted = []string{"app/slipway.yaml", "app/slipway.policy*", "app/site/**", "given/**", "snapshot-*/**"}
 
 // sinkOf returns the sink that a file belongs to; known is false for one that belongs to none, and skip true for the suite's own.
 func sinkOf(name string) (sink string, known, skip bool) {

@@ -1,0 +1,121 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
+)
+
+// byPolicy reports whether a gate opened without anybody, by rules that are named.
+func byPolicy(a slipway.Approval) bool {
+	return a.By != nil && a.By.Kind == slipway.PrincipalPolicy && a.By.Name == a.Policy && a.Policy != "" && a.Gate != slipway.GateDestroy &&
+		len(a.Votes) == 1 && a.Votes[0].Proof == slipway.ProofPolicy && len(a.Votes[0].Rules) > 0
+}
+
+// checkVotes says that as many different people have approved as it took, each in time, and that what a key has signed is this approval.
+func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approval) error {
+	names, keys := map[string]bool{}, map[string]bool{}
+	for i, v := range a.Votes {
+		where := fmt.Sprintf("%s votes %d", place, i+1)
+		switch {
+		case v.By.Kind != slipway.PrincipalUser && !byPolicy(a):
+			return fault(where+" by", "no person has approved")
+		case names[v.By.Name] || v.Key != "" && keys[v.Key]:
+			return fault(where+" by", "%s has approved before", v.By.Name)
+		case !v.At.Before(v.ExpiresAt):
+			return fault(where+" expires_at", "it had ended when it was given")
+		case (v.Proof == slipway.ProofKey) != (v.Key != "") || (v.Key != "") != (v.Statement != nil):
+			return fault(where+" proof", "it is %s, and what proves it is something else", v.Proof)
+		}
+		names[v.By.Name], keys[v.Key] = true, true
+		if v.Statement != nil {
+			if err := b.checkBallot(ctx, where, a, v); err != nil {
+				return err
+			}
+		}
+	}
+	opened := a.State == slipway.ApprovalApproved || a.State == slipway.ApprovalConsumed
+	if opened && len(a.Votes) < a.Need {
+		return fault(place+" votes", "%d have approved, and it took %d", len(a.Votes), a.Need)
+	}
+	if opened && a.Policy != "" && len(a.Votes) == 0 {
+		return fault(place+" votes", "nobody has approved")
+	}
+	return nil
+}
+
+// checkBallot reads what a key has signed. It is judged even where the key is not known: then who signed it is asserted alone.
+func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Approval, v slipway.Vote) error {
+	var envelope opened
+	if err := json.Unmarshal(v.Statement, &envelope); err != nil || len(envelope.Signatures) != 1 || envelope.Signatures[0].ID != v.Key {
+		return fault(where+" statement", "it is no envelope with one signature, by the key %s", v.Key)
+	}
+	s, err := attest.Peek(v.Statement)
+	if err != nil || s.PredicateType != attest.Ballot {
+		return fault(where+" statement", "it states no approval")
+	}
+	if err := subjectIs(where+" statement", s, "gate "+string(a.Gate), strings.TrimPrefix(a.Subject, "sha256:")); err != nil {
+		return err
+	}
+	var said slipway.Ballot
+	if err := json.Unmarshal(s.Predicate, &said); err != nil || a.Takes(said, v.At) != nil {
+		return fault(where+" statement", "it was signed for another request")
+	}
+	if said.Reason != v.Reason || !said.ExpiresAt.Equal(v.ExpiresAt) {
+		return fault(where+" statement", "it says something else than the record")
+	}
+	known := slices.ContainsFunc(b.approvers, func(k attest.Key) bool { return k.ID() == v.Key })
+	if !known {
+		b.unproved = append(b.unproved, fmt.Sprintf("gate %s: %s decided it (key %s: not trusted here)", a.Gate, v.By.Name, v.Key))
+		return nil
+	}
+	if _, _, err := attest.Open(ctx, v.Statement, b.approvers...); err != nil {
+		return fault(where+" statement", "the signature by the key %s is not of this content", v.Key)
+	}
+	b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s)", a.Gate, v.By.Name, v.Key))
+	return nil
+}
+
+// checkPolicies says that each text of a policy is the one that approvals name.
+func (b *reading) checkPolicies(context.Context) error {
+	asked := map[string]bool{}
+	for _, a := range b.approvals {
+		if hash, ok := strings.CutPrefix(a.Policy, "sha256:"); ok {
+			asked[hash] = true
+		}
+		if inContent, _ := a.Content["policy"].(string); inContent != a.Policy {
+			return fault(nameApprovals, "the policy of the %s gate is not the one that was shown", a.Gate)
+		}
+	}
+	for _, name := range b.below("core/policies") {
+		data, err := b.read(name)
+		if err != nil {
+			return err
+		}
+		hash := strings.TrimSuffix(path.Base(name), ".cedar")
+		if !asked[hash] || digest(bytes.Clone(data)) != "sha256:"+hash {
+			return fault(name, "no approval was asked under it, or it is not the text that it is named for")
+		}
+	}
+	return nil
+}
+
+// people are those who have approved, as a statement names them; nil for nobody.
+func (b *reading) people(a slipway.Approval) (all []any) {
+	for _, v := range a.Votes {
+		m := map[string]any{"name": v.By.Name, "proof": string(v.Proof), "at": timestamp(v.At)}
+		put(m, map[string]any{"key": v.Key})
+		if len(v.Rules) > 0 {
+			m["rules"] = v.Rules
+		}
+		all = append(all, m)
+	}
+	return all
+}

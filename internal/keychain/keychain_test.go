@@ -1,0 +1,280 @@
+package keychain_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
+	"github.com/slipway-dev/slipway/internal/keychain"
+)
+
+const phrase = "correct horse battery staple"
+
+// ring is a keyring in memory; locked refuses everything.
+type ring struct {
+	kept   map[string]string
+	locked bool
+}
+
+var errLocked = errors.New("locked")
+
+func (r *ring) Set(service, user, secret string) error {
+	if r.locked {
+		return errLocked
+	}
+	r.kept[service+" "+user] = secret
+	return nil
+}
+
+func (r *ring) Get(service, user string) (string, error) {
+	v, ok := r.kept[service+" "+user]
+	if r.locked || !ok {
+		return "", errLocked
+	}
+	return v, nil
+}
+
+// home is a chain whose secrets are noted.
+type home struct {
+	keychain.Chain
+	typed string
+	told  []string
+}
+
+func newHome(t *testing.T) *home {
+	h := &home{typed: phrase}
+	h.Chain = keychain.Chain{
+		Folder: filepath.Join(t.TempDir(), "keys"), Work: 4, Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+		Passphrase: func(context.Context, string, bool) (slipway.Secret, error) { return slipway.NewSecret(h.typed), nil },
+		Remember:   func(s slipway.Secret) { h.told = append(h.told, s.Reveal()) },
+	}
+	return h
+}
+
+// disk is all that is in the folder.
+func (h *home) disk(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(h.Folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %s", name, info.Mode())
+		}
+		raw, err := os.ReadFile(name)
+		all.Write(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+func TestKeys(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		ring   *ring
+		want   keychain.Store
+		store  keychain.Store
+		code   slipway.Code
+	}{
+		"no keyring":         {"a file, behind a passphrase", nil, "", keychain.StoreFile, ""},
+		"keyring":            {"the system's, where there is one", &ring{kept: map[string]string{}}, "", keychain.StoreKeyring, ""},
+		"locked":             {"a file, where the keyring does not take it", &ring{locked: true}, "", keychain.StoreFile, ""},
+		"a file was wanted":  {"though there is a keyring", &ring{kept: map[string]string{}}, keychain.StoreFile, keychain.StoreFile, ""},
+		"keyring wanted":     {"there is none", nil, keychain.StoreKeyring, "", slipway.CodeUnsupported},
+		"wanted, but locked": {"it is not put elsewhere unasked", &ring{locked: true}, keychain.StoreKeyring, "", slipway.CodeStore},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHome(t)
+			if tc.ring != nil {
+				h.Ring = tc.ring
+			}
+			e, err := h.New(t.Context(), "ada", tc.want)
+			if slipway.ErrorCode(err) != tc.code || e.Store != tc.store {
+				t.Fatalf("%+v, %v: %s", e, err, tc.reason)
+			}
+			if err != nil {
+				return
+			}
+			key, err := h.Key(t.Context(), "ada")
+			if err != nil || key.String() != e.Key {
+				t.Fatalf("%s, %v: another key than %s comes back", key, err, e.Key)
+			}
+			signed, err := key.Sign(t.Context(), attest.Ballot, map[string]string{}, attest.About("x", "sha256:00"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			public, err := attest.PublicKey(e.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := attest.Open(t.Context(), signed, public); err != nil {
+				t.Error(err)
+			}
+			disk := h.disk(t)
+			if len(h.told) == 0 {
+				t.Error("the redactor was told of nothing")
+			}
+			for _, secret := range h.told {
+				if strings.Contains(disk, secret) {
+					t.Error("a secret is in a file as it is")
+				}
+			}
+			if _, err := h.New(t.Context(), "ada", tc.want); slipway.ErrorCode(err) != slipway.CodeConflict {
+				t.Errorf("a key was made over another: %v", err)
+			}
+			if all, err := h.List(); err != nil || len(all) != 1 || all[0].Sealed != "" || all[0].Name != "ada" {
+				t.Errorf("%+v, %v", all, err)
+			}
+		})
+	}
+}
+
+func TestPassphrases(t *testing.T) {
+	h := newHome(t)
+	h.typed = "too short"
+	if _, err := h.New(t.Context(), "ada", ""); slipway.ErrorCode(err) != slipway.CodeInvalid {
+		t.Errorf("a short passphrase: %v", err)
+	}
+	h.typed = phrase
+	if _, err := h.New(t.Context(), "ada", ""); err != nil {
+		t.Fatal(err)
+	}
+	h.typed = phrase + "r"
+	if _, err := h.Key(t.Context(), "ada"); slipway.ErrorCode(err) != slipway.CodeForbidden || strings.Contains(err.Error(), phrase) {
+		t.Errorf("another passphrase: %v", err)
+	}
+	if _, err := h.Key(t.Context(), "bob"); slipway.ErrorCode(err) != slipway.CodeNotFound {
+		t.Errorf("no such key: %v", err)
+	}
+	for _, name := range []string{"", "../ada", "a/b", ".ada", strings.Repeat("a", 65), "a b"} {
+		if _, err := h.Key(t.Context(), name); slipway.ErrorCode(err) != slipway.CodeInvalid {
+			t.Errorf("%q is a name: %v", name, err)
+		}
+		if _, err := h.New(t.Context(), name, ""); slipway.ErrorCode(err) != slipway.CodeInvalid {
+			t.Errorf("%q is a name of a new key: %v", name, err)
+		}
+	}
+}
+
+// Whoever swaps the sealed key, or the public half beside it, gets no signature under the other's name.
+func TestSwappedKey(t *testing.T) {
+	h := newHome(t)
+	var files [2]keychain.Entry
+	for i, name := range []string{"ada", "bob"} {
+		if _, err := h.New(t.Context(), name, ""); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(h.Folder, name+".key.json"))
+		if err != nil || json.Unmarshal(raw, &files[i]) != nil {
+			t.Fatal(err)
+		}
+	}
+	files[0].Sealed = files[1].Sealed
+	raw, err := json.Marshal(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.Folder, "ada.key.json"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Key(t.Context(), "ada"); slipway.ErrorCode(err) != slipway.CodeStore {
+		t.Errorf("another's key was taken: %v", err)
+	}
+}
+
+func TestTrust(t *testing.T) {
+	h := newHome(t)
+	if all, err := h.Trusted(); err != nil || len(all) != 0 {
+		t.Fatalf("%v %v", all, err)
+	}
+	one, two := strings.Repeat("1", 64), strings.Repeat("2", 64)
+	for _, tc := range []struct {
+		reason, name, key string
+		groups            []string
+		code              slipway.Code
+		n                 int
+	}{
+		{"a first one", "ada", one, nil, "", 1},
+		{"the same again, with groups", "ada", one, []string{"release", "release", "admin"}, "", 1},
+		{"one key is one person's", "bob", one, nil, slipway.CodeConflict, 1},
+		{"a person may have two keys", "ada", two, nil, "", 2},
+		{"no key", "bob", "12", nil, slipway.CodeInvalid, 2},
+		{"no name", "", one, nil, slipway.CodeInvalid, 2},
+		{"no group", "bob", strings.Repeat("3", 64), []string{"a b"}, slipway.CodeInvalid, 2},
+	} {
+		_, err := h.Trust(tc.name, tc.key, tc.groups)
+		all, errList := h.Trusted()
+		if slipway.ErrorCode(err) != tc.code || errList != nil || len(all) != tc.n {
+			t.Errorf("%s: %v, %v, %v", tc.reason, err, errList, all)
+		}
+	}
+	all, err := h.Trusted()
+	if err != nil || strings.Join(all[0].Groups, ",") != "admin,release" {
+		t.Errorf("%+v %v", all, err)
+	}
+	file := filepath.Join(h.Folder, "trusted.json")
+	for name, text := range map[string]string{
+		"no list":      `{}`,
+		"another id":   `[{"name":"ada","key":"` + one + `","id":"0000000000000000","added_at":"2026-01-02T03:04:05Z"}]`,
+		"more members": `[{"name":"ada","key":"` + one + `","id":"` + all[0].ID + `","admin":true}]`,
+		"cut off":      `[{"name":"ada"`,
+		"two lists":    `[][]`,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Trusted(); slipway.ErrorCode(err) != slipway.CodeStore {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := h.Trust("bob", two, nil); slipway.ErrorCode(err) != slipway.CodeStore {
+			t.Errorf("%s: a key was trusted beside it: %v", name, err)
+		}
+	}
+}
+
+func FuzzTrusted(f *testing.F) {
+	f.Add([]byte(`[]`))
+	f.Add([]byte(`[{"name":"ada","key":"` + strings.Repeat("1", 64) + `","id":"","added_at":"2026-01-02T03:04:05Z"}]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := keychain.Chain{Folder: t.TempDir()}
+		if err := os.WriteFile(filepath.Join(c.Folder, "trusted.json"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all, err := c.Trusted()
+		for _, k := range all {
+			if key, bad := attest.PublicKey(k.Key); err == nil && (bad != nil || key.ID() != k.ID || k.Name == "") {
+				t.Errorf("%+v is trusted", k)
+			}
+		}
+	})
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add([]byte(`{"name":"ada","key":"` + strings.Repeat("1", 64) + `","store":"file","made_at":"2026-01-02T03:04:05Z","sealed":"x"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := keychain.Chain{
+			Folder: t.TempDir(), Remember: func(slipway.Secret) {},
+			Passphrase: func(context.Context, string, bool) (slipway.Secret, error) { return slipway.NewSecret(phrase), nil },
+		}
+		if err := os.WriteFile(filepath.Join(c.Folder, "ada.key.json"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Key(t.Context(), "ada"); err == nil {
+			t.Error("a key came out of what nobody has sealed")
+		}
+	})
+}
