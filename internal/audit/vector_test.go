@@ -23,15 +23,17 @@ var vectors = map[string]struct {
 	reason string
 	end    slipway.RunStatus
 	log    int
+	people bool
 }{
-	"succeeded": {"a run that did all that runs do", slipway.RunSucceeded, 3},
-	"waiting":   {"one that was exported while it waited", slipway.RunWaitingApproval, 0},
+	"succeeded": {"a run that did all that runs do", slipway.RunSucceeded, 3, false},
+	"waiting":   {"one that was exported while it waited", slipway.RunWaitingApproval, 0, false},
+	"approved":  {"one that two people have approved under a policy, one of them with a key", slipway.RunSucceeded, 1, true},
 }
 
 func TestVectors(t *testing.T) {
 	for name, v := range vectors {
 		t.Run(name, func(t *testing.T) {
-			got, _ := bundle(t, exporter(t), newStore(t, t.TempDir(), v.end, v.log))
+			got, _ := bundle(t, exporter(t), newStoreOf(t, t.TempDir(), v.end, &story{log: v.log, people: v.people}))
 			file := filepath.Join("testdata", "v1", name+".zip")
 			want, err := os.ReadFile(file)
 			if errors.Is(err, fs.ErrNotExist) && *update {
@@ -89,7 +91,7 @@ func TestAnotherVerifier(t *testing.T) {
 		return strings.TrimSpace(string(out)), err
 	}
 	for name, v := range vectors {
-		data, s := bundle(t, exporter(t), newStore(t, t.TempDir(), v.end, v.log))
+		data, s := bundle(t, exporter(t), newStoreOf(t, t.TempDir(), v.end, &story{log: v.log, people: v.people}))
 		if out, err := ask(data, k); err != nil || !strings.Contains(out, s.Core) {
 			t.Errorf("%s: %v: %s", name, err, out)
 		}

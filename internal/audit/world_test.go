@@ -31,6 +31,11 @@ const (
 // testKey is RFC 8032's first test key: https://www.rfc-editor.org/rfc/rfc8032#section-7.1
 const testKey = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
 
+// graceKey is RFC 8032's second test key.
+const graceKey = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"
+
+const policyText = "@id(\"two-people\") @approvers(\"2\") permit (principal, action, resource);\n"
+
 var (
 	ada   = slipway.Principal{Kind: slipway.PrincipalUser, Name: "ada"}
 	grace = slipway.Principal{Kind: slipway.PrincipalUser, Name: "grace"}
@@ -57,7 +62,8 @@ type story struct {
 	// plan is the one in force, and intents those of its steps.
 	plan    *slipway.Plan
 	intents map[string]time.Time
-	log     int // lines that the build prints
+	log     int  // lines that the build prints
+	people  bool // two people approve each gate under a policy, one with a key
 }
 
 func (s *story) check(err error) {
@@ -97,15 +103,24 @@ func (s *story) gate(gate slipway.Gate, more map[string]any, void bool) {
 	for name, v := range more {
 		content[name] = v
 	}
+	if s.people {
+		content["policy"] = digest([]byte(policyText))
+	}
 	a := slipway.Approval{
 		ID: fmt.Sprintf("apr_%d%s", s.run.Revision, gate), Run: s.run.ID, Gate: gate, Subject: slipway.CanonicalDigest(content), Content: content,
 		State: slipway.ApprovalRequested, CreatedAt: s.tick(),
+	}
+	if s.people {
+		a.Policy, a.Nonce = digest([]byte(policyText)), "nonce of "+a.ID
+		s.check(s.tx.PutArtifact(slipway.PolicyArtifact(a.Policy), []byte(policyText)))
 	}
 	s.event(slipway.EventGateRequested, "", map[string]any{"gate": string(gate), "subject": a.Subject})
 	s.status(slipway.RunWaitingApproval)
 	if void {
 		a.State, a.DecidedAt, a.Void = slipway.ApprovalVoided, s.tick(), []string{"plan"}
 		s.event(slipway.EventGateVoided, "", map[string]any{"gate": string(gate), "subject": a.Subject, "differs": a.Void})
+	} else if s.people {
+		a = s.votes(a)
 	} else {
 		a.State, a.By, a.How, a.Reason, a.DecidedAt = slipway.ApprovalConsumed, &ada, "os-user", "looks good", s.tick()
 		a.ExpiresAt = a.DecidedAt.Add(slipway.ApprovalLife)
@@ -113,6 +128,25 @@ func (s *story) gate(gate slipway.Gate, more map[string]any, void bool) {
 	}
 	s.check(s.tx.SaveApproval(a))
 	s.status(slipway.RunActive)
+}
+
+// votes lets ada and grace approve, grace with a key.
+func (s *story) votes(a slipway.Approval) slipway.Approval {
+	s.t.Helper()
+	first := s.tick()
+	a.Need = 2
+	a.Votes = []slipway.Vote{{By: ada, Proof: slipway.ProofOSUser, How: "os-user", Rules: []string{"two-people"}, At: first, ExpiresAt: first.Add(slipway.ApprovalLife)}}
+	s.event(slipway.EventGateDecided, "", map[string]any{"gate": string(a.Gate), "state": "requested", "subject": a.Subject, "by": ada.Name, "how": "os-user", "approvals": "1 of 2"})
+	second, k := s.tick(), key(s.t, graceKey)
+	ballot := a.Ballot("seen", second)
+	signed, err := k.Sign(context.Background(), attest.Ballot, ballot, attest.About("gate "+string(a.Gate), a.Subject))
+	s.check(err)
+	a.Votes = append(a.Votes, slipway.Vote{
+		By: grace, Proof: slipway.ProofKey, How: "key " + k.ID(), Key: k.ID(), Reason: "seen", Rules: []string{"two-people"}, At: second, ExpiresAt: ballot.ExpiresAt, Statement: signed,
+	})
+	a.State, a.By, a.How, a.Reason, a.DecidedAt, a.ExpiresAt = slipway.ApprovalConsumed, &grace, "key "+k.ID(), "seen", second, a.Votes[0].ExpiresAt
+	s.event(slipway.EventGateDecided, "", map[string]any{"gate": string(a.Gate), "state": "approved", "subject": a.Subject, "by": grace.Name, "how": a.How, "approvals": "2 of 2"})
+	return a
 }
 
 func (s *story) step(key string) slipway.Step {
@@ -220,6 +254,9 @@ func (s *story) tell(end slipway.RunStatus) {
 		ID: runID, App: "shop", Environment: slipway.Production, Operation: slipway.OperationShip, Status: slipway.RunActive,
 		Manifest: "app: shop # the shop\nsource: {dir: site}\n", Source: source, Requester: ada, CreatedAt: began, UpdatedAt: began,
 	}
+	if s.people {
+		s.run.Tool = "slipway v0.0.0-test"
+	}
 	s.check(s.tx.AddRun(s.run))
 	list, err := canonical(sourceFiles)
 	s.check(err)
@@ -256,13 +293,17 @@ func (s *story) tell(end slipway.RunStatus) {
 
 // newStore returns a store with the run, told until it has a status.
 func newStore(t testing.TB, folder string, end slipway.RunStatus, log int) slipway.Store {
+	return newStoreOf(t, folder, end, &story{log: log})
+}
+
+func newStoreOf(t testing.TB, folder string, end slipway.RunStatus, s *story) slipway.Store {
 	t.Helper()
 	st, err := store.Open(t.Context(), store.Config{Path: filepath.Join(folder, "slipway.db"), Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	s := &story{t: t, key: key(t, testKey), log: log}
+	s.t, s.key = t, key(t, testKey)
 	if err := st.Tx(t.Context(), func(tx slipway.Tx) error { s.tx = tx; s.tell(end); return nil }); err != nil {
 		t.Fatal(err)
 	}

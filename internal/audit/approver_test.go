@@ -1,0 +1,118 @@
+package audit
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/attest"
+)
+
+// voted are the approvals of a run that two people have approved.
+func voted(t *testing.T) []slipway.Approval {
+	t.Helper()
+	var all []slipway.Approval
+	st := newStoreOf(t, t.TempDir(), slipway.RunSucceeded, &story{people: true})
+	if err := st.Read(t.Context(), func(tx slipway.Tx) (err error) { all, err = tx.Approvals(runID); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(a slipway.Approval) bool { return len(a.Votes) == 0 })
+}
+
+// Whoever has the exporter's key can write any record; what an approver has signed holds against it.
+func TestVotes(t *testing.T) {
+	known := key(t, graceKey)
+	for name, tc := range map[string]struct {
+		reason  string
+		forge   func(a, other *slipway.Approval)
+		unknown bool
+		want    string // part of the place and what is wrong; "" for nothing
+	}{
+		"as it was":        {"nothing is wrong", func(_, _ *slipway.Approval) {}, false, ""},
+		"unknown key":      {"it is asserted", func(_, _ *slipway.Approval) {}, true, ""},
+		"one person twice": {"one is not two", func(a, _ *slipway.Approval) { a.Votes[0].By = a.Votes[1].By }, false, "votes 2 by: grace has approved before"},
+		"one is missing":   {"it took two", func(a, _ *slipway.Approval) { a.Votes = a.Votes[1:] }, false, "1 have approved, and it took 2"},
+		"nobody":           {"somebody has to", func(a, _ *slipway.Approval) { a.Votes, a.Need = nil, 0 }, false, "nobody has approved"},
+		"an agent":         {"it is no person", func(a, _ *slipway.Approval) { a.Votes[0].By.Kind = slipway.PrincipalAgent }, false, "votes 1 by: no person"},
+		"the policy":       {"it votes alone or not at all", func(a, _ *slipway.Approval) { a.Votes[0].By.Kind = slipway.PrincipalPolicy }, false, "votes 1 by: no person"},
+		"too late":         {"it had ended", func(a, _ *slipway.Approval) { a.Votes[0].At = a.Votes[0].ExpiresAt }, false, "votes 1 expires_at"},
+		"no signature":     {"a key proves by signing", func(a, _ *slipway.Approval) { a.Votes[1].Statement = nil }, false, "votes 2 proof"},
+		"a key for none":   {"who runs as a user has no key", func(a, _ *slipway.Approval) { a.Votes[0].Key = "0123456789abcdef" }, false, "votes 1 proof"},
+		"another gate's":   {"it was signed for another request", func(a, o *slipway.Approval) { a.Votes[1].Statement = o.Votes[1].Statement }, false, "votes 2 statement"},
+		"another nonce":    {"it was replayed", func(a, _ *slipway.Approval) { a.Nonce = "another" }, false, "it was signed for another request"},
+		"another policy":   {"it was signed under this one", func(a, _ *slipway.Approval) { a.Policy = "sha256:00" }, false, "it was signed for another request"},
+		"another reason":   {"who signed said something else", func(a, _ *slipway.Approval) { a.Votes[1].Reason = "fine" }, false, "something else than the record"},
+		"longer":           {"it was signed until then", func(a, _ *slipway.Approval) { a.Votes[1].ExpiresAt = a.Votes[1].ExpiresAt.Add(time.Hour) }, false, "something else than the record"},
+		"another's key": {"whoever forges has no key of hers", func(a, _ *slipway.Approval) {
+			forged, err := key(t, testKey).Sign(t.Context(), attest.Ballot, a.Ballot("seen", a.Votes[1].At), attest.About("gate "+string(a.Gate), a.Subject))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Votes[1].Statement = bytes.ReplaceAll(forged, []byte(key(t, testKey).ID()), []byte(known.ID()))
+		}, false, "is not of this content"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := voted(t)
+			tc.forge(&all[0], &all[1])
+			b := &reading{}
+			if !tc.unknown {
+				b.approvers = []attest.Key{known}
+			}
+			err := b.checkVotes(t.Context(), "approvals 1", all[0])
+			switch {
+			case tc.want == "" && err != nil, tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("%v, want %q: %s", err, tc.want, tc.reason)
+			case err == nil && (len(b.unproved) != 0) != tc.unknown, err == nil && (len(b.proved) == 0) != tc.unknown:
+				t.Errorf("witnessed %q, asserted %q: %s", b.proved, b.unproved, tc.reason)
+			}
+		})
+	}
+}
+
+// The text of a policy is the one that was asked under, and the gate's content names it.
+func TestPoliciesInBundle(t *testing.T) {
+	data, _ := bundle(t, exporter(t), newStoreOf(t, t.TempDir(), slipway.RunSucceeded, &story{people: true}))
+	if !bytes.Contains(data, []byte(policyText)) {
+		t.Error("the policy's text is not in the bundle")
+	}
+	if !bytes.Contains(data, []byte(`"tool":"slipway v0.0.0-test"`)) || bytes.Contains(data, []byte("tool of the run")) {
+		t.Error("the program that worked on the run is not in the bundle, or said to be missing")
+	}
+	c := takeApart(t, data)
+	name := c.name("core/policies/")
+	c.edit(t, name, `"2"`, `"1"`)
+	c.reindex(t, key(t, testKey), nil)
+	if _, err := verify(t, c.assemble(), key(t, testKey)); err == nil || !strings.Contains(err.Error(), "core/policies/") {
+		t.Errorf("another text is believed: %v", err)
+	}
+}
+
+// A gate that opened by itself names the policy and its rules, and is never the one that destroys.
+func TestByPolicyInBundle(t *testing.T) {
+	a := slipway.Approval{
+		Gate: slipway.GateApply, Policy: "sha256:1", State: slipway.ApprovalConsumed, By: &slipway.Principal{Kind: slipway.PrincipalPolicy, Name: "sha256:1"},
+		Votes: []slipway.Vote{{Proof: slipway.ProofPolicy, Rules: []string{"previews"}}},
+	}
+	if !byPolicy(a) {
+		t.Error("it is not taken")
+	}
+	for reason, change := range map[string]func(a *slipway.Approval){
+		"it destroys":         func(a *slipway.Approval) { a.Gate = slipway.GateDestroy },
+		"no rule let it":      func(a *slipway.Approval) { a.Votes[0].Rules = nil },
+		"another policy":      func(a *slipway.Approval) { a.Policy = "sha256:2" },
+		"no policy":           func(a *slipway.Approval) { a.Policy, a.By.Name = "", "" },
+		"an agent":            func(a *slipway.Approval) { a.By.Kind = slipway.PrincipalAgent },
+		"somebody beside it":  func(a *slipway.Approval) { a.Votes = append(a.Votes, slipway.Vote{}) },
+		"by an OS user's yes": func(a *slipway.Approval) { a.Votes[0].Proof = slipway.ProofOSUser },
+	} {
+		b, by := a, *a.By
+		b.By, b.Votes = &by, slices.Clone(a.Votes)
+		change(&b)
+		if byPolicy(b) {
+			t.Error(reason)
+		}
+	}
+}
