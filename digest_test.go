@@ -25,7 +25,7 @@ func fullPlan() *slipway.Plan {
 			Secrets: []slipway.SecretWrite{{Name: "value", Reference: "secret:KEY", Fingerprint: "fp"}},
 			Basis:   map[string]any{"exists": true, "id": "x", "fields": map[string]any{"size": int64(1)}},
 			// One key each, so that a change of order cannot pass for a change of content.
-			DependsOn: []string{"a#create"}, After: []string{"b#create"}, Gate: slipway.GateApply,
+			DependsOn: []string{"a#create"}, After: []string{"b#create"}, OnFailure: "c#health", Gate: slipway.GateApply,
 			Changes: []slipway.Change{{Field: "size", From: int64(1), To: int64(2)}}, Reason: "why", Consequence: "what", Reversible: true,
 		}},
 		Checks: []slipway.Check{{
@@ -51,7 +51,7 @@ func fullPlan() *slipway.Plan {
 //	    "params": {"region": "east", "size": 1536, "on": True, "list": ["a", "b"]},
 //	    "secrets": [{"name": "value", "reference": "secret:KEY", "fingerprint": "fp"}],
 //	    "basis": {"exists": True, "id": "x", "fields": {"size": 1}},
-//	    "depends_on": ["a#create"], "after": ["b#create"], "gate": "apply", "reason": "", "reversible": False}],
+//	    "depends_on": ["a#create"], "after": ["b#create"], "on_failure": "c#health", "gate": "apply", "reason": "", "reversible": False}],
 //	  "checks": [{"key": "c#health", "address": "cloud.deploy/shop@production", "depends_on": ["d#deploy"],
 //	    "probes": [{"path": "/", "status": 204, "contains": "ok", "json": {"path": "/a", "equals": "b"}, "within": "2s", "retries": 3,
 //	      "interval": "5s"}], "gate": "apply",
@@ -61,7 +61,7 @@ func fullPlan() *slipway.Plan {
 //	  "undeclared": ["cloud.db/old"], "kept": ["cloud.db/kept"], "serving": "dpl-0", "drift": True, "held": "older"}
 //	raw = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 //	print("sha256:" + hashlib.sha256(raw).hexdigest())
-const planVector = "sha256:c3e407b1323257324ad121a0c34b7293d7d70172f54a75f0bbdef94f99869362"
+const planVector = "sha256:ea497737ee22760efa432ff9d49417d85664879f76eeaf4157d5d769c86ecbac"
 
 func TestDigestVector(t *testing.T) {
 	if got := fullPlan().Digest(); got != planVector {

@@ -79,6 +79,9 @@ type Verify struct {
 // Promote says how production is moved.
 type Promote struct {
 	Approval string `json:"approval,omitempty"` // required (default) or auto
+	// Rollback is automatic where production is to be moved back by itself when Health fails on it; default manual.
+	Rollback string        `json:"rollback,omitempty"`
+	Health   []HealthProbe `json:"health,omitempty"` // on production, after it has moved; default with an automatic rollback: verify.health
 }
 
 // Production is the environment that promote serves.

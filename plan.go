@@ -66,8 +66,10 @@ type Effect struct {
 	DependsOn []string       `json:"depends_on,omitempty"`
 	// After are effects whose outcome must be committed first; that they are usable is not waited for.
 	After []string `json:"after,omitempty"`
-	Gate  Gate     `json:"gate"`
-	Mode  Mode     `json:"mode,omitempty"` // "" is automated
+	// OnFailure is the check whose failure makes this due. Without that failure it is never done.
+	OnFailure string `json:"on_failure,omitempty"`
+	Gate      Gate   `json:"gate"`
+	Mode      Mode   `json:"mode,omitempty"` // "" is automated
 
 	// Prose, outside the digest.
 	Cause       Cause    `json:"cause,omitempty"` // manual or blocked: what the credential lacks; "" where it is not the credential
@@ -157,11 +159,13 @@ func (p *Plan) Check(key string) *Check {
 	return nil
 }
 
-// Counts returns the number of effects by op.
+// Counts returns the number of effects by op, without those that only a failure makes due.
 func (p *Plan) Counts() map[Op]int {
 	n := map[Op]int{}
 	for _, e := range p.Effects {
-		n[e.Op]++
+		if e.OnFailure == "" {
+			n[e.Op]++
+		}
 	}
 	return n
 }
@@ -211,10 +215,13 @@ type PlanInput struct {
 	Listed      []Observation       // ours by the provider's own mark, declared or not
 	Ledger      *Ledger             // what the provider's ledger says now; nil for none
 	Probes      []HealthProbe
-	Job         *Job   // what is to pass before the source is deployed; nil for nothing
-	JobParent   Kind   // the kind of the resource that the job needs; "" for none
-	LastServed  string // the deployment that our last promote moved production to; "" when nothing is recorded
-	PromoteAuto bool   // the apply approval covers the promote, unless production has drifted or would go backwards
+	Released    []HealthProbe // on production, after it has moved
+	// RollbackAuto: where those fail, production is moved back.
+	RollbackAuto bool
+	Job          *Job   // what is to pass before the source is deployed; nil for nothing
+	JobParent    Kind   // the kind of the resource that the job needs; "" for none
+	LastServed   string // the deployment that our last promote moved production to; "" when nothing is recorded
+	PromoteAuto  bool   // the apply approval covers the promote, unless production has drifted or would go backwards
 	// Planned is when the ship was asked for, Commit what it ships, and Relation how that stands to the commit that production serves.
 	Planned  time.Time
 	Commit   string
@@ -250,6 +257,7 @@ func MakePlan(in PlanInput) (*Plan, error) {
 	p.promoteLast()
 	p.addJob(specs)
 	p.addChecks(specs)
+	p.addRelease()
 	p.undeclared(specs)
 	return p.plan, nil
 }

@@ -1,6 +1,20 @@
 package slipway
 
-import "time"
+import (
+	"slices"
+	"time"
+)
+
+// RollbackAutomatic is the value of promote.rollback by which production is moved back by itself.
+const RollbackAutomatic = "automatic"
+
+// Released are the probes that are sent to production after it has moved.
+func (m *Manifest) Released() []HealthProbe {
+	if len(m.Promote.Health) == 0 && m.Promote.Rollback == RollbackAutomatic {
+		return m.Verify.Health
+	}
+	return m.Promote.Health
+}
 
 // Vintage tells how new that is which a deployment was built from.
 type Vintage struct {
@@ -51,20 +65,10 @@ func (p *planner) holdFor(s Spec, serving Observation) Hold {
 	switch {
 	case Older(candidate, serving.Vintage, p.Relation):
 		return HoldOlder
-	case served && Older(serving.Vintage, candidate, p.Relation.reversed()):
+	case served: // what a newer source had taken the place of is built anew, and has not served
 		return HoldRolledBack
 	}
 	return ""
-}
-
-func (r Relation) reversed() Relation {
-	switch r {
-	case RelationAhead:
-		return RelationBehind
-	case RelationBehind:
-		return RelationAhead
-	}
-	return r
 }
 
 // outlived tells why a deployment that is there, and was made from the same, is made anew all the same; "" for no reason. It was built before
@@ -100,4 +104,40 @@ func (a Approval) Held(over string) error {
 	}
 	return Errorf(CodeDrift, "%v is not promoted: %s (%s)", a.Content["deployment"], what, serving).
 		WithHint("change the source and ship that; or, to move production all the same: slipway ship --promote-over %s, or: slipway approve %s --promote-over %s", serving, a.Run, serving)
+}
+
+// addRelease puts the probes of production behind its promote, and behind their failure the way back to what it served, where it served
+// anything. Where a person moves production nothing here knows when.
+func (p *planner) addRelease() {
+	i := slices.IndexFunc(p.plan.Effects, func(e Effect) bool { return e.Op == OpPromote })
+	if i < 0 || len(p.Released) == 0 || p.plan.Effects[i].Mode != ModeAutomated {
+		return
+	}
+	promote := p.plan.Effects[i]
+	c := Check{Key: string(promote.Address) + "#health", Address: promote.Address, Probes: p.Released, DependsOn: []string{promote.Key}}
+	p.plan.Checks = append(p.plan.Checks, c)
+	if !p.RollbackAuto || p.plan.Serving == "" {
+		return
+	}
+	p.append(Effect{
+		Key: string(promote.Address) + "#" + string(OpRollback), Op: OpRollback, Address: promote.Address, Name: promote.Name, Account: promote.Account,
+		Params: map[string]any{"deployment": p.plan.Serving}, Basis: promote.Basis, Gate: promote.Gate, OnFailure: c.Key,
+		Reason: "only when " + c.Key + " fails", Consequence: p.Kinds[promote.Address.Kind()].Consequence[OpRollback], Reversible: true,
+	})
+}
+
+// due reports whether a step that waits for a check's failure is to be taken: the check has failed by what was probed, and not because nothing
+// could be told.
+func due(check Step) bool {
+	return check.State == StepFailed && check.Error != nil && check.Error.Code == CodeCheckFailed
+}
+
+// WayBack returns the effect that a check's failure makes due, nil for none.
+func (p *Plan) WayBack(check string) *Effect {
+	for i := range p.Effects {
+		if p.Effects[i].OnFailure == check && check != "" {
+			return &p.Effects[i]
+		}
+	}
+	return nil
 }

@@ -186,6 +186,9 @@ func WhatNext(p Progress) Next {
 		n.Ready = append(n.Ready, key)
 	}
 	for _, e := range p.Plan.Effects {
+		if e.OnFailure != "" && !due(p.Steps[e.OnFailure]) {
+			continue
+		}
 		consider(e.Key, e.DependsOn, e.After, e.Gate, e.Mode)
 	}
 	for _, c := range p.Plan.Checks {

@@ -210,7 +210,10 @@ func (b *reading) promotionClaim(x slipway.Effect, s slipway.Step, plan string) 
 		"run": b.run.ID, "revision": s.Revision, "plan": plan, "step": s.Key, "deployment": s.Basis["deployment"], "urls": []string{},
 		"approvals": b.openers(x.Gate, plan),
 	}
-	put(m, map[string]any{"replaced": b.plans[s.Revision-1].Serving, "ended_at": timestamp(s.EndedAt)})
+	put(m, map[string]any{"ended_at": timestamp(s.EndedAt)})
+	if x.OnFailure == "" {
+		put(m, map[string]any{"replaced": b.plans[s.Revision-1].Serving})
+	}
 	if s.Receipt != nil && s.Receipt.URLs != nil {
 		m["urls"] = s.Receipt.URLs
 	}

@@ -139,7 +139,9 @@ func (b *reading) checkAllDone() error {
 	last := b.plans[len(b.plans)-1]
 	var keys []string
 	for _, e := range last.Effects {
-		keys = append(keys, e.Key)
+		if e.OnFailure == "" { // the check has passed
+			keys = append(keys, e.Key)
+		}
 	}
 	for _, c := range last.Checks {
 		keys = append(keys, c.Key)

@@ -203,6 +203,9 @@ func (e *export) promoted(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 	if s.Receipt != nil && s.Receipt.URLs != nil {
 		p.URLs = s.Receipt.URLs
 	}
+	if x.OnFailure != "" { // it replaced what this run itself had promoted
+		p.Replaced = ""
+	}
 	return statement{attest.Promotion, p, subject(plan, s.Key, s)}
 }
 

@@ -81,14 +81,19 @@ func inOrder(p *slipway.Plan) []string {
 				keys = append(keys, c.Key)
 			}
 		}
-		if e.Op == slipway.OpPromote {
+		if e.Op == slipway.OpPromote || e.OnFailure != "" {
 			last = append(last, e.Key)
 		} else {
 			keys = append(keys, e.Key)
 		}
+		for _, c := range p.Checks {
+			if e.Op == slipway.OpPromote && slices.Contains(c.DependsOn, e.Key) {
+				last = append(last, c.Key)
+			}
+		}
 	}
 	for _, c := range p.Checks {
-		if !slices.Contains(keys, c.Key) {
+		if !slices.Contains(keys, c.Key) && !slices.Contains(last, c.Key) {
 			keys = append(keys, c.Key)
 		}
 	}

@@ -149,6 +149,7 @@ func (w *worker) drive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	replan = replan || w.takenBack()
 	for turn := 0; ; turn++ {
 		if turn > maxRevisions {
 			return slipway.Errorf(slipway.CodeVoided, "what is outside changed %d times while the run planned", turn).
@@ -504,7 +505,7 @@ func (w *worker) failSteps(ctx context.Context) error {
 	steps := w.snapshot()
 	for _, key := range slices.Sorted(maps.Keys(steps)) {
 		if s := steps[key]; s.State == slipway.StepFailed && s.Error != nil {
-			w.failWith(ctx, *s.Error, key)
+			w.failWith(ctx, w.bothFacts(key, *s.Error), key)
 			return nil
 		}
 	}

@@ -27,7 +27,10 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	if w.planted(u) {
 		expected = w.basis(u)
 	}
-	if now := w.basis(u); !slipway.EqualBasis(expected, now) {
+	if now := w.basis(u); !slipway.EqualBasis(expected, now) && u.effect.OnFailure != "" {
+		u.err = movedOn(u.obs)
+		return false, nil
+	} else if !slipway.EqualBasis(expected, now) {
 		return false, w.tellVoid(ctx, u, expected, now)
 	}
 	if u.effect.Op == slipway.OpPromote {

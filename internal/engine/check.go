@@ -46,12 +46,18 @@ func (w *worker) check(ctx context.Context, c slipway.Check) error {
 }
 
 func (w *worker) probe(ctx context.Context, c slipway.Check, urls []string) ([]slipway.ProbeResult, error) {
+	if err := w.stillOurs(ctx, c); err != nil {
+		return nil, err
+	}
 	if len(urls) == 0 {
 		return nil, slipway.Errorf(slipway.CodeInternal, "%s has no URL", c.Address)
 	}
 	p, err := w.prober(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if p.hint = "the deployment is built and not promoted; mend the app and ship again"; w.kinds[c.Address.Kind()].UpdateOp == slipway.OpPromote {
+		p.hint = "production serves it; mend the app and ship again, or: slipway rollback"
 	}
 	return p.all(ctx, urls, c.Probes)
 }

@@ -53,7 +53,7 @@ func (w *worker) lookAhead(ctx context.Context) {
 	sessions := w.passes.current(w.wanted)
 	var g errgroup.Group
 	for _, e := range w.plan.Effects {
-		if s := w.step(e.Key); s.State != slipway.StepPending || e.Mode != slipway.ModeAutomated || w.kinds[e.Address.Kind()].Versioned {
+		if s := w.step(e.Key); s.State != slipway.StepPending || e.Mode != slipway.ModeAutomated || e.OnFailure != "" || w.kinds[e.Address.Kind()].Versioned {
 			continue
 		}
 		g.Go(func() error {

@@ -21,6 +21,7 @@ const (
 type prober struct {
 	*worker
 	headers map[string]slipway.Secret
+	hint    string // what to do when a probe does not pass
 	// protected tells an answer of the deployment's protection from one of the app.
 	protected func(status int, header func(string) string, body []byte) bool
 }
@@ -91,7 +92,7 @@ func (p *prober) get(ctx context.Context, url string, probe slipway.HealthProbe)
 	begun := p.Now()
 	res, err := client.Do(req)
 	if err != nil {
-		return r, unwell(probe, "no answer")
+		return r, p.unwell(probe, "no answer")
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, probeBody))
@@ -100,7 +101,7 @@ func (p *prober) get(ctx context.Context, url string, probe slipway.HealthProbe)
 	why := probe.Refuses(res.StatusCode, body, took)
 	switch {
 	case err != nil:
-		return r, unwell(probe, "the answer broke off")
+		return r, p.unwell(probe, "the answer broke off")
 	case why == "":
 		r.Outcome = slipway.ProbePassed
 		return r, nil
@@ -109,12 +110,10 @@ func (p *prober) get(ctx context.Context, url string, probe slipway.HealthProbe)
 		return r, slipway.Errorf(slipway.CodeProtected, "GET %s: the deployment is protected and did not let the probe in", probe.Path).
 			WithHint("%s", p.door(p.headers))
 	}
-	return r, unwell(probe, why)
+	return r, p.unwell(probe, why)
 }
 
-func unwell(probe slipway.HealthProbe, why string) error {
-	return &slipway.Error{
-		Code: slipway.CodeCheckFailed, Message: fmt.Sprintf("GET %s: %s", probe.Path, why), Retry: slipway.RetryLater,
-		Hint: "the deployment is built and not promoted; mend the app and ship again",
-	}
+func (p *prober) unwell(probe slipway.HealthProbe, why string) error {
+	message := fmt.Sprintf("GET %s: %s", probe.Path, why)
+	return &slipway.Error{Code: slipway.CodeCheckFailed, Message: message, Retry: slipway.RetryLater, Hint: p.hint}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -17,6 +18,11 @@ func (w *worker) releaseSubject(ctx context.Context, u *unit, content map[string
 	}
 	if w.plan.Held != "" {
 		content["held"], content["over"] = string(w.plan.Held), w.plan.Serving
+	}
+	for _, e := range w.plan.Effects {
+		if e.OnFailure != "" && e.Address == u.effect.Address {
+			content["rollback"] = "by itself, to " + fmt.Sprint(e.Params["deployment"]) + ", when " + e.OnFailure + " fails"
+		}
 	}
 	built, written, err := w.carried(ctx, u)
 	if err != nil || built.IsZero() || len(written) == 0 {
@@ -108,4 +114,66 @@ func (w *worker) tellChanged(ctx context.Context, u *unit, a slipway.Address, bu
 		return err
 	}
 	return slipway.Errorf(slipway.CodeVoided, "%s was changed outside after the deployment was built", a)
+}
+
+// movedOn is why production is not moved back: somebody has moved it meanwhile, and that is not undone.
+func movedOn(obs slipway.Observation) error {
+	return slipway.Errorf(slipway.CodeDrift, "production now serves %v, which this run did not put there", obs.Fields["deployment"]).
+		WithHint("look at what it serves: slipway plan")
+}
+
+// stillOurs fails with CodeDrift when production no longer serves what this run has promoted: then its probes would tell of something else.
+func (w *worker) stillOurs(ctx context.Context, c slipway.Check) error {
+	if w.kinds[c.Address.Kind()].UpdateOp != slipway.OpPromote {
+		return nil
+	}
+	receipts, err := w.receipts(ctx, w.run.App)
+	if err != nil {
+		return err
+	}
+	obs, err := w.lookAt(ctx, w.wanted.pass(), c.Address, receipts)
+	if err != nil {
+		return err
+	}
+	for _, key := range c.DependsOn {
+		if r := w.step(key).Receipt; r != nil && obs.Fields["deployment"] != r.ID {
+			return movedOn(obs)
+		}
+	}
+	return nil
+}
+
+// takenBack reports whether the plan's way back was gone, or could not be: what is to be promoted then is another question.
+func (w *worker) takenBack() bool {
+	return slices.ContainsFunc(w.plan.Effects, func(e slipway.Effect) bool {
+		s := w.step(e.Key)
+		return e.OnFailure != "" && (s.State == slipway.StepDone || s.State == slipway.StepFailed && !s.Unknown)
+	})
+}
+
+// bothFacts adds to the error of a check what became of production after it.
+func (w *worker) bothFacts(check string, e slipway.RunError) slipway.RunError {
+	back := w.plan.WayBack(check)
+	if back == nil {
+		return e
+	}
+	to := back.Params["deployment"]
+	switch s := w.step(back.Key); {
+	case s.State == slipway.StepDone:
+		e.Message += fmt.Sprintf("; production was moved back to %v, and serves it on every domain", to)
+		e.Hint = "mend the app and ship again"
+	case s.State == slipway.StepFailed && s.Error != nil:
+		e.Message += fmt.Sprintf("; production was not moved back to %v: %s", to, s.Error.Message)
+		e.Hint = s.Error.Hint
+	}
+	return e
+}
+
+// keepsFailed reports whether a step that failed stays so when its run is resumed: the probes whose failure moves production back, and the way
+// back when it is known not to have been gone.
+func keepsFailed(plan *slipway.Plan, s slipway.Step) bool {
+	if e := plan.Effect(s.Key); e != nil {
+		return e.OnFailure != "" && !s.Unknown
+	}
+	return plan.WayBack(s.Key) != nil && s.Error != nil && s.Error.Code == slipway.CodeCheckFailed
 }

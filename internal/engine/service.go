@@ -152,8 +152,14 @@ func (e *Engine) wake(tx slipway.Tx, run slipway.Run) (slipway.Run, error) {
 	if err != nil {
 		return run, err
 	}
+	var plan *slipway.Plan
+	if len(steps) > 0 {
+		if plan, err = tx.Plan(run.ID, run.Revision); err != nil {
+			return run, err
+		}
+	}
 	for _, s := range steps {
-		if s.State != slipway.StepFailed {
+		if s.State != slipway.StepFailed || keepsFailed(plan, s) {
 			continue
 		}
 		to := slipway.StepPending

@@ -34,6 +34,9 @@ type unit struct {
 
 // lookFor observes u; where a create may have been sent and is not seen yet, it looks again until the kind has settled.
 func (w *worker) lookFor(ctx context.Context, sessions *map[string]slipway.Session, u *unit) error {
+	if moves(u.effect.Op) { // compare and swap: what production served a moment ago does not count
+		return w.observeUnit(ctx, w.wanted.pass(), u)
+	}
 	if !u.search || u.effect.Op == slipway.OpDelete {
 		return w.observeUnit(ctx, *sessions, u)
 	}

@@ -32,6 +32,12 @@ func (r *reader) checkVerify(tree map[string]any) {
 		here := []string{"verify", "network", strconv.Itoa(at)}
 		r.refuse(r.places[pathKey(here)].value, here, "name the hosts, or all alone", "all hosts, and others beside them")
 	}
+	promote, _ := tree["promote"].(map[string]any)
+	after, _ := promote["health"].([]any)
+	if before, _ := verify["health"].([]any); promote["rollback"] == slipway.RollbackAutomatic && len(before)+len(after) == 0 {
+		here := []string{"promote", "rollback"}
+		r.refuse(r.places[pathKey(here)].value, here, "add verify.health, or promote.health", "nothing tells when production is to be moved back")
+	}
 	timeout, _ := verify["timeout"].(string)
 	if d, err := time.ParseDuration(timeout); err == nil && d > slipway.MaxJobTimeout {
 		here := []string{"verify", "timeout"}

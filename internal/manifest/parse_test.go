@@ -399,3 +399,23 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+func TestAutomaticRollbackNeedsProbes(t *testing.T) {
+	const app = "app: shop\npromote: {rollback: automatic%s}\n%s"
+	for name, tc := range map[string]struct {
+		after, more string
+		refused     bool
+		reason      string
+	}{
+		"none":   {"", "", true, "nothing tells when to move back"},
+		"before": {"", "verify: {health: [{path: /}]}\n", false, "those of the deployment are sent to production as well"},
+		"after":  {", health: [{path: /}]", "", false, "production has its own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("slipway.yaml", fmt.Appendf(nil, app, tc.after, tc.more), nil)
+			if (err != nil) != tc.refused || err != nil && !strings.Contains(err.Error(), "nothing tells when production is to be moved back") {
+				t.Errorf("%s: %v", tc.reason, err)
+			}
+		})
+	}
+}

@@ -172,6 +172,8 @@ func table(types []slipway.ResourceType) *node {
 		{"verify", false, verifyNode()},
 		{"promote", false, &node{shape: object, example: "{approval: required}", help: "how production is moved", keys: []key{
 			{"approval", false, &node{enum: []string{"required", "auto"}, def: "required", help: "whether a person must approve moving production"}},
+			{"rollback", false, &node{enum: []string{"manual", slipway.RollbackAutomatic}, help: "automatic moves production back by itself when its probes fail after it has moved; default: manual"}},
+			{"health", false, probesNode("HTTP GETs on production after it has moved; default with an automatic rollback: those of verify.health")},
 		}}},
 	}}
 }
@@ -291,20 +293,24 @@ func verifyNode() *node {
 		{"memory", false, &node{shape: integer, min: 256, max: 65536, help: "memory in MiB; default: 4096"}},
 		{"runtime", false, &node{enum: []string{"node22", "node24", "node26", "python3.13", "python3.14"}, help: "what Vercel Sandbox has installed; default: node24"}},
 		{"sandbox", false, &node{enum: []string{"auto", "vercel", "local"}, help: "where the commands run: Vercel Sandbox, isolated on this machine, or the first of them that can be used (auto); default: auto"}},
-		{"health", false, &node{
-			shape: list, max: 50, example: "[{path: /api/health}]", help: "HTTP GETs on the new deployment",
-			item: &node{shape: object, example: "{path: /api/health, status: 200}", keys: []key{
-				{"path", true, &node{rule: pathRule, help: "path on the deployment"}},
-				{"status", false, &node{shape: integer, min: 100, max: 599, def: int64(200), help: "the status that must come back"}},
-				{"contains", false, &node{rule: &rule{pattern: `.`, max: 4096, says: "be 1 to 4096 characters"}, help: "text that the body must hold"}},
-				{"json", false, &node{shape: object, example: "{path: /status, equals: ok}", help: "what the body, as JSON, must say", keys: []key{
-					{"path", true, &node{rule: pointerRule, help: "JSON Pointer (RFC 6901) of one value, such as /status or /checks/0/state"}},
-					{"equals", true, &node{shape: scalar, rule: &rule{max: 4096, says: "be at most 4096 characters"}, help: "what stands there: text, a number, true or false"}},
-				}}},
-				{"within", false, &node{rule: latencyRule, help: "the longest that one GET may take, such as 800ms or 2s; default: any"}},
-				{"retries", false, &node{shape: integer, min: 0, max: 100, help: "GETs after one that did not pass; default: 4"}},
-				{"interval", false, &node{rule: latencyRule, help: "time between two GETs, such as 500ms or 5s; default: 1s"}},
-			}},
-		}},
+		{"health", false, probesNode("HTTP GETs on the new deployment")},
 	}}
+}
+
+func probesNode(help string) *node {
+	return &node{
+		shape: list, max: 50, example: "[{path: /api/health}]", help: help,
+		item: &node{shape: object, example: "{path: /api/health, status: 200}", keys: []key{
+			{"path", true, &node{rule: pathRule, help: "path on the deployment"}},
+			{"status", false, &node{shape: integer, min: 100, max: 599, def: int64(200), help: "the status that must come back"}},
+			{"contains", false, &node{rule: &rule{pattern: `.`, max: 4096, says: "be 1 to 4096 characters"}, help: "text that the body must hold"}},
+			{"json", false, &node{shape: object, example: "{path: /status, equals: ok}", help: "what the body, as JSON, must say", keys: []key{
+				{"path", true, &node{rule: pointerRule, help: "JSON Pointer (RFC 6901) of one value, such as /status or /checks/0/state"}},
+				{"equals", true, &node{shape: scalar, rule: &rule{max: 4096, says: "be at most 4096 characters"}, help: "what stands there: text, a number, true or false"}},
+			}}},
+			{"within", false, &node{rule: latencyRule, help: "the longest that one GET may take, such as 800ms or 2s; default: any"}},
+			{"retries", false, &node{shape: integer, min: 0, max: 100, help: "GETs after one that did not pass; default: 4"}},
+			{"interval", false, &node{rule: latencyRule, help: "time between two GETs, such as 500ms or 5s; default: 1s"}},
+		}},
+	}
 }

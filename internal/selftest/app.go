@@ -50,6 +50,9 @@ verify:
 	// Another environment: a branch of the database, and values of its own.
 	previewManifest = appManifest + "environments: [production, preview]\n"
 
+	// Production is never well once it has moved, and goes back by itself.
+	watchedManifest = appManifest + "promote: {rollback: automatic, health: [{path: /, contains: open on Mondays, retries: 0}]}\n"
+
 	changedPage = "<h1>the shop</h1><p>open on Sundays</p>\n"
 )
 

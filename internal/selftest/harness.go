@@ -47,7 +47,7 @@ func NewHarness(ctx context.Context, w *World, op Operation) (*Harness, error) {
 func (h *Harness) uninterrupted(ctx context.Context) error {
 	for i := range 2 {
 		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
-		if err == nil && a.exit != 0 {
+		if err == nil && !h.Operation.ended(a) {
 			err = errors.New(a.String())
 		}
 		if err != nil {
@@ -107,7 +107,7 @@ func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report
 		if err != nil {
 			return r, err
 		}
-		if a.exit != 0 && a.code() != "not_found" { // nothing is unfinished: it died before its beginning or after its end
+		if !h.Operation.ended(a) && a.code() != "not_found" { // nothing is unfinished: it died before its beginning or after its end
 			r.Differences++
 			r.find("the resumed run did not succeed: %s", a)
 		}
@@ -117,7 +117,7 @@ func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report
 		if err != nil {
 			return r, err
 		}
-		if a.exit != 0 {
+		if !h.Operation.ended(a) {
 			r.Differences++
 			r.find("the run did not succeed: %s", a)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,16 @@ type Operation struct {
 	Args []string
 	// Confirm is what its gates want to know beside a yes.
 	Confirm []string
+	// Ends are the codes of the errors with which it ends when all went as it should; none for one that succeeds.
+	Ends []string
+}
+
+// ended reports whether a command of this operation has ended as it should.
+func (o Operation) ended(a answer) bool {
+	if len(o.Ends) == 0 {
+		return a.exit == 0
+	}
+	return slices.Contains(o.Ends, a.code())
 }
 
 // Yes are arguments by which a command of this operation also approves: its own, or resume.
@@ -42,6 +53,9 @@ func Operations() []Operation {
 		}},
 		{Name: "rollback", Args: []string{"rollback"}, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.ship(ctx), w.WritePage(changedPage), w.ship(ctx))
+		}},
+		{Name: "moved-back", Args: ship, Ends: []string{"check_failed", "drift"}, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.ship(ctx), w.WriteManifest(watchedManifest), w.WritePage(changedPage))
 		}},
 		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}

@@ -207,7 +207,7 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 			Params: map[string]any{"value": nil}, Inputs: map[string]slipway.Input{"value": {Ledger: true}},
 		},
 	}
-	if len(m.Verify.Health) > 0 {
+	if len(m.Verify.Health)+len(m.Promote.Health) > 0 {
 		specs = append(specs, slipway.Spec{
 			Address: slipway.NewAddress(kindBypass, m.App, ""), Name: name, Needs: needs,
 			Note: "the health probes need it to reach protected deployments",
