@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -31,7 +33,7 @@ func (a *app) policy() *policy.Policy {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return policy.Default()
+		return a.lastPolicy.read(policy.DefaultName, policy.DefaultText())
 	case err == nil && info.Size() > maxPolicy:
 		err = fmt.Errorf("it is longer than %d bytes", maxPolicy)
 	}
@@ -42,7 +44,22 @@ func (a *app) policy() *policy.Policy {
 	if err != nil {
 		return policy.Broken(name, err)
 	}
-	return policy.Read(name, text)
+	return a.lastPolicy.read(name, text)
+}
+
+// policyCache keeps what was read last: the engine asks for the policy at each of its turns.
+type policyCache struct {
+	mu   sync.Mutex
+	last *policy.Policy
+}
+
+func (c *policyCache) read(name string, text []byte) *policy.Policy {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil || c.last.Name() != name || !bytes.Equal(c.last.Text(), text) {
+		c.last = policy.Read(name, text)
+	}
+	return c.last
 }
 
 // goodPolicy refuses a policy with a fault, before anything is done under it.

@@ -73,6 +73,9 @@ func (f *Fault) Error() string {
 // Default is the policy of an app without one of its own.
 func Default() *Policy { return Read(DefaultName, defaultText) }
 
+// DefaultText is the text of the default policy.
+func DefaultText() []byte { return slices.Clone(defaultText) }
+
 // Broken is a policy that could not even be opened: it allows nothing.
 func Broken(name string, err error) *Policy {
 	return &Policy{name: name, text: []byte(err.Error()), err: &Fault{File: name, Message: err.Error()}}
