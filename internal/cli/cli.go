@@ -31,8 +31,6 @@ type app struct {
 	live     bool           // stderr is a terminal
 	asks     bool           // stdin and stderr are terminals, and the output is for a person
 
-	lastPolicy policyCache
-
 	typed   chan string // lines from the terminal, once something was asked
 	started time.Time
 

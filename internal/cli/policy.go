@@ -28,12 +28,15 @@ func (a *app) policyPath() (path, name string) {
 }
 
 // policy is the one in force now: that beside the manifest, else the default. One that cannot be read allows nothing.
-func (a *app) policy() *policy.Policy {
+func (a *app) policy() *policy.Policy { return a.policyBy(&policyCache{}) }
+
+// policyBy is policy, read anew only where the text is another than last time.
+func (a *app) policyBy(last *policyCache) *policy.Policy {
 	path, name := a.policyPath()
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return a.lastPolicy.read(policy.DefaultName, policy.DefaultText())
+		return last.read(policy.DefaultName, policy.DefaultText())
 	case err == nil && info.Size() > maxPolicy:
 		err = fmt.Errorf("it is longer than %d bytes", maxPolicy)
 	}
@@ -44,7 +47,7 @@ func (a *app) policy() *policy.Policy {
 	if err != nil {
 		return policy.Broken(name, err)
 	}
-	return a.lastPolicy.read(name, text)
+	return last.read(name, text)
 }
 
 // policyCache keeps what was read last: the engine asks for the policy at each of its turns.
@@ -60,6 +63,12 @@ func (c *policyCache) read(name string, text []byte) *policy.Policy {
 		c.last = policy.Read(name, text)
 	}
 	return c.last
+}
+
+// policies returns the function that the engine asks.
+func (a *app) policies() func() slipway.Policy {
+	last := &policyCache{}
+	return func() slipway.Policy { return a.policyBy(last) }
 }
 
 // goodPolicy refuses a policy with a fault, before anything is done under it.

@@ -169,7 +169,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
 		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
 		Connect:   connect.All(a.restConfig()),
-		Policy:    func() slipway.Policy { return a.policy() },
+		Policy:    a.policies(),
 		Witness:   a.witness,
 		Tool:      "slipway " + readVersion().Version,
 		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),

@@ -40,8 +40,8 @@ type bench struct {
 	bare  bool              // no credential is set
 	box   *box              // where commands run; nil: nowhere
 	edit  func(*engine.Config)
-	rules slipway.Policy    // nil: every person may
-	ahead atomic.Int64      // how far the clock is ahead, in nanoseconds
+	rules slipway.Policy // nil: every person may
+	ahead atomic.Int64   // how far the clock is ahead, in nanoseconds
 	*engine.Engine
 }
 
