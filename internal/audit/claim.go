@@ -230,6 +230,11 @@ func (b *reading) provenanceClaim(x slipway.Effect, s slipway.Step, plan string)
 		dependencies = append(dependencies, attest.About("source tree", b.run.Source))
 	}
 	dependencies = append(dependencies, attest.About(nameManifest, "sha256:"+sums[nameManifest]))
+	if s.Receipt != nil {
+		if sha := s.Receipt.Details[slipway.DetailCommit]; sha != "" {
+			dependencies = append(dependencies, attest.Subject{Name: s.Receipt.Details[slipway.DetailRepository], Digest: map[string]string{"gitCommit": sha}})
+		}
+	}
 	parameters := map[string]any{
 		"app": b.run.App, "environment": b.run.Environment, "plan": plan, "kind": x.Address.Kind(), "input": s.Basis["input"],
 	}

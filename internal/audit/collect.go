@@ -97,10 +97,9 @@ func (e *export) addRecords() error {
 			return err
 		}
 	}
-	e.left = append(
-		e.left,
-		Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"},
-	)
+	if !slices.ContainsFunc(e.steps, func(s slipway.Step) bool { return s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" }) {
+		e.left = append(e.left, Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"})
+	}
 	if e.run.Tool == "" {
 		e.left = append(e.left, Remark{"tool of the run", "which version of slipway worked on it is not recorded; the signature names the one that exported"})
 	}

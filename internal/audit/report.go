@@ -25,6 +25,7 @@ type Report struct {
 	URL         string           `json:"url,omitempty"`
 	Error       string           `json:"error,omitempty"`
 	Source      string           `json:"source,omitempty"`
+	Commit      string           `json:"commit,omitempty"` // repository and commit that the deployment was built from
 	Files       int              `json:"files,omitempty"` // of the source that are listed
 	Core        string           `json:"core,omitempty"`
 	SignedBy    string           `json:"signed_by,omitempty"` // the key's id
@@ -102,6 +103,11 @@ func (b *reading) summarize() {
 			x.Votes = append(x.Votes, fmt.Sprintf("%s (%s%s)%s", v.By.Name, v.Proof, joined(" ", v.Key), joined(", by ", strings.Join(v.Rules, ", "))))
 		}
 		r.Approvals = append(r.Approvals, x)
+	}
+	for _, s := range b.steps {
+		if s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" {
+			r.Commit = strings.TrimSpace(s.Receipt.Details[slipway.DetailRepository] + " " + s.Receipt.Details[slipway.DetailCommit])
+		}
 	}
 	b.weigh()
 }
@@ -208,6 +214,9 @@ func (r Report) Text() string {
 	}
 	if r.Source != "" {
 		row("source", "%s, %d files listed", r.Source, r.Files)
+	}
+	if r.Commit != "" {
+		row("commit", "%s", r.Commit)
 	}
 	for _, p := range r.Plans {
 		row("plan", "%s (revision %d)", p.Digest, p.Revision)

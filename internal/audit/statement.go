@@ -244,6 +244,9 @@ func (e *export) deployed(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 		dependencies = append(dependencies, attest.About("source tree", e.run.Source))
 	}
 	dependencies = append(dependencies, attest.About(nameManifest, digest([]byte(e.run.Manifest))))
+	if s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" {
+		dependencies = append(dependencies, commitSubject(*s.Receipt))
+	}
 	d := runDetails{
 		Builder:  map[string]string{"id": builderID},
 		Metadata: map[string]string{"invocationId": e.run.ID + "/" + fmt.Sprint(s.Revision) + "/" + s.Key},
@@ -261,6 +264,11 @@ func (e *export) deployed(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 		parameters["id"], parameters["urls"], parameters["domains"] = s.Receipt.ID, s.Receipt.URLs, domains(s.Receipt.URLs)
 	}
 	return statement{attest.Provenance, provenance{buildDefinition{buildType, parameters, dependencies}, d}, subject(plan, s.Key, s)}
+}
+
+// commitSubject names the commit that a deployment was built from: https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md
+func commitSubject(r slipway.Receipt) attest.Subject {
+	return attest.Subject{Name: r.Details[slipway.DetailRepository], Digest: map[string]string{"gitCommit": r.Details[slipway.DetailCommit]}}
 }
 
 // domains are the hosts of URLs.

@@ -279,7 +279,11 @@ func (s *story) tell(end slipway.RunStatus) {
 	for i := range s.log {
 		s.event(slipway.EventLog, deployment+"#deploy", map[string]any{"stream": "stdout", "text": fmt.Sprintf("line %d ✓ <b>&amp;", i)})
 	}
-	s.done(deployment+"#deploy", slipway.Receipt{ID: "dpl_1", URLs: []string{"https://shop-1.vercel.app"}}, map[string]any{"exists": true, "input": "sha256:in"})
+	var details map[string]string
+	if s.people {
+		details = map[string]string{slipway.DetailRepository: "acme/shop", slipway.DetailCommit: strings.Repeat("c0", 20)}
+	}
+	s.done(deployment+"#deploy", slipway.Receipt{ID: "dpl_1", URLs: []string{"https://shop-1.vercel.app"}, Details: details}, map[string]any{"exists": true, "input": "sha256:in"})
 	check := s.step(deployment + "#check")
 	check.Basis, check.EndedAt = nil, s.tick()
 	s.check(s.tx.SaveStep(check))
