@@ -41,7 +41,8 @@ func TestLogIsBounded(t *testing.T) {
 		"just fits": {logTold, logTold, []string{fmt.Sprint(logTold - 1)}, "all of it is told"},
 		"one more":  {logTold + 1, logTold + 2, []string{"the rest of the log is not told here, but for its end", fmt.Sprint(logTold)}, "nothing is left out"},
 		"long": {
-			3 * logTold, logTold + 2 + logTail, []string{fmt.Sprint(3*logTold - 2), fmt.Sprint(3*logTold - 1)},
+			3 * logTold, logTold + 2 + logTail,
+			[]string{fmt.Sprint(3*logTold - 2), fmt.Sprint(3*logTold - 1)},
 			"its beginning and its end, and that there was more",
 		},
 	} {
