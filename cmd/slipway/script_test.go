@@ -200,14 +200,20 @@ func faults(ts *testscript.TestScript, neg bool, args []string) {
 	w.fault = hook
 }
 
-// await API METHOD GLOB: waits until such a call has reached its emulator.
+// await API METHOD GLOB [N]: waits until such a call, or N of them, have reached their emulator.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: await API METHOD GLOB")
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: await API METHOD GLOB [N]")
+	}
+	want := 1
+	if len(args) == 4 {
+		var err error
+		want, err = strconv.Atoi(args[3])
+		ts.Check(err)
 	}
 	for {
-		n, more := wireOf(ts).count(args)
-		if n > 0 {
+		n, more := wireOf(ts).count(args[:3])
+		if n >= want {
 			return
 		}
 		<-more // the test's own deadline ends this
