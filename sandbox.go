@@ -82,7 +82,7 @@ type Order struct {
 
 // Isolation is what commands were kept apart by: evidence.
 type Isolation struct {
-	Backend string   `json:"backend"` // bubblewrap, or vercel-sandbox
+	Backend string   `json:"backend"` // bubblewrap, namespaces, or vercel-sandbox
 	Version string   `json:"version,omitempty"`
 	Layers  []string `json:"layers,omitempty"`
 }

@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"github.com/slipway-dev/slipway/internal/cli"
+	"github.com/slipway-dev/slipway/internal/isolate"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:])) }
+func main() {
+	isolate.Reenter()
+	os.Exit(cli.Main(os.Args[1:]))
+}

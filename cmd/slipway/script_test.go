@@ -28,6 +28,7 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the scripts' golden files")
 
 func TestMain(m *testing.M) {
+	isolate.Reenter()
 	testscript.Main(m, map[string]func(){"slipway": main})
 }
 

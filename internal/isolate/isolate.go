@@ -2,16 +2,22 @@
 // network unless asked for, with only the given folders writable, in an environment and a home of its own, under
 // limits, and ended as a whole tree. Callers are verification jobs and the sandbox emulator.
 //
-// It works on Linux with bubblewrap (https://github.com/containers/bubblewrap; the package "bubblewrap" of every large
-// distribution) and user namespaces, or as root. Where either is missing, on other systems, and where a layer cannot
-// be set up, it refuses with ErrUnavailable and says what to install: a command never runs with less than Level says.
-// There is no fallback without bubblewrap.
+// It works on Linux in one of two ways, and the Result's Level says in which, and how far it reached:
+//   - bubblewrap (https://github.com/containers/bubblewrap; the package "bubblewrap" of every large distribution), where
+//     it is installed and works;
+//   - namespaces, with Landlock (Linux 5.13 and later): this program runs itself again, see Reenter.
+//
+// Either needs user namespaces, or root. Where neither works, on other systems, and where a layer cannot be set up, it
+// refuses with ErrUnavailable, and Remedy says what to do: a command never runs with less than Level says.
 //
 // What holds, and where it ends:
 //   - namespaces: mount, pid, ipc, uts, network (loopback alone), cgroup where there is one, and user when Slipway is
 //     not root. As root the command runs under a user id that nobody else has, without capabilities.
 //   - a seccomp filter refuses new user namespaces, mounts, kernel modules, keyrings, BPF, tracing of the kernel and
 //     io_uring.
+//   - Landlock, under namespaces: what the view does not let change cannot be changed by another way to it either; and
+//     from ABI 6 on the machine's abstract sockets and processes are out of reach also with the machine's network.
+//     Under bubblewrap Command.Network opens the machine's abstract sockets.
 //   - the file system is empty but for /usr and what belongs to it, /opt, a few files of /etc, and the mounts that the
 //     Command names. /tmp, /dev/shm and the home are private, bounded, and gone with the command.
 //   - processes, CPU time, file size and each process's memory are bounded by the kernel. The tree's memory and CPU
@@ -20,6 +26,7 @@
 package isolate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,8 +74,9 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-func either[T int | int64 | time.Duration](v, ifZero T) T {
-	if v > 0 {
+func either[T int | int64 | time.Duration | string](v, ifZero T) T {
+	var zero T
+	if v > zero {
 		return v
 	}
 	return ifZero
@@ -135,9 +143,14 @@ type Result struct {
 
 // Level is how a command is isolated.
 type Level struct {
-	Backend string   `json:"backend"` // "bubblewrap"
-	Version string   `json:"version"`
+	Backend string   `json:"backend"` // "bubblewrap", or "namespaces"
+	Version string   `json:"version"` // of bubblewrap, or of Linux
 	Layers  []string `json:"layers"`
+}
+
+// why tells how a command that should have succeeded ended.
+func (r Result) why() string {
+	return fmt.Sprintf("%s, exit code %d: %s", r.Ended, r.ExitCode, bytes.TrimSpace(r.Stderr.Data))
 }
 
 func (l Level) String() string {
@@ -162,7 +175,7 @@ func Check(ctx context.Context) (Level, error) {
 		return Level{}, err
 	}
 	if r.ExitCode != 0 {
-		return Level{}, fmt.Errorf("%w: a program that does nothing ended with %s, exit code %d: %s", ErrUnavailable, r.Ended, r.ExitCode, r.Stderr.Data)
+		return Level{}, fmt.Errorf("%w: a program that does nothing ended with %s", ErrUnavailable, r.why())
 	}
 	return r.Level, nil
 }

@@ -9,12 +9,15 @@ import (
 	"syscall"
 )
 
+// Reenter does nothing: no program is a stage of isolation here.
+func Reenter() {}
+
 // Process is a started command. There is none on this system.
 type Process struct{}
 
 // Start refuses: ErrUnavailable.
 func Start(context.Context, Command) (*Process, error) {
-	return nil, fmt.Errorf("%w on %s: it needs Linux with bubblewrap", ErrUnavailable, runtime.GOOS)
+	return nil, fmt.Errorf("%w on %s: it needs Linux", ErrUnavailable, runtime.GOOS)
 }
 
 // Wait is never called.
@@ -31,7 +34,7 @@ type Loopback struct{}
 
 // NewLoopback refuses: ErrUnavailable.
 func NewLoopback(context.Context) (*Loopback, error) {
-	return nil, fmt.Errorf("%w on %s: it needs Linux with bubblewrap", ErrUnavailable, runtime.GOOS)
+	return nil, fmt.Errorf("%w on %s: it needs Linux", ErrUnavailable, runtime.GOOS)
 }
 
 // Close is never called.

@@ -3,59 +3,35 @@ package isolate
 import (
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
-	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// launch is bubblewrap with its descriptors.
+// launch is the program that isolates, with its descriptors.
 type launch struct {
 	cmd    *exec.Cmd
 	files  []*os.File // those of the child's; closed here once it runs
-	status *os.File   // where bubblewrap tells the init's process id and the exit code
-	gate   *os.File   // a byte lets the command begin
-	fault  error
+	status *os.File   // where it tells the init's process id and the exit code, as bubblewrap does with --json-status-fd
+	gate   *os.File   // a byte lets the command begin; under namespaces its end, with this process, ends the command
+	// limited says that the program sets the limits itself.
+	limited bool
+	fault   error
 }
 
-func newLaunch(program string, c Command, code []byte) (*launch, error) {
+// newLaunch prepares m's program for c, which runs under the filter code.
+func newLaunch(m method, c Command, code []byte) (*launch, error) {
 	l := &launch{}
 	l.status = l.pipe(false)
-	status := l.last()
 	l.gate = l.pipe(true)
-	gate := l.last()
-	uid := os.Getuid()
+	uid := os.Getuid() // in a shared loopback's user namespace this user may be another one
 	if privileged() {
 		uid = c.UID
 	}
-	v := newView(c, uid, c.Env["HOME"], l.data)
-	args := append([]string{
-		"--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-		"--hostname", "isolated", "--json-status-fd", status, "--block-fd", gate, "--cap-drop", "ALL",
-	}, v.args...)
-	if !c.Network && c.Loopback == nil {
-		args = append(args, "--unshare-net")
-	}
-	argv := c.Argv
-	if privileged() {
-		id := strconv.Itoa(uid)
-		args = append(args, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP")
-		argv = append([]string{"/usr/bin/setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--"}, argv...)
-	} else {
-		// In a shared loopback's user namespace this user may be another one.
-		args = append(args, "--unshare-user", "--uid", strconv.Itoa(uid), "--gid", strconv.Itoa(os.Getgid()))
-	}
-	args = append(args, "--seccomp", l.data(string(code)), "--clearenv", "--chdir", c.Dir)
-	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		args = append(args, "--setenv", name, c.Env[name])
-	}
-	// The environment may hold secrets and arguments may be long: neither shows in this machine's list of processes.
-	list := l.data(strings.Join(args, "\x00") + "\x00")
-	argv = append([]string{program, "--args", list, "--"}, argv...)
+	argv := m.argv(l, c, uid, newView(c, uid), code)
 	if c.Loopback != nil {
 		argv = append(c.Loopback.enter(), argv...)
 	}
@@ -63,6 +39,7 @@ func newLaunch(program string, c Command, code []byte) (*launch, error) {
 	l.cmd.Env = []string{}
 	l.cmd.Dir = "/"
 	l.cmd.ExtraFiles = l.files
+	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if l.fault == nil {
 		l.fault = keepDescriptors()
 	}
@@ -72,6 +49,12 @@ func newLaunch(program string, c Command, code []byte) (*launch, error) {
 	}
 	return l, nil
 }
+
+// The numbers that the child knows the pipes of newLaunch by.
+const (
+	statusFD = 3
+	gateFD   = 4
+)
 
 // keepDescriptors keeps what this process has inherited without close-on-exec from being passed on: an open folder would be a
 // way out.

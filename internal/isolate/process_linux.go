@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -53,21 +52,31 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	program, level, err := backend(ctx)
+	m, err := choose(ctx)
 	if err != nil {
+		return nil, err
+	}
+	return start(ctx, m, c)
+}
+
+// start starts the command by one method.
+func start(ctx context.Context, m method, c Command) (*Process, error) {
+	if err := c.complete(); err != nil {
 		return nil, err
 	}
 	code, err := filter()
 	if err != nil {
 		return nil, err
 	}
-	level.Layers = layers(c.Network)
+	level := m.level()
+	level.Layers = append(layers(c.Network), level.Layers...)
 	p := &Process{level: level, limits: c.Limits, ended: make(chan struct{}), pidfd: -1}
 	p.out, p.err = tail{size: c.Limits.Output, to: c.Stdout}, tail{size: c.Limits.Output, to: c.Stderr}
-	l, err := newLaunch(program, c, code)
+	l, err := newLaunch(m, c, code)
 	if err != nil {
 		return nil, err
 	}
+	l.limited = m.limitsInside()
 	if err := p.launch(ctx, l); err != nil {
 		return nil, err
 	}
@@ -124,41 +133,7 @@ func (c *Command) complete() error {
 	return find(*c, c.Dir, env["PATH"])
 }
 
-// backend finds bubblewrap, and what it needs as root.
-func backend(ctx context.Context) (program string, level Level, err error) {
-	program, err = exec.LookPath("bwrap")
-	if err != nil {
-		return "", Level{}, fmt.Errorf("%w: bubblewrap is not installed: apt-get install bubblewrap, dnf install bubblewrap, or apk add bubblewrap", ErrUnavailable)
-	}
-	out, err := exec.CommandContext(ctx, program, "--version").Output()
-	if err != nil {
-		return "", Level{}, errors.Join(ctx.Err(), fmt.Errorf("%w: %s --version: %v", ErrUnavailable, program, err))
-	}
-	if privileged() {
-		if _, err := exec.LookPath("setpriv"); err != nil {
-			return "", Level{}, fmt.Errorf("%w: as root it needs setpriv, of util-linux: apt-get install util-linux", ErrUnavailable)
-		}
-	}
-	_, version, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	return program, Level{Backend: "bubblewrap", Version: version}, nil
-}
-
-func layers(network bool) []string {
-	out := []string{"mount", "pid", "ipc", "uts"}
-	if network {
-		out = append(out, "shared network")
-	} else {
-		out = append(out, "network")
-	}
-	if privileged() {
-		out = append(out, "own user id", "no capabilities")
-	} else {
-		out = append(out, "user")
-	}
-	return append(out, "seccomp", "no new privileges", "resource limits")
-}
-
-// launch starts bubblewrap, limits the tree while it waits at the gate, and opens the gate.
+// launch starts the isolating program, limits the tree while it waits at the gate, and opens the gate.
 func (p *Process) launch(ctx context.Context, l *launch) error {
 	if err := ctx.Err(); err != nil {
 		l.close()
@@ -203,11 +178,9 @@ func (p *Process) launch(ctx context.Context, l *launch) error {
 
 // prepare waits for the namespaces, sets the limits and opens the gate.
 func (p *Process) prepare(status *bufio.Scanner, l *launch) error {
-	var first struct {
-		Init int `json:"child-pid"`
-	}
-	if !status.Scan() || json.Unmarshal(status.Bytes(), &first) != nil || first.Init <= 0 {
-		return errors.New("bubblewrap did not start")
+	first := hear(status, func(t told) bool { return t.Init > 0 })
+	if first.Init <= 0 {
+		return errors.New(either(first.Fault, "it did not start"))
 	}
 	p.init = first.Init
 	fd, err := unix.PidfdOpen(p.init, 0)
@@ -215,11 +188,13 @@ func (p *Process) prepare(status *bufio.Scanner, l *launch) error {
 		return fmt.Errorf("the namespace's first process: %w", err)
 	}
 	p.pidfd = fd
-	if err := limit(p.init, p.limits); err != nil {
-		return fmt.Errorf("resource limits: %w", err)
+	if !l.limited {
+		if err := limit(p.init, p.limits); err != nil {
+			return fmt.Errorf("resource limits: %w", err)
+		}
 	}
 	if _, err := l.gate.Write([]byte{1}); err != nil {
-		return fmt.Errorf("bubblewrap stopped: %w", err)
+		return errors.New(either(hear(status, nil).Fault, "it stopped: "+err.Error()))
 	}
 	return nil
 }
@@ -236,20 +211,20 @@ func (p *Process) follow(ctx context.Context, l *launch, status *bufio.Scanner, 
 	<-exited
 	p.awaitInit()
 	p.closeInit()
-	code, told := exitCode(status)
-	if outer := l.cmd.ProcessState.ExitCode(); !told && outer > 128 { // a signal came before the program was executed
-		code, told = outer, true
+	end := hear(status, nil)
+	if outer := l.cmd.ProcessState.ExitCode(); end.Code == nil && end.Fault == "" && outer > 128 { // a signal came before the program was executed
+		end.Code = &outer
 	}
 	l.close()
-	r := Result{Ended: why, ExitCode: code, Stdout: p.out.result(), Stderr: p.err.result(), Took: time.Since(p.began), Level: p.level}
+	r := Result{Ended: why, ExitCode: 128 + int(syscall.SIGKILL), Stdout: p.out.result(), Stderr: p.err.result(), Took: time.Since(p.began), Level: p.level}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.CPU = p.use.cpu
-	if !told {
-		r.ExitCode = 128 + int(syscall.SIGKILL)
+	if end.Code != nil {
+		r.ExitCode = *end.Code
 	}
 	if why == Exited {
-		p.fault = notStarted(r, told)
+		p.fault = notStarted(r, end)
 	}
 	p.result = r
 }
@@ -283,30 +258,49 @@ func (p *Process) watch(ctx context.Context, exited <-chan struct{}) Ended {
 	}
 }
 
-// exitCode reads what bubblewrap says of the command's end. ok is false when the command was not started or was killed.
-func exitCode(status *bufio.Scanner) (code int, ok bool) {
-	for status.Scan() {
-		var line struct {
-			Code *int `json:"exit-code"`
-		}
-		if json.Unmarshal(status.Bytes(), &line) == nil && line.Code != nil {
-			return *line.Code, true
-		}
-	}
-	return 0, false
+// told is a line of what the isolating program tells: bubblewrap Init and Code, this one under namespaces Fault as well.
+type told struct {
+	Init  int    `json:"child-pid,omitempty"`
+	Code  *int   `json:"exit-code,omitempty"`
+	Fault string `json:"fault,omitempty"` // why the command was not started
+	Kind  fault  `json:"kind,omitempty"`  // of Fault
 }
 
+// hear reads up to the line that is enough, or to the end for nil, and adds up what the lines tell.
+func hear(status *bufio.Scanner, enough func(told) bool) (t told) {
+	for status.Scan() {
+		_ = json.Unmarshal(status.Bytes(), &t) // another line tells nothing
+		if enough != nil && enough(t) {
+			break
+		}
+	}
+	return t
+}
+
+// fault is what a command failed at before it was one.
+type fault string
+
+const (
+	noProgram fault = "program"
+	noFolder  fault = "folder"
+)
+
 // notStarted tells the words of bubblewrap and setpriv from a program's own: nil when the program ran.
-func notStarted(r Result, told bool) error {
+func notStarted(r Result, end told) error {
 	said := string(bytes.TrimSpace(r.Stderr.Data))
 	asRoot := privileged() && (r.ExitCode == 126 || r.ExitCode == 127) && strings.HasPrefix(said, "setpriv: failed to execute ")
+	absent := end.Code == nil
 	switch {
-	case asRoot, !told && strings.HasPrefix(said, "bwrap: execvp "):
+	case asRoot, absent && strings.HasPrefix(said, "bwrap: execvp "):
 		return fmt.Errorf("%w: %s", ErrNoProgram, said)
-	case !told && strings.HasPrefix(said, "bwrap: Can't chdir"):
+	case absent && strings.HasPrefix(said, "bwrap: Can't chdir"):
 		return fmt.Errorf("%w: %s", ErrNoFolder, said)
-	case !told:
-		return fmt.Errorf("%w: %s", ErrUnavailable, said)
+	case end.Kind == noProgram:
+		return fmt.Errorf("%w: %s", ErrNoProgram, end.Fault)
+	case end.Kind == noFolder:
+		return fmt.Errorf("%w: %s", ErrNoFolder, end.Fault)
+	case absent, end.Fault != "":
+		return fmt.Errorf("%w: %s", ErrUnavailable, either(end.Fault, said))
 	}
 	return nil
 }

@@ -27,47 +27,76 @@ const (
 	shmSize = 64 << 20
 )
 
-// view is the file system of a command, as arguments of bubblewrap.
-type view struct {
-	args []string
-	made map[string]bool
+// what an entry of a view is.
+type what string
+
+const (
+	aFolder  what = "folder"
+	aFile    what = "file"    // that holds Text
+	aLink    what = "link"    // to From
+	shown    what = "shown"   // From of this machine, read-only
+	given    what = "given"   // From of this machine, writable
+	scratch  what = "scratch" // an empty file system in memory
+	ofProc   what = "proc"
+	ofDevice what = "dev"
+)
+
+// entry is one thing that a command sees. Both backends lay out the same entries, in order.
+type entry struct {
+	What what
+	At   string // inside
+	From string `json:",omitempty"`
+	Text string `json:",omitempty"`
+	Size int64  `json:",omitempty"` // of scratch, in bytes
 }
 
-// newView lays out the system and the mounts. data binds a file of the given text: it returns the descriptor's number.
-func newView(c Command, uid int, home string, data func(text string) (fd string)) *view {
+// view is the file system of a command. What is not in it is read-only.
+type view struct {
+	entries []entry
+	made    map[string]bool
+}
+
+// newView lays out the system and the mounts.
+func newView(c Command, uid int) *view {
 	v := &view{made: map[string]bool{"/": true}}
 	for _, p := range system {
 		v.show(p)
 	}
 	v.folder("/etc")
-	for _, name := range settings {
-		v.args = append(v.args, "--ro-bind-try", "/etc/"+name, "/etc/"+name)
-	}
-	id := strconv.Itoa(uid)
-	v.file("/etc/passwd", data(c.User+":x:"+id+":"+id+"::"+home+":/bin/sh\n"))
-	v.file("/etc/group", data(c.User+":x:"+id+":\n"))
+	v.settings(settings)
+	id, home := strconv.Itoa(uid), c.Env["HOME"]
+	v.add(entry{What: aFile, At: "/etc/passwd", Text: c.User + ":x:" + id + ":" + id + "::" + home + ":/bin/sh\n"})
+	v.add(entry{What: aFile, At: "/etc/group", Text: c.User + ":x:" + id + ":\n"})
 	if c.Network {
-		for _, name := range networkSettings {
-			v.args = append(v.args, "--ro-bind-try", "/etc/"+name, "/etc/"+name)
-		}
+		v.settings(networkSettings)
 	} else {
-		v.file("/etc/hosts", data("127.0.0.1 localhost\n::1 localhost\n"))
+		v.add(entry{What: aFile, At: "/etc/hosts", Text: "127.0.0.1 localhost\n::1 localhost\n"})
 	}
-	v.args = append(v.args, "--proc", "/proc", "--dev", "/dev")
+	v.add(entry{What: ofProc, At: "/proc"}, entry{What: ofDevice, At: "/dev"})
 	v.scratch("/dev/shm", shmSize)
 	v.scratch("/tmp", tmpSize)
 	v.folder(path.Dir(home))
 	v.scratch(home, tmpSize)
 	for _, m := range c.Mounts {
 		v.folder(path.Dir(path.Clean(m.Inside)))
-		how := "--ro-bind"
+		how := shown
 		if m.Writable {
-			how = "--bind"
+			how = given
 		}
-		v.args = append(v.args, how, m.Host, m.Inside)
+		v.add(entry{What: how, From: m.Host, At: path.Clean(m.Inside)})
 	}
-	v.args = append(v.args, "--remount-ro", "/dev", "--remount-ro", "/")
 	return v
+}
+
+func (v *view) add(e ...entry) { v.entries = append(v.entries, e...) }
+
+// settings shows those files of /etc that are there.
+func (v *view) settings(names []string) {
+	for _, name := range names {
+		if _, err := os.Stat("/etc/" + name); err == nil {
+			v.add(entry{What: shown, From: "/etc/" + name, At: "/etc/" + name})
+		}
+	}
 }
 
 // show binds a folder of the system, or repeats the link that it is.
@@ -77,10 +106,10 @@ func (v *view) show(p string) {
 		return
 	}
 	if to, err := os.Readlink(p); err == nil {
-		v.args = append(v.args, "--symlink", to, p)
+		v.add(entry{What: aLink, From: to, At: p})
 	} else if info.IsDir() {
 		v.folder(path.Dir(p))
-		v.args = append(v.args, "--ro-bind", p, p)
+		v.add(entry{What: shown, From: p, At: p})
 	}
 	v.made[p] = true
 }
@@ -91,16 +120,12 @@ func (v *view) folder(p string) {
 	}
 	v.folder(path.Dir(p))
 	v.made[p] = true
-	v.args = append(v.args, "--perms", "0755", "--dir", p)
-}
-
-func (v *view) file(p, fd string) {
-	v.args = append(v.args, "--perms", "0444", "--ro-bind-data", fd, p)
+	v.add(entry{What: aFolder, At: p})
 }
 
 func (v *view) scratch(p string, size int64) {
 	v.made[p] = true
-	v.args = append(v.args, "--perms", "1777", "--size", strconv.FormatInt(size, 10), "--tmpfs", p)
+	v.add(entry{What: scratch, At: p, Size: size})
 }
 
 // find checks that argv[0] is a program in the view, as far as it can be seen from outside.

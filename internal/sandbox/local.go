@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-dev/slipway/internal/isolate"
 )
 
-// local runs jobs on this machine by bubblewrap, never in fewer layers than internal/isolate tells.
+// local runs jobs on this machine by internal/isolate, never in fewer layers than it tells.
 type local struct {
 	config Config
 
@@ -45,7 +45,7 @@ func (l *local) Ready(_ context.Context, _ slipway.Settings, job slipway.Job) (s
 
 func unavailable(err error) error {
 	return slipway.Errorf(slipway.CodeUnsandboxed, "%v", err).
-		WithHint("install bubblewrap on this machine, or set VERCEL_OIDC_TOKEN to run the commands in Vercel Sandbox")
+		WithHint("%s; or set VERCEL_OIDC_TOKEN to run the commands in Vercel Sandbox", isolate.Remedy())
 }
 
 const (

@@ -22,6 +22,11 @@ import (
 	"github.com/slipway-dev/slipway/internal/rest"
 )
 
+func TestMain(m *testing.M) {
+	isolate.Reenter()
+	os.Exit(m.Run())
+}
+
 // need skips where this machine cannot isolate, with the reason. SLIPWAY_NO_SKIP=1 makes that a failure.
 func need(t *testing.T) {
 	t.Helper()
@@ -320,6 +325,20 @@ func TestLocalCannotTellHostsApart(t *testing.T) {
 	j.Network = []string{"registry.npmjs.org"}
 	if _, err := localPlace(t).Ready(t.Context(), nil, j); slipway.ErrorCode(err) != slipway.CodeUnsandboxed {
 		t.Errorf("%v", err)
+	}
+}
+
+// Without bubblewrap the same is kept apart in another way, and the result says so.
+func TestWithoutBubblewrap(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	need(t)
+	p, o := localPlace(t), order(tree{"f": "text"}, []string{"cat", "f"}, []string{"sh", "-c", "echo x > f; touch /usr/x 2>/dev/null || echo kept"})
+	r, out, err := p.run(t, o)
+	if err != nil || !r.Passed(2) || r.Isolation.Backend != "namespaces" || !strings.Contains(r.Isolation.String(), "Landlock ABI ") {
+		t.Fatalf("%v %+v %v", err, r, out)
+	}
+	if text := strings.Join(out, "\n"); !strings.Contains(text, "stdout|text\n") || !strings.HasSuffix(text, "stdout|kept") {
+		t.Error(text)
 	}
 }
 
