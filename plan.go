@@ -222,11 +222,12 @@ type PlanInput struct {
 	JobParent    Kind   // the kind of the resource that the job needs; "" for none
 	LastServed   string // the deployment that our last promote moved production to; "" when nothing is recorded
 	PromoteAuto  bool   // the apply approval covers the promote, unless production has drifted or would go backwards
-	// Planned is when the ship was asked for, Commit what it ships, and Relation how that stands to the commit that production serves.
-	Planned  time.Time
-	Commit   string
-	Relation Relation
-	Access   Access // what the credentials are good for
+	// Planned is when the ship was asked for, Commit what it ships (zero for a folder), and CommitOrder how that stands to the commit that
+	// production serves; "" where nothing could compare them.
+	Planned     time.Time
+	Commit      Commit
+	CommitOrder CommitOrder
+	Access      Access // what the credentials are good for
 	// Unresolved are the Specs of which Slipway cannot read a value that they write, and why. A person carries it.
 	Unresolved map[Address]string
 }

@@ -19,25 +19,14 @@ func (m *Manifest) Released() []HealthProbe {
 // Vintage tells how new that is which a deployment was built from.
 type Vintage struct {
 	Planned time.Time // when the ship that built it was asked for; zero for not known
-	Commit  string    // of a source in git; "" for a folder
+	Commit  Commit    // of a source in git; zero for a folder
 }
 
-// Relation is how one commit stands to another.
-type Relation string
-
-const (
-	RelationSame     Relation = "same"
-	RelationAhead    Relation = "ahead"    // it has the other among its ancestors
-	RelationBehind   Relation = "behind"   // it is an ancestor of the other
-	RelationDiverged Relation = "diverged" // neither
-	RelationUnknown  Relation = ""         // nothing could compare them
-)
-
-// Older reports whether a is older than b, or cannot be shown not to be. Commits go by their order in git, of which how tells; else it goes
-// by when the ships were asked for, as long as both are known: of a folder there is nothing else to go by.
-func Older(a, b Vintage, how Relation) bool {
-	if a.Commit != "" && b.Commit != "" {
-		return a.Commit != b.Commit && how != RelationAhead && how != RelationSame
+// Older reports whether a is older than b, or cannot be shown not to be. Commits of one repository go by their order in git, of which how tells,
+// "" where nothing could; else it goes by when the ships were asked for, as long as both are known: of a folder there is nothing else to go by.
+func Older(a, b Vintage, how CommitOrder) bool {
+	if a.Commit.SHA != "" && b.Commit.SHA != "" && a.Commit.RepoID == b.Commit.RepoID {
+		return a.Commit.SHA != b.Commit.SHA && how != CommitAhead && how != CommitIdentical
 	}
 	return !a.Planned.IsZero() && !b.Planned.IsZero() && a.Planned.Before(b.Planned)
 }
@@ -58,12 +47,15 @@ func (p *planner) holdFor(s Spec, serving Observation) Hold {
 	if p.plan.Serving == "" || p.plan.Drift {
 		return ""
 	}
-	candidate, served := Vintage{Planned: p.Planned, Commit: p.Commit}, false
+	candidate, served := Vintage{Planned: p.Planned}, false
 	if of := s.IDs["deployment"]; p.last[of] == "" {
 		candidate, served = p.Observed[of].Vintage, p.Observed[of].Served
 	}
+	candidate.Commit = p.Commit
+	now := serving.Vintage
+	now.Commit, _ = CommitOf(serving.Receipt)
 	switch {
-	case Older(candidate, serving.Vintage, p.Relation):
+	case Older(candidate, now, p.CommitOrder):
 		return HoldOlder
 	case served: // what a newer source had taken the place of is built anew, and has not served
 		return HoldRolledBack
@@ -82,7 +74,7 @@ func (p *planner) outlived(s Spec, obs Observation) string {
 	}
 	for _, other := range p.Specs {
 		serving := p.Observed[other.Address]
-		if other.IDs["deployment"] != s.Address || serving.Fields["deployment"] == obs.Receipt.ID || obs.Vintage.Commit != "" {
+		if other.IDs["deployment"] != s.Address || serving.Fields["deployment"] == obs.Receipt.ID || p.Commit.SHA != "" {
 			continue
 		}
 		if Older(obs.Vintage, serving.Vintage, "") && !Older(Vintage{Planned: p.Planned}, serving.Vintage, "") {

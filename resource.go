@@ -131,6 +131,8 @@ type Observation struct {
 	Vintage Vintage
 	// Served means that a deployment has served production at some time.
 	Served bool
+	// Parts tells of what is moved, by name, whether it has; nil where it is one thing.
+	Parts map[string]bool
 	// Note is what a plan tells of what exists already, in a clause.
 	Note string
 }

@@ -89,6 +89,9 @@ func eventText(e slipway.Event) string {
 	case slipway.EventStepRetry:
 		return fmt.Sprintf("  again  %s: %s", e.Step, data("error"))
 	case slipway.EventStepWaiting:
+		if waiting, ok := e.Data["waiting"].([]any); ok && len(waiting) > 0 {
+			return fmt.Sprintf("  wait   %s: %s", e.Step, valueText(waiting))
+		}
 		return "  wait   " + e.Step
 	case slipway.EventManualWaiting:
 		return "manual: waits for a person's steps"

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -29,6 +31,9 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			case u.obs.Failed != nil:
 				u.err = u.obs.Failed
 				return w.endLog(ctx, u)
+			case w.lostTo(u) != nil:
+				u.err = w.lostTo(u)
+				return nil
 			case u.obs.Exists && !u.obs.Pending && len(differing(u.spec, u.obs)) == 0:
 				if err := w.endLog(ctx, u); err != nil {
 					return err
@@ -90,13 +95,29 @@ func (w *worker) alone(ctx context.Context, u *unit) error {
 	return nil
 }
 
-// tellWaiting says once that something is there and cannot be used yet.
+// parts are what of an observation is there, and what is waited for.
+func parts(obs slipway.Observation) (there, waiting []string) {
+	for _, name := range slices.Sorted(maps.Keys(obs.Parts)) {
+		if obs.Parts[name] {
+			there = append(there, name)
+		} else {
+			waiting = append(waiting, name)
+		}
+	}
+	return there, waiting
+}
+
+// tellWaiting says that something is there and cannot be used yet: once, and again whenever more of it can.
 func (w *worker) tellWaiting(ctx context.Context, u *unit) error {
-	if u.waiting || !u.obs.Pending {
+	moved, waiting := parts(u.obs)
+	if !u.obs.Pending || u.waiting && slices.Equal(u.parts, waiting) {
 		return nil
 	}
-	u.waiting = true
+	u.waiting, u.parts = true, waiting
 	data := map[string]any{"address": string(u.effect.Address), "id": u.obs.Receipt.ID}
+	if len(moved)+len(waiting) > 0 {
+		data["moved"], data["waiting"] = toAny(moved), toAny(waiting)
+	}
 	return w.commit(ctx, func(tx slipway.Tx) error {
 		return w.event(tx, w.id, slipway.EventStepWaiting, u.effect.Key, data)
 	})
@@ -228,7 +249,7 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 	e := w.runError(u.err, u.effect.Key)
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
 		step.Error, step.EndedAt = &e, w.Now()
-		step.Unknown = u.search || u.sent
+		step.Unknown = (u.search || u.sent) && e.Code != slipway.CodeDrift
 		if u.several { // which of them is meant is for a person to say, by leaving one
 			step.Receipt = nil
 			if err := tx.DeleteReceipt(w.run.App, u.effect.Address); err != nil {
@@ -251,16 +272,20 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 // shortPending or not at all.
 const (
 	longPending  = 45 * time.Minute
+	movePending  = 15 * time.Minute // a promote may be queued behind a rolling release before anything shows of it
 	shortPending = 30 * time.Second
 )
 
 // poller spaces the looks at something pending.
-type poller struct{ every, most, spent time.Duration }
+type poller struct{ every, most, spent, limit time.Duration }
 
 func (w *worker) poll(u *unit) *poller {
 	p := &poller{every: w.kinds[u.effect.Address.Kind()].Poll, most: 2 * time.Second}
 	if p.every == 0 {
 		p.every = 250 * time.Millisecond
+	}
+	if moves(u.effect.Op) {
+		p.limit = movePending
 	}
 	return p
 }
@@ -281,6 +306,9 @@ func (p *poller) next(built bool) time.Duration {
 }
 
 func (p *poller) over(pending bool) bool {
+	if p.limit > 0 {
+		return p.spent > p.limit
+	}
 	if pending {
 		return p.spent > longPending
 	}

@@ -177,3 +177,44 @@ func keepsFailed(plan *slipway.Plan, s slipway.Step) bool {
 	}
 	return plan.WayBack(s.Key) != nil && s.Error != nil && s.Error.Code == slipway.CodeCheckFailed
 }
+
+// standing is the commit that is shipped, zero for a folder, and how it stands to the one that production serves: "" where nothing here can
+// compare them.
+func (e *Engine) standing(ctx context.Context, w *wanted, s *sight) (slipway.Commit, slipway.CommitOrder) {
+	pinned, ok := w.files.(slipway.Pinned)
+	if !ok {
+		return slipway.Commit{}, ""
+	}
+	head := pinned.Commit()
+	for a, obs := range s.observed {
+		base, ok := slipway.CommitOf(obs.Receipt)
+		if e.kinds[a.Kind()].UpdateOp != slipway.OpPromote || !ok || base.RepoID != head.RepoID {
+			continue
+		}
+		for _, p := range e.Providers {
+			session, err := p.Open(ctx, e.settingsFor(w.manifest))
+			if commits, ok := session.(slipway.Commits); err == nil && ok {
+				if order, err := commits.Compare(ctx, head.RepoID, base.SHA, head.SHA); err == nil {
+					return head, order
+				}
+			}
+		}
+	}
+	return head, ""
+}
+
+// lostTo returns who production was moved to by somebody else while u's move was waited for; nil when nobody was seen to.
+func (w *worker) lostTo(u *unit) error {
+	if !moves(u.effect.Op) || u.obs.Pending || u.obs.Failed != nil {
+		return nil
+	}
+	basis := u.effect.Basis
+	if b := w.ownOutcome(u.effect); b != nil {
+		basis = b
+	}
+	before, _ := basis["fields"].(map[string]any)
+	if now := u.obs.Fields["deployment"]; now != u.spec.Params["deployment"] && now != before["deployment"] && now != "" {
+		return movedOn(u.obs)
+	}
+	return nil
+}

@@ -209,3 +209,41 @@ func TestALostPromoteIsNotSentOverAnother(t *testing.T) {
 		})
 	}
 }
+
+// TestSomebodyElseMovesProductionWhileItMoves: what a person puts there after our request stays, and is told as what it is.
+func TestSomebodyElseMovesProductionWhileItMoves(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	id := b.begin(request(t, manifest(), "two"))
+	b.until(id, slipway.GatePromote)
+	b.approve(id, "")
+	c.point = func(where string) error {
+		if where == "after cloud.live update" {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.move("dpl-theirs")
+		}
+		return nil
+	}
+	run := b.finish(id)
+	if run.Status != slipway.RunFailed || run.Error.Code != slipway.CodeDrift || c.serving != "dpl-theirs" {
+		t.Errorf("%s %+v; production serves %s", run.Status, run.Error, c.serving)
+	}
+	d, err := b.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range d.Steps {
+		if s.Unknown {
+			t.Errorf("%s: what became of it is known", s.Key)
+		}
+	}
+	c.point = nil
+	if _, err := b.Resume(t.Context(), id, folder("two"), person); err != nil {
+		t.Fatal(err)
+	}
+	if d := b.until(id, slipway.GatePromote); !d.Plan.Drift || c.serving != "dpl-theirs" {
+		t.Errorf("resumed: drift %t, production serves %s", d.Plan.Drift, c.serving)
+	}
+}

@@ -58,6 +58,10 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		return h.nothing(ctx, op, in, err)
 	}
 	waiting := slices.DeleteFunc(slices.Clone(domains), func(d string) bool { return slices.Contains(aliases, d) })
+	obs.Parts = map[string]bool{}
+	for _, d := range domains {
+		obs.Parts[d] = !slices.Contains(waiting, d)
+	}
 	switch {
 	case moving && (job.JobStatus == "pending" || job.JobStatus == "in-progress"):
 		obs.Pending = true
