@@ -73,7 +73,7 @@ func differing(a, b Effect) []string {
 		out = append(out, fmt.Sprintf("mode: %s -> %s", modeName(a.Mode), modeName(b.Mode)))
 	}
 	rest := func(e Effect) string {
-		return CanonicalDigest([]any{e.Op, e.Address, e.Name, e.Account, e.DependsOn, e.After})
+		return CanonicalDigest([]any{e.Op, e.Address, e.Name, e.Account, e.DependsOn, e.After, e.OnFailure})
 	}
 	if rest(a) != rest(b) {
 		out = append(out, "its name, account or order differs")
@@ -130,6 +130,9 @@ func (a Approval) Consequences(p *Plan) []Consequence {
 		}
 		if means == "" {
 			means = e.Reason
+		}
+		if e.OnFailure != "" {
+			means = "only where " + e.OnFailure + " fails: " + means
 		}
 		out = append(out, Consequence{Effect: e.Key, Means: means})
 	}
