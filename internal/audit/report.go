@@ -26,7 +26,7 @@ type Report struct {
 	Error       string           `json:"error,omitempty"`
 	Source      string           `json:"source,omitempty"`
 	Commit      string           `json:"commit,omitempty"` // repository and commit that the deployment was built from
-	Files       int              `json:"files,omitempty"` // of the source that are listed
+	Files       int              `json:"files,omitempty"`  // of the source that are listed
 	Core        string           `json:"core,omitempty"`
 	SignedBy    string           `json:"signed_by,omitempty"` // the key's id
 	Key         string           `json:"key,omitempty"`
