@@ -22,7 +22,7 @@ func (d *deployment) outputFolder() string {
 	return folder(d.setting("rootDirectory")) + ".vercel/output/"
 }
 
-// outputFault is why a prebuilt deployment fails, "" when it does not. The words are our own [?].
+// outputFault is why a prebuilt deployment fails, "" when it does not. The words are our own.
 func (d *deployment) outputFault() string {
 	file := d.outputFolder() + "config.json"
 	text, ok := d.tree[file]
