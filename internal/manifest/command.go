@@ -76,6 +76,32 @@ func commandFault(argv []string) (at int, message, hint string) {
 		return 0, strings.Join(argv[:n], " ") + " runs whatever package has the name today",
 			"name one package with its exact version before its arguments, such as [npx, --yes, eslint@9.17.0, .]; or install it, and run [npm, run, …]"
 	}
+	if slices.Contains(starters, program) {
+		return startedFault(argv)
+	}
+	return 0, "", ""
+}
+
+// starters run the program that their later words name.
+var starters = []string{
+	"env", "timeout", "nice", "ionice", "nohup", "time", "setsid", "stdbuf", "xargs", "sudo", "doas", "su", "chroot", "unshare", "setpriv", "corepack",
+	"mise", "direnv", "dotenv", "cross-env",
+}
+
+// startedFault judges a starter by each of its words as if a command began there: which one does cannot be told without knowing all its flags.
+func startedFault(argv []string) (at int, message, hint string) {
+	for i := 1; i < len(argv); i++ {
+		if slices.Contains([]string{"-S", "--split-string"}, argv[i]) || strings.HasPrefix(argv[i], "--split-string=") {
+			return i, argv[i] + " takes a line apart into words", oneCommand
+		}
+		program := strings.TrimSuffix(path.Base(argv[i]), ".exe")
+		if _, fetching := fetching[program]; !fetching && !slices.Contains(shells, program) && !slices.Contains(starters, program) {
+			continue
+		}
+		if at, message, hint = commandFault(argv[i:]); message != "" {
+			return i + at, message, hint
+		}
+	}
 	return 0, "", ""
 }
 
