@@ -31,6 +31,7 @@ type cloud struct {
 	point     func(where string) error      // called before and after each mutating call
 	beforeObs func(kind slipway.Kind) error // called before each observation
 	findings  slipway.Access                // what speaks against the credential: calls that it rules out are refused
+	account   string                        // of the credential
 	probes    int                           // how often that was asked for
 	guided    map[string]any                // the input that the runbook gives, by the step's key
 	log       []string                      // lines that a deployment's build prints
@@ -38,7 +39,7 @@ type cloud struct {
 }
 
 func newCloud() *cloud {
-	return &cloud{dbs: map[string]map[string]string{}, vars: map[string]map[string]string{}, made: map[string]int{}, guided: map[string]any{}}
+	return &cloud{dbs: map[string]map[string]string{}, vars: map[string]map[string]string{}, made: map[string]int{}, guided: map[string]any{}, account: "acct"}
 }
 
 func (c *cloud) id(prefix string) string { c.next++; return fmt.Sprintf("%s-%d", prefix, c.next) }
@@ -220,7 +221,7 @@ func (k *cloudKind) Observe(ctx context.Context, want slipway.Spec) (o slipway.O
 	switch k.kind {
 	case "cloud.project":
 		if k.project != nil {
-			o.Exists, o.Receipt = true, slipway.Receipt{ID: k.project["id"], Account: "acct"}
+			o.Exists, o.Receipt = true, slipway.Receipt{ID: k.project["id"], Account: k.account}
 		}
 	case "cloud.deploy":
 		for _, d := range k.deploys {
@@ -309,7 +310,7 @@ func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Obs
 	defer k.mu.Unlock()
 	see := func(id string) {
 		d := k.dbs[id]
-		o.Exists, o.Receipt = true, slipway.Receipt{ID: id, Name: d["name"], Account: "acct"}
+		o.Exists, o.Receipt = true, slipway.Receipt{ID: id, Name: d["name"], Account: k.account}
 		o.Fields = map[string]any{"region": d["region"], "size": d["size"]}
 	}
 	if want.Existing {
@@ -348,7 +349,7 @@ func (k *cloudDB) Create(ctx context.Context, want slipway.Spec) (r slipway.Rece
 	}
 	err = k.at("cloud.db create", func() error {
 		k.made["cloud.db"]++
-		r = slipway.Receipt{ID: k.id("db"), Name: want.Name, Account: "acct"}
+		r = slipway.Receipt{ID: k.id("db"), Name: want.Name, Account: k.account}
 		k.dbs[r.ID] = map[string]string{"name": want.Name, "region": fmt.Sprint(want.Params["region"]), "size": fmt.Sprint(want.Params["size"])}
 		return nil
 	})

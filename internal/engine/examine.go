@@ -85,6 +85,9 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 	if err := w.observeUnit(ctx, w.wanted.pass(), u); err != nil {
 		return ev, err
 	}
+	if err := w.sameAccount(ctx, u); err != nil {
+		return ev, err
+	}
 	gone := u.effect.Op == slipway.OpDelete
 	differs := differing(u.spec, u.obs)
 	if before != nil && before.Version != "" && u.obs.Receipt.Version != before.Version { // written anew: by whom its fingerprint cannot tell
@@ -118,6 +121,23 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 		ev.Finding = slipway.FindingDone
 	}
 	return ev, nil
+}
+
+// sameAccount refuses what was seen in another account than the one that the app's other resources of that provider were made in.
+func (w *worker) sameAccount(ctx context.Context, u *unit) error {
+	seen := u.obs.Receipt.Account
+	receipts, err := w.receipts(ctx, w.run.App)
+	if err != nil || !u.obs.Exists || seen == "" {
+		return err
+	}
+	for _, a := range slices.Sorted(maps.Keys(receipts)) {
+		r := receipts[a]
+		if a.Kind().Provider() == u.effect.Address.Kind().Provider() && r.Origin != slipway.OriginExisting && r.Account != "" && r.Account != seen {
+			return slipway.Errorf(slipway.CodeAccountChanged, "%s is in account %s, and the credential serves %s", a, r.Account, seen).
+				WithHint("check %s with the credential (and the team or organisation) of %s", u.effect.Address, r.Account)
+		}
+	}
+	return nil
 }
 
 func empty(v any) bool { return v == nil || v == "" || v == false }

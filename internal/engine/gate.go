@@ -100,7 +100,7 @@ func toAny(in []string) []any {
 	return out
 }
 
-// park asks for the approvals that the run waits for. parked is false when a decision came meanwhile.
+// park asks for the approvals that the run waits for. parked is false when a decision came meanwhile, or a step was found done.
 func (w *worker) park(ctx context.Context) (parked bool, err error) {
 	open, err := w.openGates(ctx)
 	if err != nil {
@@ -116,8 +116,11 @@ func (w *worker) park(ctx context.Context) (parked bool, err error) {
 			return false, err
 		}
 	}
-	parked = true
 	err = w.commit(ctx, func(tx slipway.Tx) error {
+		if moved, err := w.movedOn(tx); err != nil || moved {
+			return err
+		}
+		parked = true
 		all, err := tx.Approvals(w.id)
 		if err != nil {
 			return err

@@ -21,14 +21,8 @@ func (w *worker) parkManual(ctx context.Context) (parked bool, err error) {
 	}
 	next := slipway.WhatNext(slipway.Progress{Plan: w.plan, Steps: w.snapshot(), Open: open})
 	err = w.commit(ctx, func(tx slipway.Tx) error {
-		steps, err := tx.Steps(w.id, w.run.Revision)
-		if err != nil {
+		if moved, err := w.movedOn(tx); err != nil || moved {
 			return err
-		}
-		for _, s := range steps {
-			if s.State == slipway.StepDone && w.step(s.Key).State != slipway.StepDone {
-				return nil
-			}
 		}
 		parked = true
 		if err := w.event(tx, w.id, slipway.EventManualWaiting, "", map[string]any{"steps": next.Manual}); err != nil {
@@ -38,6 +32,14 @@ func (w *worker) parkManual(ctx context.Context) (parked bool, err error) {
 		return err
 	})
 	return parked, err
+}
+
+// movedOn reports whether a person's step was found done since this worker has read the steps.
+func (w *worker) movedOn(tx slipway.Tx) (bool, error) {
+	steps, err := tx.Steps(w.id, w.run.Revision)
+	return slices.ContainsFunc(steps, func(s slipway.Step) bool {
+		return s.State == slipway.StepDone && w.step(s.Key).State != slipway.StepDone
+	}), err
 }
 
 // Runbook returns the manual steps of a run's plan, and where each stands.
@@ -332,7 +334,7 @@ func (w *worker) recordCheck(tx slipway.Tx, u *unit, s slipway.Step, ev slipway.
 	if err := w.event(tx, w.id, slipway.EventStepDone, u.effect.Key, map[string]any{"op": string(u.effect.Op), "address": string(u.effect.Address)}); err != nil {
 		return s, err
 	}
-	if run.Status == slipway.RunWaitingManual {
+	if run.Status == slipway.RunWaitingManual || run.Status == slipway.RunWaitingApproval { // what comes after it may need no approval
 		_, err = w.wake(tx, run)
 	}
 	return s, err
