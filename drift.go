@@ -21,6 +21,7 @@ type Difference struct {
 	Kind    DriftKind `json:"kind"`
 	Name    string    `json:"name,omitempty"`
 	Changes []Change  `json:"changes,omitempty"`
+	Note    string    `json:"note,omitempty"` // what else the provider showed, in a clause
 }
 
 // FindDrift compares what is recorded of the last ship with what was observed. in.Specs are as they were shipped: without the fingerprints of
@@ -51,7 +52,7 @@ func FindDrift(in PlanInput) []Difference {
 
 func (p *planner) drift(s Spec) (Difference, bool) {
 	obs, r := p.Observed[s.Address], p.Receipts[s.Address]
-	d := Difference{Address: s.Address, Name: s.Name, Kind: DriftChanged}
+	d := Difference{Address: s.Address, Name: s.Name, Kind: DriftChanged, Note: obs.Note}
 	_, recorded := p.Receipts[s.Address]
 	switch {
 	case !recorded || s.isLedger():

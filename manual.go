@@ -31,12 +31,14 @@ type ManualStep struct {
 	Exports []string `json:"exports,omitempty"`
 }
 
-// Way is one way to do a step: exactly one of Command, HTTP and Page, and what follows it.
+// Way is one way to do a step: exactly one of Command, HTTP, Page and Records, and what follows it.
 type Way struct {
 	Command []string  `json:"command,omitempty"` // argv, without a shell
 	Input   string    `json:"input,omitempty"`   // what the command reads from stdin, such as <DB_URL>
 	HTTP    *HTTPForm `json:"http,omitempty"`
 	Page    *Page     `json:"page,omitempty"`
+	// Records are to be written where the zone of their names is served.
+	Records []DNSRecord `json:"records,omitempty"`
 	// Prints names placeholders that the command's output fills: "" is all of it, a path is as in Take and means that it is JSON.
 	Prints map[string]string `json:"prints,omitempty"`
 	Then   []Way             `json:"then,omitempty"` // the rest of the same way, in order

@@ -253,6 +253,7 @@ func MakePlan(in PlanInput) (*Plan, error) {
 		}
 	}
 	p.deleteUnlisted(specs)
+	p.prune(specs)
 	p.addLedger(specs)
 	p.joinBatches()
 	p.promoteLast()
@@ -455,10 +456,10 @@ func (p *planner) addLedger(specs []Spec) {
 	var intents []Address    // what they make
 	carrier := ""            // the effect that carries the intents outside
 	for _, e := range p.plan.Effects {
-		if !p.Kinds[e.Address.Kind()].Ledgered || e.Op == OpUpdate || e.Op == OpDelete {
+		if !p.Kinds[e.Address.Kind()].Ledgered || e.Op == OpUpdate {
 			continue
 		}
-		if told = append(told, e.Key); e.Op == OpAdopt {
+		if told = append(told, e.Key); e.Op == OpAdopt || e.Op == OpDelete {
 			continue
 		}
 		if slices.Contains(s.Needs, e.Address) && e.Mode == ModeManual {
@@ -541,7 +542,7 @@ func (p *planner) joinBatches() {
 func (p *planner) promoteLast() {
 	var before []string
 	for _, e := range p.plan.Effects {
-		if e.Op != OpPromote && e.Gate == GateApply {
+		if e.Op != OpPromote && e.Gate == GateApply && p.Kinds[e.Address.Kind()].ByHand == "" {
 			before = append(before, e.Key)
 		}
 	}

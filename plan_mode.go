@@ -67,6 +67,8 @@ func EffectMode(access Access, kind KindInfo, e Effect, carried string) (Mode, C
 		return mode, c.Cause, c.Reason
 	case carried != "" && e.Op != OpDelete:
 		return ModeManual, CauseNone, carried
+	case kind.ByHand != "":
+		return ModeManual, CauseNone, kind.ByHand
 	}
 	return ModeAutomated, CauseNone, ""
 }

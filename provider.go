@@ -124,6 +124,11 @@ type KindInfo struct {
 	Root bool
 	// Adjusts: one that exists already gets the settings that are declared, but for Immutable ones. All others have to be as declared.
 	Adjusts bool
+	// Pruned: what Slipway made of it and the manifest no longer declares is deleted, behind the destroy gate. It is known by its receipt.
+	Pruned bool
+	// ByHand is why a person alone can change it, "" for what Slipway can: its effects are manual, whatever the credential may do. Before
+	// a run waits for that person it looks itself.
+	ByHand string
 	// Consequence is what an effect means, in one sentence without a final stop, by op.
 	Consequence map[Op]string
 }
@@ -169,6 +174,12 @@ type Outputter interface {
 // the error is for a call that failed as a whole.
 type Batcher interface {
 	Batch(ctx context.Context, wants []Spec) ([]Result, error)
+}
+
+// Verifier is a Handler whose resource the provider looks at again when it is asked to, such as the ownership of a domain. Asking changes
+// nothing but what the provider knows; that it still sees nothing is no error.
+type Verifier interface {
+	Verify(ctx context.Context, want Spec) error
 }
 
 // Result is a receipt or an error.

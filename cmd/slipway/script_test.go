@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error { return setUp(t.Context(), env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,
-			"foreign": foreign, "reply": reply, "call": call, "serving": serving,
+			"foreign": foreign, "reply": reply, "call": call, "serving": serving, "records": records, "served": served,
 		},
 		// isolated: commands can run apart from the rest of this machine.
 		Condition: func(name string) (bool, error) {

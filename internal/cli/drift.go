@@ -62,5 +62,8 @@ func differenceText(d slipway.Difference) string {
 	if len(parts) > 0 {
 		line += "  " + strings.Join(parts, ", ")
 	}
+	if d.Note != "" {
+		line += "  (" + d.Note + ")"
+	}
 	return line
 }

@@ -76,6 +76,7 @@ func (a *app) environmentTopic() *cobra.Command {
 	row("SLIPWAY_AGENT", "name of the agent that runs Slipway: it may ask for everything, and approve nothing")
 	row("SLIPWAY_FINGERPRINT_KEY", "key by which secrets are compared, at least 16 bytes; default: a file in SLIPWAY_HOME")
 	row("SLIPWAY_LOG", "debug: tell every request and every event on stderr, without secrets")
+	row("SLIPWAY_DNS", "resolver, as HOST:PORT, by which the records of domains are looked up; default: the system's")
 	row("SLIPWAY_SETTLE", "with emulators alone: how long a create is looked for whose reply was lost, such as 100ms")
 	return &cobra.Command{Use: "environment", Short: "The environment variables that Slipway reads", Long: b.String()}
 }

@@ -139,6 +139,10 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if err != nil {
 		return nil, err
 	}
+	lookup, err := a.lookup()
+	if err != nil {
+		return nil, err
+	}
 	if w.database, err = a.database(w.manifest); err != nil {
 		return nil, err
 	}
@@ -169,12 +173,22 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
 		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
 		Connect:   connect.All(a.restConfig()),
+		DNS:       lookup,
 		Policy:    a.policies(),
 		Witness:   a.witness,
 		Tool:      "slipway " + readVersion().Version,
 		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
 	})
 	return w, nil
+}
+
+// lookup looks records up at SLIPWAY_DNS, else at the system's resolver.
+func (a *app) lookup() (slipway.DNSLookup, error) {
+	resolver, err := a.settings.get("SLIPWAY_DNS")
+	if err != nil {
+		return nil, err
+	}
+	return connect.DNS(resolver)
 }
 
 // refuseSecrets refuses a manifest in which a secret of this environment stands, pasted where an id or a literal belongs. It is kept as it is.

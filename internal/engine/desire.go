@@ -79,8 +79,6 @@ func (w *wanted) supported() error {
 		return refuse("environment " + w.environment + " (only production and preview)")
 	case m.Source.GitHub != "":
 		return refuse("source.github")
-	case len(m.Vercel.Domains) > 0:
-		return refuse("vercel.domains")
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 			delete(s.observed, a)
 		}
 	}
-	if err := e.lookAtUndeclared(ctx, w, s); err != nil {
+	if err := e.lookAtUndeclared(ctx, w, s, func(slipway.Address) bool { return true }); err != nil {
 		return nil, nil, err
 	}
 	in := e.planInput(w, s)
@@ -48,10 +48,11 @@ func (e *Engine) planDestroy(ctx context.Context, w *wanted, receipts map[slipwa
 	return s, plan, nil
 }
 
-// lookAtUndeclared observes what is recorded and not expanded from the manifest: other environments, or what it no longer names.
-func (e *Engine) lookAtUndeclared(ctx context.Context, w *wanted, s *sight) error {
+// lookAtUndeclared observes what is recorded and not expanded from the manifest: other environments, or what it no longer names. Only what
+// counts is looked at.
+func (e *Engine) lookAtUndeclared(ctx context.Context, w *wanted, s *sight, counts func(slipway.Address) bool) error {
 	for _, a := range slices.Sorted(maps.Keys(s.receipts)) {
-		if _, seen := s.observed[a]; seen {
+		if _, seen := s.observed[a]; seen || !counts(a) {
 			continue
 		}
 		r := s.receipts[a]

@@ -40,6 +40,8 @@ type Config struct {
 	Lines func() func(string) string
 	// Connect tries out values that a person hands over. Default: none can be.
 	Connect map[slipway.Connection]slipway.Connector
+	// DNS looks up what a step's records are to be. Default: nothing does.
+	DNS slipway.DNSLookup
 	// Attest signs a person's word about a step of a plan's digest. Default: it is not signed.
 	Attest func(ctx context.Context, step, digest string, predicate any) (json.RawMessage, error)
 	// Policy returns the policy that is in force, whenever it is asked. Default: every person may approve at every gate, and nothing opens by itself.

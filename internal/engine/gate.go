@@ -43,7 +43,8 @@ func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any
 		for _, e := range w.plan.Effects {
 			if e.Gate == gate {
 				keys = append(keys, e.Key)
-				stateful = stateful || w.kinds[e.Address.Kind()].Stateful || w.run.Operation == slipway.OperationDestroy
+				kind := w.kinds[e.Address.Kind()]
+				stateful = stateful || kind.Stateful || kind.Pruned || w.run.Operation == slipway.OperationDestroy
 			}
 		}
 		content["effects"], content["stateful"] = keys, stateful

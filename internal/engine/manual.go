@@ -20,6 +20,9 @@ func (w *worker) parkManual(ctx context.Context) (parked bool, err error) {
 		return false, err
 	}
 	next := slipway.WhatNext(slipway.Progress{Plan: w.plan, Steps: w.snapshot(), Open: open})
+	if found, err := w.lookFirst(ctx, next.Manual); err != nil || found {
+		return false, err
+	}
 	err = w.commit(ctx, func(tx slipway.Tx) error {
 		if moved, err := w.movedOn(tx); err != nil || moved {
 			return err
@@ -258,7 +261,7 @@ func (w *worker) find(ctx context.Context, effect slipway.Effect, c slipway.Manu
 	if err != nil {
 		return nil, slipway.Evidence{}, err
 	}
-	ev, err := w.examine(ctx, u, c)
+	ev, err := w.inspect(ctx, u, c)
 	if err != nil {
 		return nil, ev, err
 	}

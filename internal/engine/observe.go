@@ -453,6 +453,10 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	if err != nil {
 		return nil, nil, err
 	}
+	pruned := func(a slipway.Address) bool { return e.kinds[a.Kind()].Pruned && a.Environment() == w.environment }
+	if err := e.lookAtUndeclared(ctx, w, s, pruned); err != nil {
+		return nil, nil, err
+	}
 	in := e.planInput(w, s)
 	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), w.manifest.Verify.Health
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto" && e.coversPromote(w)

@@ -61,6 +61,7 @@ type page struct {
 	told    map[string]bool // those that were explained
 	given   map[string]bool // those that a reply or an output fills
 	numbers map[string]int  // of the steps, by key
+	undoing bool            // what is shown takes something back
 }
 
 func show(book slipway.Runbook, s style) string {
@@ -107,7 +108,9 @@ func (p *page) step(s slipway.ManualStep) {
 		p.item("undo", "it cannot be undone")
 	}
 	for _, w := range s.Undo {
+		p.undoing = true
 		p.way("To undo it: "+kind(w), w)
+		p.undoing = false
 	}
 }
 
@@ -163,6 +166,8 @@ func kind(w slipway.Way) string {
 		return "the API"
 	case len(w.Command) > 0:
 		return "the command line"
+	case len(w.Records) > 0:
+		return "the DNS"
 	}
 	return "the pages"
 }
@@ -188,6 +193,8 @@ func (p *page) part(w slipway.Way) {
 	case len(w.Command) > 0:
 		p.WriteString(p.code(p.line(w.Command, w.Input)))
 		p.takes("prints", w.Prints)
+	case len(w.Records) > 0:
+		p.records(w.Records)
 	default:
 		p.page(*w.Page)
 	}
@@ -230,6 +237,20 @@ func (p *page) page(g slipway.Page) {
 	p.item("path", strings.Join(g.Path, " > ")+" (checked "+g.Checked+")")
 	for _, f := range g.Fields {
 		p.item("enter", f.Label+": "+p.q(f.Value))
+	}
+}
+
+func (p *page) records(records []slipway.DNSRecord) {
+	label := "record"
+	if p.undoing {
+		label = "remove"
+	}
+	for _, r := range records {
+		text := fmt.Sprintf("type %s, name %s, value %s", p.q(r.Type), p.q(r.Name), p.q(r.Value))
+		if !p.undoing {
+			text += ", for " + r.For
+		}
+		p.item(label, text)
 	}
 }
 

@@ -2,6 +2,7 @@ package vercelemu
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -148,22 +149,33 @@ func (s *Server) listDomains(c *call) (any, *failure) {
 	return obj{"domains": views, "pagination": pagination(len(views), next)}, nil
 }
 
+// textOrNull tells null, which clears, from what is left out.
+type textOrNull struct {
+	given bool
+	text  string
+}
+
+// UnmarshalJSON is of json.Unmarshaler.
+func (t *textOrNull) UnmarshalJSON(raw []byte) error {
+	t.given = true
+	return json.Unmarshal(raw, &t.text)
+}
+
 type domainInput struct {
 	Name                string
-	Redirect, GitBranch *string
+	Redirect, GitBranch textOrNull
 	RedirectStatusCode  *int
 	CustomEnvironmentID string `json:"customEnvironmentId"`
 }
 
 // check refuses what cannot be together. The codes are [? vercel-domain-options].
 func (in domainInput) check(p *project, name string) *failure {
-	set := func(s *string) bool { return s != nil && *s != "" }
 	switch {
-	case set(in.GitBranch) && set(in.Redirect):
+	case in.GitBranch.text != "" && in.Redirect.text != "":
 		return badRequest("You can't set both a git branch and a redirect for the domain.")
-	case set(in.Redirect) && *in.Redirect == name:
+	case in.Redirect.text == name:
 		return badRequest("A domain cannot redirect to itself.")
-	case set(in.GitBranch) && p.link != nil && p.link["productionBranch"] == *in.GitBranch:
+	case in.GitBranch.text != "" && p.link != nil && p.link["productionBranch"] == in.GitBranch.text:
 		return badRequest("You can not set the production branch as a branch for your domain.")
 	case in.CustomEnvironmentID != "" && p.customEnv(in.CustomEnvironmentID) == nil:
 		return customEnvNotFound()
@@ -172,11 +184,11 @@ func (in domainInput) check(p *project, name string) *failure {
 }
 
 func (d *domain) set(in domainInput) {
-	if in.Redirect != nil {
-		d.redirect = *in.Redirect
+	if in.Redirect.given {
+		d.redirect = in.Redirect.text
 	}
-	if in.GitBranch != nil {
-		d.gitBranch = *in.GitBranch
+	if in.GitBranch.given {
+		d.gitBranch = in.GitBranch.text
 	}
 	if in.CustomEnvironmentID != "" {
 		d.customEnv = in.CustomEnvironmentID
@@ -277,6 +289,7 @@ func (s *Server) patchDomain(c *call) (any, *failure) {
 	}
 	d.set(in)
 	d.updated = s.stamp()
+	s.serveDomain(d)
 	return d.view(), nil
 }
 

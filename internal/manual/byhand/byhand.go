@@ -24,6 +24,7 @@ type Means string
 const (
 	HTTP    Means = "http"
 	Command Means = "command"
+	DNS     Means = "dns"
 )
 
 // ErrNoWay says that a step has no way that the person's means are enough for.
@@ -39,6 +40,8 @@ type Person struct {
 	Hosts map[string]string
 	// Programs are the vendors' command lines by name. A command of any other is refused.
 	Programs map[string]Program
+	// Zone is where lines NAME TYPE VALUE are sent by PATCH to be the records of those names and types, without a value to be none.
+	Zone string
 	// Dir is the folder in which commands run.
 	Dir string
 	// Pause is how long to wait before a request is sent again. Default: 20 ms.
@@ -74,7 +77,13 @@ type (
 		Input   string            `json:"input"`
 		Prints  map[string]string `json:"prints"`
 		HTTP    *form             `json:"http"`
+		Records []record          `json:"records"`
 		Then    []Way             `json:"then"`
+	}
+	record struct {
+		Type  string `json:"type"`
+		Name  string `json:"name"`
+		Value string `json:"value"`
 	}
 	form struct {
 		Method  string            `json:"method"`
@@ -115,6 +124,11 @@ func (p *Person) Undo(ctx context.Context, runbook []byte) error {
 	}
 	for _, s := range slices.Backward(steps) {
 		s.Ways = s.Undo
+		for i := range s.Ways { // to take records back is to have none
+			for j := range s.Ways[i].Records {
+				s.Ways[i].Records[j].Value = ""
+			}
+		}
 		if err := p.Step(ctx, s); err != nil && !errors.Is(err, ErrNoWay) {
 			return fmt.Errorf("undo: %w", err)
 		}
@@ -164,6 +178,8 @@ func (w Way) means() Means {
 		return Command
 	case w.HTTP != nil:
 		return HTTP
+	case len(w.Records) > 0:
+		return DNS
 	}
 	return ""
 }
@@ -176,6 +192,8 @@ func (p *Person) Way(ctx context.Context, w Way) error {
 		err = p.command(ctx, w)
 	case HTTP:
 		err = p.request(ctx, *w.HTTP)
+	case DNS:
+		err = p.write(ctx, w.Records)
 	default:
 		err = ErrNoWay
 	}
@@ -185,6 +203,31 @@ func (p *Person) Way(ctx context.Context, w Way) error {
 		}
 	}
 	return err
+}
+
+// write has the records in the zone.
+func (p *Person) write(ctx context.Context, records []record) error {
+	var lines strings.Builder
+	for _, r := range records {
+		value := r.Value
+		if r.Type == "TXT" && value != "" {
+			value = strconv.Quote(value)
+		}
+		fmt.Fprintln(&lines, r.Name, r.Type, value)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPatch, p.Zone, strings.NewReader(lines.String()))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the zone takes no %q: %d", lines.String(), res.StatusCode)
+	}
+	return nil
 }
 
 var placeholder = regexp.MustCompile(`<([A-Z][A-Z0-9_]*)>`)

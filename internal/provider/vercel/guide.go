@@ -47,6 +47,10 @@ func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 		g.deployment()
 	case kindProduction:
 		g.production()
+	case kindDomain:
+		g.domain()
+	case kindDNS:
+		g.dns()
 	}
 	return g.step
 }

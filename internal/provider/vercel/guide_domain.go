@@ -1,0 +1,110 @@
+package vercel
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// checkedDomains is the day of https://vercel.com/docs/domains/set-up-custom-domain.
+const checkedDomains = "2026-02-24"
+
+// What Vercel recommends where its API has not told of a domain: https://vercel.com/docs/domains/set-up-custom-domain
+const (
+	generalA     = "76.76.21.21"
+	generalCNAME = "cname.vercel-dns.com"
+)
+
+// issuer is who Vercel's certificates come from: https://vercel.com/kb/guide/domain-not-generating-ssl-certificate
+const issuer = "letsencrypt.org"
+
+func (g *guide) domain() {
+	name, project := g.effect.Address.Key(), g.projectID()
+	g.step.Before = []string{mayDeploy}
+	all := "/v9/projects/" + project + "/domains"
+	at := all + "/" + name
+	remove := g.form("DELETE", 200, at, nil)
+	page := []string{"Settings", "Domains"}
+	switch g.effect.Op {
+	case slipway.OpDelete:
+		g.step.Title = fmt.Sprintf("Remove the domain %s from the Vercel project: it stops answering", name)
+		g.step.Ways = []slipway.Way{remove, place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit", "Remove"))}
+		g.step.Undo = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", map[string]any{"name": name})}
+		g.step.See, g.step.Check = "the domain is no longer in the list", "GET "+at+" answers 404"
+		return
+	case slipway.OpCreate, slipway.OpReplace:
+		g.step.Title = fmt.Sprintf("Add the domain %s to the Vercel project", name)
+		g.step.Ways = []slipway.Way{
+			g.form("POST", 200, "/v10/projects/"+project+"/domains", map[string]any{"name": name}),
+			g.command("domains", "add", name, g.projectName()),
+			place(ofProject("/settings/domains"), checkedDomains, append(page, "Add Domain"), entry("Domain", name)),
+		}
+		g.step.Undo = []slipway.Way{remove}
+	default:
+		g.step.Title = fmt.Sprintf("Let the domain %s serve production", name)
+		g.step.Ways = []slipway.Way{
+			g.form("PATCH", 200, at, map[string]any{"gitBranch": nil, "redirect": nil}),
+			place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit"), entry("Connect to an environment", "Production")),
+		}
+		if before := formerly(g.effect.Changes); len(before) > 0 {
+			g.step.Undo = []slipway.Way{g.form("PATCH", 200, at, before)}
+		}
+	}
+	g.step.See = "the domain in the list, for Production"
+	g.step.Check = "GET " + at + " shows it, without branch and redirect"
+}
+
+// formerly is the request that gives a domain back what it served.
+func formerly(changes []slipway.Change) map[string]any {
+	for _, c := range changes {
+		if to, ok := strings.CutPrefix(text(c.From), "a redirect to "); ok {
+			return map[string]any{"redirect": to}
+		}
+		if branch, ok := strings.CutPrefix(text(c.From), "the branch "); ok {
+			return map[string]any{"gitBranch": branch}
+		}
+	}
+	return nil
+}
+
+func (g *guide) dns() {
+	name := g.effect.Address.Key()
+	known := g.spec.Parents[kindDomain].Details
+	apex := cmp.Or(known[detailApex], name)
+	records := domainRecords(name, known)
+	g.step.Title = fmt.Sprintf("Let the DNS of %s lead to Vercel", name)
+	g.step.Before = []string{"access to wherever the DNS zone of " + apex + " is served: mostly where the domain was bought"}
+	if len(known) == 0 {
+		g.step.Before = append(g.step.Before, "the domain on the project: Vercel then tells whether it wants a TXT record too, and this step shows it")
+	}
+	g.step.Ways = []slipway.Way{
+		{Records: records},
+		place("https://vercel.com/d?to=%2F%5Bteam%5D%2F~%2Fdomains", checkedDomains, []string{"Domains", "Add Existing", apex}, entry("Nameservers, at the registrar of "+apex, "ns1.vercel-dns.com, ns2.vercel-dns.com")),
+	}
+	g.step.Undo = []slipway.Way{{Records: records}}
+	g.step.See = "https://" + name + " shows what production serves; records take minutes to be seen everywhere, and the certificate some more"
+	g.step.Check = "the DNS has these records, and Vercel counts the domain as verified (POST /v9/projects/" + g.projectID() + "/domains/" + name +
+		"/verify) and as configured (GET /v6/domains/" + name + "/config)"
+}
+
+// domainRecords are the records that a domain needs: the address, and, where Vercel asks for it, the proof of ownership. An apex cannot have
+// a CNAME. Where the DNS leads to Vercel already the proof alone is missing.
+func domainRecords(name string, known map[string]string) []slipway.DNSRecord {
+	list := func(detail, general string) []string { return strings.Split(cmp.Or(known[detail], general), ",") }
+	r := slipway.DNSRecord{Type: "CNAME", Name: name, For: "visitors, and the certificate", Issuer: issuer}
+	values := list(detailCNAME, generalCNAME)
+	if apex := known[detailApex]; apex == name || apex == "" && strings.Count(name, ".") == 1 {
+		r.Type, values = "A", list(detailA, generalA)
+	}
+	r.Value, r.Also = values[0], values[1:]
+	out := []slipway.DNSRecord{r}
+	if known[detailLed] != "" && known[detailTXT] != "" {
+		out = nil
+	}
+	if at, value, asked := strings.Cut(known[detailTXT], " "); asked {
+		out = append(out, slipway.DNSRecord{Type: "TXT", Name: at, Value: value, For: "the proof that the domain is yours; it may go once Vercel has seen it"})
+	}
+	return out
+}
