@@ -1,6 +1,6 @@
 // Package connect tries out the values that an app gets: a PostgreSQL connection string, the URL and token of a Redis database or a Vector
 // index. It looks and changes nothing, and tells what it connected to, so that a value of the wrong resource is told from the right one. No
-// value, and nothing that the other side says, is ever in an error.
+// value, and nothing that the other side says, is ever in an error. It also looks records up in the DNS, which are nobody's secret.
 package connect
 
 import (

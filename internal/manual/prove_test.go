@@ -254,6 +254,27 @@ func scenarios() map[string]scenario {
 				return effects
 			},
 		},
+		"domains": {
+			reason: "domains are added, one is taken over from a branch, and serves production", before: shipped, want: func(w *world) {
+				w.addsDomain("theirs.example.com", map[string]any{"gitBranch": "fix"})
+				w.manifest.Vercel.Domains = []string{"shop.example.com", "theirs.example.com"}
+			}, only: of("vercel.domain"),
+		},
+		"a domain's redirect": {
+			reason: "a domain of ours serves production again", before: func(w *world) {
+				shipped(w)
+				w.addsDomain("shop.example.com", map[string]any{"redirect": "example.org"})
+				w.manifest.Vercel.Domains = []string{"shop.example.com"}
+				w.receipts["vercel.domain/shop.example.com@production"] = w.look().observed["vercel.domain/shop.example.com@production"].Receipt
+			}, only: of("vercel.domain"),
+		},
+		"a domain goes": {
+			reason: "it stops answering", before: func(w *world) {
+				shipped(w)
+				w.addsDomain("shop.example.com", nil)
+				w.manifest.Vercel.Domains = []string{"shop.example.com"}
+			}, made: deletes("vercel.domain/shop.example.com@production"),
+		},
 		"promote": {reason: "production moves", before: deployed, only: func(e slipway.Effect) bool { return e.Op == slipway.OpPromote }},
 	}
 }
@@ -263,6 +284,23 @@ func (w *world) behindVercel(method, path string, status int) {
 	raw, err := json.Marshal(map[string]any{"steps": []any{map[string]any{"number": 1, "ways": []any{map[string]any{"http": map[string]any{
 		"method": method, "url": "https://api.vercel.com" + path + "?teamId=<VERCEL_TEAM_ID>", "status": status,
 		"headers": map[string]string{"Authorization": "Bearer <VERCEL_TOKEN>"},
+	}}}}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.person(byhand.HTTP).Do(w.t.Context(), raw); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// addsDomain is what somebody does in the project's pages.
+func (w *world) addsDomain(name string, more map[string]any) {
+	w.t.Helper()
+	body := map[string]any{"name": name}
+	maps.Copy(body, more)
+	raw, err := json.Marshal(map[string]any{"steps": []any{map[string]any{"number": 1, "ways": []any{map[string]any{"http": map[string]any{
+		"method": "POST", "url": "https://api.vercel.com/v10/projects/shop/domains?teamId=" + w.Env["VERCEL_TEAM_ID"], "status": 200, "body": body,
+		"headers": map[string]string{"Authorization": "Bearer <VERCEL_TOKEN>", "Content-Type": "application/json"},
 	}}}}}})
 	if err != nil {
 		w.t.Fatal(err)
@@ -329,6 +367,7 @@ var elsewhere = map[string]string{
 	"neon.branch adopt":        "it is found by its name, and has nothing else that could differ: nothing is sent",
 	"neon.role adopt":          "it is found by its name, and has nothing else that could differ: nothing is sent",
 	"upstash.vector adopt":     "it is found by its name, and nothing else of it can change: nothing is sent",
+	"vercel.dns update":        "TestRecordsByHand: no client writes records",
 	"vercel.deployment deploy": "TestDeployByHand: it needs Vercel's command line",
 }
 

@@ -379,6 +379,7 @@ func (w *world) pause() {
 func (w *world) person(means ...byhand.Means) *byhand.Person {
 	return &byhand.Person{
 		Means: means,
+		Zone:  w.Env["SLIPWAY_VERCEL_URL"] + "/_emulator/dns",
 		Values: map[string]string{
 			"VERCEL_TOKEN": w.Env["VERCEL_TOKEN"], "VERCEL_TEAM_ID": w.Env["VERCEL_TEAM_ID"], "NEON_API_KEY": w.Env["NEON_API_KEY"],
 			"NEON_ORG_ID": w.Env["NEON_ORG_ID"], "UPSTASH_EMAIL": w.Env["UPSTASH_EMAIL"], "UPSTASH_API_KEY": w.Env["UPSTASH_API_KEY"],

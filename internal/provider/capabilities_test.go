@@ -163,6 +163,9 @@ func writeKind(b *strings.Builder, info slipway.ProviderInfo, kind slipway.KindI
 		for _, cause := range known {
 			access := slipway.Access{info.Against(slipway.Capability{}, cause)}
 			what, _ := access.Mode(kind, op)
+			if what == slipway.ModeAutomated && kind.ByHand != "" {
+				what = slipway.ModeManual
+			}
 			text := shownMode(what)
 			if op == "look" {
 				text = shownLook(access, kind.Kind)

@@ -59,6 +59,9 @@ func meant(provider string, cause slipway.Cause) row {
 // inAccount are the kinds that are made in the account itself.
 var inAccount = []slipway.Kind{"vercel.project", "neon.project", "upstash.redis", "upstash.vector"}
 
+// byHand is the kind that only a person changes, whatever the credential may do.
+const byHand slipway.Kind = "vercel.dns"
+
 const ledger slipway.Address = "vercel.env/SLIPWAY"
 
 // mode is who is meant to make an effect true. To adopt what is as declared sends nothing; a value that Slipway cannot read is carried by a
@@ -73,7 +76,7 @@ func (r row) mode(e slipway.Effect, carried bool) slipway.Mode {
 	if e.Op == slipway.OpAdopt && len(e.Changes) == 0 && m == manual {
 		m = auto
 	}
-	if carried && e.Op != slipway.OpDelete && m == auto {
+	if (carried && e.Op != slipway.OpDelete || e.Address.Kind() == byHand) && m == auto {
 		m = manual
 	}
 	return m
@@ -101,7 +104,7 @@ func tables(all []slipway.Provider) (map[string]slipway.ProviderInfo, map[slipwa
 func shop() *slipway.Manifest {
 	return &slipway.Manifest{
 		App: "shop", Environments: []string{"production", "preview"},
-		Vercel: slipway.VercelSettings{Framework: "nextjs"},
+		Vercel: slipway.VercelSettings{Framework: "nextjs", Domains: []string{"shop.example.com"}},
 		Resources: map[string]slipway.ManifestResource{
 			"db":     {Type: "neon.postgres"},
 			"cache":  {Type: "upstash.redis", Fields: map[string]any{"region": "us-east-1"}},
@@ -293,7 +296,7 @@ func (w *world) dependsOn(p *slipway.Plan) map[string][]string {
 			}
 		case e.Op == slipway.OpPromote: // production moves when all else is done
 			for _, o := range p.Effects {
-				if o.Gate == slipway.GateApply && o.Key != e.Key {
+				if o.Gate == slipway.GateApply && o.Key != e.Key && o.Address.Kind() != byHand {
 					out[e.Key] = append(out[e.Key], o.Key)
 				}
 			}

@@ -1,0 +1,51 @@
+package manual_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/manual/byhand"
+)
+
+// TestRecordsByHand: who writes the records that the runbook shows makes Vercel see the domain as verified and as configured; without them
+// it is not.
+func TestRecordsByHand(t *testing.T) {
+	w := newWorld(t)
+	w.manifest.Resources, w.manifest.Env = nil, nil
+	w.manifest.Vercel.Domains = []string{"shop.example.com", "example.org"}
+	w.automate(only(w.plan(w.look(), nil), of("vercel.project", "vercel.domain")))
+	s := w.look()
+	plan := only(w.plan(s, nil), of("vercel.dns"))
+	if len(plan.Effects) != 2 {
+		t.Fatalf("%d steps", len(plan.Effects))
+	}
+	raw, err := json.Marshal(w.runbook(plan, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	person := w.person(byhand.DNS)
+	sees := func(verified, configured bool) {
+		t.Helper()
+		for _, name := range w.manifest.Vercel.Domains {
+			a := slipway.NewAddress("vercel.dns", name, slipway.Production)
+			spec := s.spec(a)
+			if err := w.handler(a).(slipway.Verifier).Verify(t.Context(), spec); err != nil {
+				t.Fatal(err)
+			}
+			obs, err := w.handler(a).Observe(t.Context(), spec)
+			if err != nil || obs.Fields["verified"] != verified || obs.Fields["configured"] != configured {
+				t.Errorf("%s: %v, %v", name, obs.Fields, err)
+			}
+		}
+	}
+	sees(false, false)
+	if err := person.Do(t.Context(), raw); err != nil {
+		t.Fatal(err)
+	}
+	sees(true, true)
+	if err := person.Undo(t.Context(), raw); err != nil {
+		t.Fatal(err)
+	}
+	sees(true, false) // what was proved once stays so
+}
