@@ -105,7 +105,8 @@ type room struct {
 	bytes int
 	full  bool // from the start
 
-	tell, filled *os.File
+	mu           sync.Mutex
+	tell, filled *os.File // of the command that runs
 }
 
 // ask runs a command there, and leaves the home as it is then in the world. The file system can be filled while it runs.
@@ -124,7 +125,9 @@ func (r *room) ask(args ...string) trouble {
 	if err := errors.Join(err1, err2); err != nil {
 		r.t.Fatal(err)
 	}
+	r.mu.Lock()
 	r.tell, r.filled, cmd.ExtraFiles = tell, filled, []*os.File{wait, say}
+	r.mu.Unlock()
 	out := ended(r.t, cmd)
 	for _, f := range []*os.File{wait, tell, filled, say} {
 		if err := f.Close(); err != nil {
@@ -137,6 +140,8 @@ func (r *room) ask(args ...string) trouble {
 
 // fill fills the file system of the command that runs.
 func (r *room) fill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if _, err := r.tell.Write([]byte{1}); err != nil {
 		r.t.Error(err)
 	}
