@@ -312,7 +312,7 @@ func wrapped(text string) string {
 func (s *secrets) values() []string {
 	var out []string
 	for name, v := range s.canaries {
-		if strings.HasPrefix(name, "generated") || strings.Contains(name, "GITHUB") || strings.HasPrefix(name, "password") || strings.HasPrefix(name, madeKey) || strings.HasSuffix(name, "before") {
+		if strings.HasPrefix(name, "generated") || strings.Contains(name, "GITHUB") || strings.HasPrefix(name, "password") || strings.HasPrefix(name, madeKey) || strings.HasSuffix(name, "before") || strings.HasSuffix(name, "handed over") {
 			continue // not told, or a part of what it was told
 		}
 		out = append(out, v)
