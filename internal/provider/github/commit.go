@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/slipway-dev/slipway"
@@ -78,8 +79,42 @@ var objectID = regexp.MustCompile(`^[0-9a-f]{40}$`)
 // one asks for no more of a list than must be: what is listed is not read.
 var one = url.Values{"per_page": {"1"}}
 
-// Resolve makes 2 calls, and 1 more where the repository has another name by now.
+// statedCommit is what a person states of a commit in the environment; nil for nothing.
+func statedCommit(get slipway.Settings) (*slipway.Commit, error) {
+	id, hasID := get(settingRepositoryID)
+	sha, hasSHA := get(settingSHA)
+	if !hasID && !hasSHA {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(id.Reveal(), 10, 64)
+	if err != nil || n <= 0 || !objectID.MatchString(sha.Reveal()) {
+		return nil, slipway.Errorf(slipway.CodeInvalid, "%s and %s go together: a number, and 40 hex digits", settingRepositoryID, settingSHA).
+			WithHint("set both, or unset both")
+	}
+	return &slipway.Commit{RepoID: slipway.RepoID(n), SHA: sha.Reveal(), Ref: sha.Reveal(), Private: true}, nil
+}
+
+// Resolve makes 2 calls, and 1 more where the repository has another name by now. A commit that a person states counts in place of ref: it is
+// looked up where it can be, and is taken as stated where GitHub shows nothing without a token or does not answer.
 func (s session) Resolve(ctx context.Context, name, ref string) (slipway.Commit, error) {
+	if s.stated == nil {
+		return s.resolve(ctx, name, ref)
+	}
+	c, err := s.resolve(ctx, name, s.stated.SHA)
+	switch slipway.ErrorCode(err) {
+	case "":
+		if c.RepoID != s.stated.RepoID {
+			return c, slipway.Errorf(slipway.CodeConflict, "%s is the repository %s, and %s says %s", name, c.RepoID, settingRepositoryID, s.stated.RepoID).
+				WithHint("state the repository that source.github names, or unset %s and %s", settingRepositoryID, settingSHA)
+		}
+	case slipway.CodeCredential, slipway.CodeUnavailable, slipway.CodeRateLimited:
+		c, err = *s.stated, nil
+		c.Repository = name
+	}
+	return c, err
+}
+
+func (s session) resolve(ctx context.Context, name, ref string) (slipway.Commit, error) {
 	const op = "github source"
 	repo, err := s.repository(ctx, op, name)
 	if err != nil {

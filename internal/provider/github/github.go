@@ -68,7 +68,11 @@ func (p provider) Open(_ context.Context, get slipway.Settings) (slipway.Session
 	if repository.Reveal() != "" && (!ok || owner == "" || name == "" || strings.Contains(name, "/")) {
 		return nil, slipway.Errorf(slipway.CodeInvalid, "%s is not owner/name", settingRepository).WithHint("set it to owner/name, or unset it")
 	}
-	return session{rest: rest.New(p.config, api), config: p.config, owner: owner, name: name, anonymous: token.Reveal() == ""}, nil
+	stated, err := statedCommit(get)
+	if err != nil {
+		return nil, err
+	}
+	return session{rest: rest.New(p.config, api), config: p.config, owner: owner, name: name, anonymous: token.Reveal() == "", stated: stated}, nil
 }
 
 // session is one token, and the repository that it is for; both names are "" when none is set. Without a token it is anonymous: it reads
@@ -78,6 +82,7 @@ type session struct {
 	config      rest.Config
 	owner, name string
 	anonymous   bool
+	stated      *slipway.Commit // without its repository's name; nil: nobody stated one
 }
 
 var (
