@@ -95,6 +95,7 @@ const (
 	ModeAssisted  Mode = "assisted" // it exists: Slipway checks it and wires it
 	ModeManual    Mode = "manual"   // a person does it, Slipway checks
 	ModeBlocked   Mode = "blocked"  // nobody can do it before something is mended
+	ModeSkipped   Mode = "skipped"  // it is left out: nothing depends on it
 )
 
 // Access is what the credentials of a run are good for. What it does not mention is ready.

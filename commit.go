@@ -98,5 +98,36 @@ type CommitReport struct {
 	URL         string // where the app answers; with success alone
 }
 
-// CommitArtifact is the name under which the commit of a source is kept, as JSON, by the source's digest.
-func CommitArtifact(digest string) string { return "commit/" + digest }
+// Reporting is where a plan's run is reported, and why not.
+type Reporting struct {
+	To      string `json:"to"`                // the repository's name
+	Skipped string `json:"skipped,omitempty"` // why nothing is reported there; outside the plan's digest
+}
+
+// Report returns whether a run can be reported to a provider of sources, by what its credential is good for. What passes by itself does not
+// count: reports are tried when they are due.
+func (a Access) Report(provider string) (Mode, Capability) {
+	for _, c := range a {
+		if c.Provider == provider && c.Cause != CauseNone && !c.Cause.Transient() {
+			return ModeSkipped, c
+		}
+	}
+	return ModeAutomated, Capability{}
+}
+
+// Source returns who finds the commit of a source at a provider. Without a credential that is Slipway where the repository is public, else a
+// person, who states it.
+func (a Access) Source(provider string) (Mode, Capability) {
+	for _, c := range a {
+		if c.Provider != provider || c.Cause == CauseNone {
+			continue
+		}
+		if o := outcomes[c.Cause]; !o.reads || c.Cause == CauseAppNotInstalled {
+			return o.inner, c
+		}
+	}
+	return ModeAutomated, Capability{}
+}
+
+// CommitArtifact is the name under which the commit that a run ships is kept, as JSON.
+func CommitArtifact(run string) string { return "commit/" + run }

@@ -21,6 +21,7 @@ const (
 	EventManualWaiting EventType = "manual.waiting" // a person's steps are all that can go on
 	EventManualTaken   EventType = "manual.taken"   // a person has taken a step, or given it back
 	EventManualChecked EventType = "manual.checked" // somebody looked at a step, or asserted it
+	EventReported      EventType = "reported"       // the host of the source was told how the run goes, or could not be
 	EventNote          EventType = "note"
 )
 

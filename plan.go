@@ -111,7 +111,8 @@ type Plan struct {
 	Operation   Operation `json:"operation"`
 	App         string    `json:"app"`
 	Environment string    `json:"environment"`
-	Source      string    `json:"source,omitempty"` // digest of the source tree
+	Source      string    `json:"source,omitempty"` // digest of the source tree, or of its commit
+	Commit      *Commit   `json:"commit,omitempty"` // what Source pins; nil for a folder
 	Effects     []Effect  `json:"effects"`
 	Checks      []Check   `json:"checks,omitempty"`
 	// Existing are resources that were there already, and are checked and wired.
@@ -125,6 +126,9 @@ type Plan struct {
 	Drift   bool   `json:"drift,omitempty"`
 	// Held: production is moved only by a decision that names what it serves.
 	Held Hold `json:"held,omitempty"`
+
+	// Report tells where it is shown how the run goes; nil for nowhere.
+	Report *Reporting `json:"report,omitempty"`
 
 	// Shipped tells what the source is. Outside the digest.
 	Shipped *Shipped `json:"shipped,omitempty"`
@@ -174,6 +178,9 @@ func (p *Plan) Counts() map[Op]int {
 func (p *Plan) Digest() string {
 	bare := *p
 	bare.Access, bare.Unverified, bare.Rotated, bare.Shipped = nil, nil, nil, nil
+	if bare.Report != nil && bare.Report.Skipped != "" {
+		bare.Report = nil
+	}
 	bare.Effects, bare.Existing = slices.Clone(p.Effects), slices.Clone(p.Existing)
 	for i := range bare.Existing {
 		bare.Existing[i].Note = ""
@@ -206,7 +213,7 @@ type PlanInput struct {
 	Operation   Operation
 	App         string
 	Environment string
-	Source      string // digest of the source tree
+	Source      string // digest of the source tree, or of its commit
 	Specs       []Spec // Params resolved as far as they can be known
 	Kinds       map[Kind]KindInfo
 	Observed    map[Address]Observation
@@ -401,7 +408,7 @@ func (p *planner) append(e Effect) {
 // dependencies are the effects on what s needs, reads and seals.
 func (p *planner) dependencies(s Spec) []string {
 	var keys []string
-	for _, a := range append(slices.Clone(s.Needs), s.reads(p.Specs)...) {
+	for _, a := range slices.Concat(s.Needs, s.After, s.reads(p.Specs)) {
 		if k := p.last[a]; k != "" {
 			keys = append(keys, k)
 		}

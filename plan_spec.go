@@ -43,7 +43,7 @@ func sortSpecs(specs []Spec) ([]Spec, error) {
 			return Errorf(CodeInvalid, "%s depends on itself", a)
 		}
 		state[a] = 1
-		for _, need := range append(slices.Clone(s.Needs), s.reads(specs)...) {
+		for _, need := range slices.Concat(s.Needs, s.After, s.reads(specs)) {
 			if err := visit(need); err != nil {
 				return err
 			}

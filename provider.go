@@ -24,6 +24,8 @@ type ProviderInfo struct {
 	Settings []Setting
 	Types    []ResourceType
 	Kinds    []KindInfo
+	// Source: a manifest's source can be there, and its sessions are Repositories.
+	Source bool
 	// Causes are the ways in which its credential can fall short, beyond those that hold for any provider.
 	Causes []CauseInfo
 }

@@ -47,6 +47,7 @@ type Spec struct {
 	Inputs  map[string]Input   // values that are resolved late
 	Needs   []Address          // what must exist before, parents first
 	IDs     map[string]Address // params that are the id of another resource; null in Params until the planner or the engine knows it
+	After   []Address          // whose effects come before its own; it does not hang on them otherwise
 	Seals   []Address          // a deployment: the env vars that are frozen into it; Params["input"] becomes their digest
 	Note    string             // why it is wanted, for the plan's reason
 	// Existing: it is there already, and Name is the id or name by which the manifest tells it, "" for the one that the provider takes by

@@ -71,6 +71,7 @@ type RunDetail struct {
 	Run       Run        `json:"run"`
 	Plan      *Plan      `json:"plan,omitempty"`
 	Digest    string     `json:"plan_digest,omitempty"`
+	Commit    *Commit    `json:"commit,omitempty"` // that the run ships; nil for a folder
 	Steps     []Step     `json:"steps,omitempty"`
 	Approvals []Approval `json:"approvals,omitempty"`
 	// Waits are the requests that nobody has answered yet, as an approver needs them.

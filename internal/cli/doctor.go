@@ -41,6 +41,9 @@ func (a *app) doctorCommand() *cobra.Command {
 				if env == "VERCEL_TEAM_ID" && m.Vercel.Team != "" {
 					return slipway.NewSecret(m.Vercel.Team), true
 				}
+				if env == "GITHUB_REPOSITORY" && m.Source.GitHub != "" {
+					return slipway.NewSecret(m.Source.GitHub), true
+				}
 				return settings(env)
 			}, age)
 			if err != nil {
@@ -77,7 +80,7 @@ func used(all []slipway.Provider, m *slipway.Manifest) []slipway.Provider {
 	}
 	var out []slipway.Provider
 	for _, p := range all {
-		if len(p.Expand(m, slipway.Production)) > 0 {
+		if len(p.Expand(m, slipway.Production)) > 0 || m.Source.GitHub != "" && p.Info().Source {
 			out = append(out, p)
 		}
 	}

@@ -10,6 +10,9 @@ import (
 
 // files reads the app's source tree, and names the files that are held back.
 func (w *workspace) files(ctx context.Context) (slipway.FileSet, error) {
+	if w.manifest.Source.GitHub != "" {
+		return w.commit(ctx)
+	}
 	open := source.Open
 	if w.manifest.Source.Prebuilt {
 		open = func(ctx context.Context, dir string) (*source.Tree, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -34,13 +35,23 @@ type logged struct {
 func (t logged) RoundTrip(req *http.Request) (*http.Response, error) {
 	begun := time.Now()
 	res, err := t.base.RoundTrip(req)
-	about := []any{"method", req.Method, "url", req.URL.Redacted(), "took", time.Since(begun).Round(time.Millisecond)}
+	about := []any{"method", req.Method, "url", address(req.URL), "took", time.Since(begun).Round(time.Millisecond)}
 	if err != nil {
 		t.log.Debug("request", append(about, "error", err.Error())...)
 		return res, err
 	}
 	t.log.Debug("request", append(about, "status", res.StatusCode)...)
 	return res, nil
+}
+
+// address is a URL without what opens it: GitHub leads to archives by addresses that hold a token.
+func address(u *url.URL) string {
+	if !u.Query().Has("token") {
+		return u.Redacted()
+	}
+	bare := *u
+	bare.RawQuery = ""
+	return bare.Redacted()
 }
 
 // tellPanic says on stderr, past the redactor, that a defect stopped the program, and where.

@@ -38,6 +38,7 @@ func sign(op slipway.Op) string {
 func planText(p *slipway.Plan) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s (%s)\n", p.Operation, p.App, p.Environment)
+	commitText(&b, p)
 	if p.NoChanges() {
 		b.WriteString("\nno changes: everything is as it should be\n")
 	} else {
@@ -146,7 +147,7 @@ func existingText(b *strings.Builder, u slipway.Used) {
 }
 
 // hidden are params that mean nothing to a person.
-var hidden = map[string]bool{"fingerprint": true, "written": true, "input": true, "tree": true}
+var hidden = map[string]bool{"fingerprint": true, "written": true, "input": true, "tree": true, "repo_id": true}
 
 // paramsText lists what is declared of a thing that is made.
 func paramsText(e slipway.Effect) string {

@@ -36,7 +36,7 @@ func (w *workspace) resume(ctx context.Context, run slipway.Run, by approver) (r
 	var files slipway.FileSet
 	if run.Operation == slipway.OperationShip {
 		var err error
-		if files, err = w.files(ctx); err != nil {
+		if files, err = w.filesOf(ctx, run); err != nil {
 			return result{Run: run.ID}, err
 		}
 	}

@@ -47,9 +47,9 @@ func wellFormed(flag, value string) error {
 
 // ship starts or continues a run and works on it.
 func (w *workspace) ship(ctx context.Context, options slipway.RunOptions, by approver) (result, error) {
-	files, err := w.files(ctx)
+	files, err := w.shipped(ctx)
 	if err != nil {
-		return result{}, err
+		return result{Calls: w.calls()}, err
 	}
 	run, err := w.engine.Ship(ctx, slipway.ShipRequest{
 		Manifest: w.raw, Environment: w.environment, Files: files, Requester: w.actor(), Options: options,

@@ -107,6 +107,11 @@ func eventText(e slipway.Event) string {
 			return "    $ " + data("text")
 		}
 		return "    | " + data("text")
+	case slipway.EventReported:
+		if _, failed := e.Data["error"]; failed {
+			return fmt.Sprintf("not reported to %s: %s", data("to"), data("error"))
+		}
+		return fmt.Sprintf("reported to %s: %s", data("to"), data("state"))
 	case slipway.EventRunStatus:
 		if s := data("status"); s != string(slipway.RunActive) {
 			return fmt.Sprintf("run %s: %s", e.Run, s)

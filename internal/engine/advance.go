@@ -471,6 +471,9 @@ func (w *worker) perform(ctx context.Context, keys []string) error {
 			return w.check(ctx, c)
 		}
 	}
+	if w.plan.Effect(keys[0]).Op == slipway.OpDeploy {
+		w.report(ctx, slipway.CommitRunning, "")
+	}
 	return w.ensure(ctx, keys)
 }
 
@@ -523,6 +526,9 @@ func (w *worker) runError(err error, step string) slipway.RunError {
 
 func (w *worker) failWith(ctx context.Context, re slipway.RunError, step string) {
 	re.Step = step
+	if w.begunToShip() {
+		w.report(ctx, slipway.CommitFailed, "")
+	}
 	err := w.commit(ctx, func(tx slipway.Tx) error {
 		run, err := tx.Run(w.id)
 		if err != nil {
@@ -554,6 +560,7 @@ func (w *worker) finish(ctx context.Context) error {
 	if url == "" {
 		return w.finishLooking(ctx)
 	}
+	w.report(ctx, slipway.CommitSucceeded, url)
 	return w.succeed(ctx, url)
 }
 

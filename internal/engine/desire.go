@@ -61,6 +61,9 @@ func (e *Engine) desire(manifest []byte, environment string, files slipway.FileS
 	if err := e.open(w); err != nil || files == nil {
 		return w, err
 	}
+	if err := w.rightSource(); err != nil {
+		return nil, err
+	}
 	return w, e.checkSecrets(w)
 }
 
@@ -74,11 +77,8 @@ func (w *wanted) supported() error {
 		return slipway.Errorf(slipway.CodeInvalid, "the manifest declares no environment %q", w.environment).
 			WithHint("declare it: environments: [%s]", strings.Join(append(environments(m), w.environment), ", "))
 	}
-	switch {
-	case w.environment != slipway.Production && w.environment != slipway.Preview:
+	if w.environment != slipway.Production && w.environment != slipway.Preview {
 		return refuse("environment " + w.environment + " (only production and preview)")
-	case m.Source.GitHub != "":
-		return refuse("source.github")
 	}
 	return nil
 }
@@ -104,6 +104,7 @@ func (e *Engine) expand(w *wanted) ([]slipway.Spec, error) {
 			s.Files = w.files
 			if w.files != nil {
 				s.Params["tree"] = w.files.Digest()
+				maps.Copy(s.Params, w.commitParams())
 			}
 		}
 	}
@@ -174,7 +175,7 @@ func (e *Engine) open(w *wanted) error {
 	var first error
 	for _, p := range e.Providers {
 		name := p.Info().Name
-		if !slices.ContainsFunc(w.specs, func(s slipway.Spec) bool { return s.Address.Kind().Provider() == name }) {
+		if !w.sourceAt(p.Info()) && !slices.ContainsFunc(w.specs, func(s slipway.Spec) bool { return s.Address.Kind().Provider() == name }) {
 			continue
 		}
 		s, err := p.Open(context.Background(), e.settingsFor(w.manifest))
@@ -197,11 +198,14 @@ func (e *Engine) open(w *wanted) error {
 	return first
 }
 
-// settingsFor gives the manifest's team precedence over the environment's.
+// settingsFor gives the manifest's team and repository precedence over the environment's.
 func (e *Engine) settingsFor(m *slipway.Manifest) slipway.Settings {
 	return func(env string) (slipway.Secret, bool) {
 		if env == "VERCEL_TEAM_ID" && m.Vercel.Team != "" {
 			return slipway.NewSecret(m.Vercel.Team), true
+		}
+		if env == "GITHUB_REPOSITORY" && m.Source.GitHub != "" {
+			return slipway.NewSecret(m.Source.GitHub), true
 		}
 		return e.Settings(env)
 	}

@@ -469,6 +469,9 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 		in.Access = w.access()
 		plan, err = slipway.MakePlan(in)
 	}
+	if err == nil {
+		err = e.planCommit(ctx, w, plan)
+	}
 	if err == nil && w.stopped != nil && idle(plan) {
 		return nil, nil, w.stopped
 	}

@@ -114,7 +114,7 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 		if err := tx.AddRun(run); err != nil {
 			return err
 		}
-		if err := keepSource(tx, files); err != nil {
+		if err := keepSource(tx, run.ID, files); err != nil {
 			return err
 		}
 		data := map[string]any{"operation": string(run.Operation), "environment": run.Environment, "by": run.Requester.Name}
@@ -127,10 +127,13 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 	return run, err
 }
 
-// keepSource keeps the list of the files that a run ships.
-func keepSource(tx slipway.Tx, files slipway.FileSet) error {
+// keepSource keeps the list of the files that a run ships, or its commit.
+func keepSource(tx slipway.Tx, run string, files slipway.FileSet) error {
 	if files == nil {
 		return nil
+	}
+	if pinned, ok := files.(slipway.Pinned); ok {
+		return keepCommit(tx, run, pinned.Commit())
 	}
 	list, err := json.Marshal(files.Files())
 	if err != nil {
@@ -224,6 +227,9 @@ func (e *Engine) Get(ctx context.Context, id string) (*slipway.RunDetail, error)
 	d := &slipway.RunDetail{}
 	err := e.Store.Read(ctx, func(tx slipway.Tx) (err error) {
 		if d.Run, err = tx.Run(id); err != nil {
+			return err
+		}
+		if d.Commit, err = commitOf(tx, d.Run); err != nil {
 			return err
 		}
 		if d.Approvals, err = tx.Approvals(id); err != nil || d.Run.Revision == 0 {

@@ -83,11 +83,19 @@ func (w *worker) verify(ctx context.Context, c slipway.Check) error {
 			return w.failJob(ctx, c, step, err, true)
 		}
 	}
+	files, err := w.checkout(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return w.failJob(ctx, c, step, err, false)
+	}
 	for try := 1; ; try++ {
 		box, o, err := w.order(ctx, c, w.id, step.Attempt+1)
 		if err != nil {
 			return w.failJob(ctx, c, step, err, false)
 		}
+		o.Files = files
 		if step, err = w.intendJob(ctx, c, step); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ var _ slipway.Provider = provider{}
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "github", Title: "GitHub", Docs: "https://docs.github.com/en/rest", Causes: causes,
+		Name: "github", Title: "GitHub", Docs: "https://docs.github.com/en/rest", Causes: causes, Source: true,
 		Settings: []slipway.Setting{
 			{Env: settingToken, Help: "token from https://github.com/settings/tokens; without one, public repositories alone can be a source", Secret: true},
 			{Env: settingRepository, Help: "owner/name of the app's repository, as GitHub Actions sets it; doctor looks at what the token may do there; source.github wins"},

@@ -63,6 +63,7 @@ func mapError(status int, h http.Header, body []byte) *slipway.Error {
 	var envelope struct {
 		Error struct {
 			Code, Message string
+			Action        string
 			InvalidToken  bool
 			Scope         string
 			Missing       []string
@@ -77,6 +78,7 @@ func mapError(status int, h http.Header, body []byte) *slipway.Error {
 		e.Code = code
 	}
 	switch {
+	case linkRefused(e, got.Code, got.Action):
 	case status == http.StatusTooManyRequests:
 		e.RetryAfter = untilReset(got.Limit.Reset, h)
 	case status == http.StatusUnauthorized || got.InvalidToken: // an unknown token is 403 with invalidToken
@@ -221,8 +223,13 @@ type project struct {
 		CreatedAt              float64
 	}
 	LastAliasRequest *struct{ ToDeploymentID, JobStatus, Type string }
-	Link             *struct{ Org, Repo, ProjectNamespace, ProjectName, Owner, Slug string } // of GitHub, GitLab or Bitbucket
-	ResourceConfig   struct{ FunctionDefaultRegions []string }
+	// Link is of GitHub, GitLab or Bitbucket. RepoID is GitHub's.
+	Link *struct {
+		Org, Repo, ProjectNamespace, ProjectName, Owner, Slug string
+		RepoID                                                int64
+	}
+	AutoAssignCustomDomains *bool // nil: on, which is the default
+	ResourceConfig          struct{ FunctionDefaultRegions []string }
 }
 
 func (p *project) Missing() string {

@@ -50,10 +50,7 @@ func gitSource(c slipway.Commit) map[string]any {
 	return map[string]any{"type": "github", "repoId": int64(c.RepoID), "ref": c.Ref, "sha": c.SHA}
 }
 
-// commitMeta is what Slipway writes of a commit into a deployment's meta.
+// commitMeta is what Slipway writes of a commit into a deployment's meta, beside its parameters: the names, which may change.
 func commitMeta(c slipway.Commit) map[string]string {
-	return map[string]string{
-		metaKey(slipway.DetailCommit): c.SHA, metaKey(slipway.DetailRef): c.Ref,
-		metaKey(slipway.DetailRepoID): c.RepoID.String(), metaKey(slipway.DetailRepository): c.Repository,
-	}
+	return map[string]string{metaKey(slipway.DetailRef): c.Ref, metaKey(slipway.DetailRepository): c.Repository}
 }

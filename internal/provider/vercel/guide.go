@@ -39,6 +39,8 @@ func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 	switch e.Address.Kind() {
 	case kindProject:
 		g.project()
+	case kindLink:
+		g.link()
 	case kindBypass:
 		g.bypass()
 	case kindEnv:
@@ -374,6 +376,10 @@ func (g *guide) deployment() {
 	look.HTTP.Until = map[string]string{"deployments.0.state": "READY"}
 	look.HTTP.Take = map[string]string{deploymentName: "deployments.0.uid"}
 	g.step.Ways = []slipway.Way{deploy.And(look)}
+	if sha := text(g.spec.Params[slipway.DetailCommit]); sha != "" {
+		g.step.Before = []string{mayDeploy}
+		g.step.Ways = []slipway.Way{g.deployCommit(sha, production)}
+	}
 	made := g.step.Ask(slipway.Placeholder{Name: deploymentName, From: "the reply to the request: deployments.0.uid", To: "what comes after the deployment, and what undoes it"})
 	g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v13/deployments/"+made, nil)}
 	g.step.See = "the deployment's state is Ready, and its URL shows the app; production serves what it served"

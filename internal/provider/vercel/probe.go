@@ -15,9 +15,6 @@ import (
 	"github.com/slipway-dev/slipway/internal/rest"
 )
 
-// kindLink will be a project's link to a Git repository; no handler serves it yet.
-const kindLink slipway.Kind = "vercel.link"
-
 const tokenPage = "https://vercel.com/account/settings/tokens"
 
 // causes are what speaks against a Vercel token: https://vercel.com/docs/accounts/access-tokens,

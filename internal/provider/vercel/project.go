@@ -34,9 +34,9 @@ func (h projects) Observe(ctx context.Context, want slipway.Spec) (slipway.Obser
 	}
 	obs := slipway.Observation{Exists: true, Receipt: p.receipt(want), Fields: p.Settings}
 	if want.Existing {
-		declared, _ := want.Params["repository"].(string)
+		declared, says := want.Params["repository"].(string)
 		obs.Fields["repository"] = declared
-		if linked := p.repository(); !strings.EqualFold(linked, declared) {
+		if linked := p.repository(); says && !strings.EqualFold(linked, declared) {
 			obs.Failed = otherRepository(op, p.Name, linked, declared)
 		}
 	}

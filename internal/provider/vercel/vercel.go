@@ -18,6 +18,7 @@ import (
 // Kinds.
 const (
 	kindProject    slipway.Kind = "vercel.project"
+	kindLink       slipway.Kind = "vercel.link"
 	kindBypass     slipway.Kind = "vercel.bypass"
 	kindEnv        slipway.Kind = "vercel.env"
 	kindDeployment slipway.Kind = "vercel.deployment"
@@ -52,6 +53,11 @@ func (provider) Info() slipway.ProviderInfo {
 				slipway.OpUpdate: "changes the project's settings; they apply to the next deployment",
 				slipway.OpAdopt:  "takes over a Vercel project that Slipway did not make; it will never be deleted",
 				slipway.OpDelete: "deletes the project with its deployments, domains and variables; the app goes offline",
+			}},
+			{Kind: kindLink, Docs: "https://vercel.com/docs/git", Contained: true, Consequence: map[slipway.Op]string{
+				slipway.OpCreate: "lets Vercel fetch the repository; from then on Vercel builds each push as well, and no push moves a production domain",
+				slipway.OpUpdate: "makes the link as declared; Vercel builds each push, and no push moves a production domain",
+				slipway.OpDelete: "Vercel no longer builds what is pushed",
 			}},
 			{Kind: kindBypass, Docs: docs("projects/update-protection-bypass-for-automation"), Shared: true, Probing: bypassHeader, Contained: true, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "makes a secret by which the health probes reach protected deployments",
@@ -223,6 +229,11 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 			Params: map[string]any{"value": nil}, Inputs: map[string]slipway.Input{"value": {Ledger: true}},
 		},
 	}
+	var first []slipway.Address // before the deployment
+	if m.Source.GitHub != "" {
+		link := expandLink(m, project)
+		specs, first = append(specs, link), []slipway.Address{link.Address}
+	}
 	if len(m.Verify.Health)+len(m.Promote.Health) > 0 {
 		specs = append(specs, slipway.Spec{
 			Address: slipway.NewAddress(kindBypass, m.App, ""), Name: name, Needs: needs,
@@ -236,7 +247,7 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 			specs, seals = append(specs, s), append(seals, s.Address)
 		}
 	}
-	deployment := slipway.Spec{Address: slipway.NewAddress(kindDeployment, m.App, environment), Name: name, Needs: needs, Seals: seals, Params: declared(m.Vercel)}
+	deployment := slipway.Spec{Address: slipway.NewAddress(kindDeployment, m.App, environment), Name: name, Needs: needs, After: first, Seals: seals, Params: declared(m.Vercel)}
 	deployment.Params["input"], deployment.Params["target"] = nil, environment
 	if m.Source.Prebuilt {
 		deployment.Params["prebuilt"], deployment.Note = path.Join(m.Vercel.RootDirectory, ".vercel/output"), "only what was built beforehand is shipped"
@@ -258,7 +269,9 @@ func expandProject(m *slipway.Manifest, at slipway.Address) slipway.Spec {
 	s := slipway.Spec{Address: at, Name: m.ProviderName(), Params: declared(m.Vercel)}
 	if e := m.Vercel.Existing; e != nil {
 		s.Existing, s.Name = true, e.Project
-		s.Params["repository"] = cmp.Or(e.Repository, m.Source.GitHub)
+		if e.Repository != "" || m.Source.GitHub == "" { // else its link is compared
+			s.Params["repository"] = e.Repository
+		}
 		return s
 	}
 	s.Inputs = map[string]slipway.Input{"ledger": {Ledger: true, CreateOnly: true}}
@@ -323,6 +336,8 @@ func (s *session) Handler(kind slipway.Kind) slipway.Handler {
 	switch kind {
 	case kindProject:
 		return projects{s.client}
+	case kindLink:
+		return links{s.client}
 	case kindBypass:
 		return bypasses{s.client}
 	case kindEnv:
