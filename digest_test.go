@@ -76,6 +76,12 @@ func TestDigestVector(t *testing.T) {
 var prose = []string{"Existing[0].Note", "Access", "Unverified", "Rotated", "Shipped", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
 
 func TestDigestBindsAllButProse(t *testing.T) {
+	fullPlan := func() *slipway.Plan {
+		p := fullPlan()
+		p.Commit = &slipway.Commit{Repository: "acme/shop", RepoID: 7, Ref: "main", SHA: "a", Tree: "b"}
+		p.Report = &slipway.Reporting{To: "acme/shop"}
+		return p
+	}
 	before := fullPlan().Digest()
 	changed := map[string]bool{}
 	for i := range mutations(reflect.ValueOf(fullPlan()).Elem(), "") {

@@ -142,6 +142,9 @@ func planDigest(data []byte) (string, error) {
 	for _, name := range []string{"access", "rotated", "shipped", "unverified"} {
 		delete(p, name)
 	}
+	if r, ok := p["report"].(map[string]any); ok && r["skipped"] != nil {
+		delete(p, "report")
+	}
 	existing, _ := p["existing"].([]any)
 	for _, v := range existing {
 		if used, ok := v.(map[string]any); ok {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,9 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return result{}, err
 			}
+			for i := range found {
+				found[i].asked = asks(providers, found[i].info.Name, m, a.environment)
+			}
 			return a.diagnose(found, a.local(ctx, m)), nil
 		})
 	c.Flags().BoolVar(&refresh, "refresh", false, "ask again, however fresh the last answers are")
@@ -82,6 +86,20 @@ func used(all []slipway.Provider, m *slipway.Manifest) []slipway.Provider {
 	for _, p := range all {
 		if len(p.Expand(m, slipway.Production)) > 0 || m.Source.GitHub != "" && p.Info().Source {
 			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// asks are the kinds that m asks of a provider in an environment; none where it asks nothing of it.
+func asks(all []slipway.Provider, name string, m *slipway.Manifest, environment string) map[slipway.Kind]bool {
+	out := map[slipway.Kind]bool{}
+	for _, p := range all {
+		if p.Info().Name != name {
+			continue
+		}
+		for _, s := range p.Expand(m, cmp.Or(environment, slipway.Production)) {
+			out[s.Address.Kind()] = true
 		}
 	}
 	return out

@@ -18,6 +18,7 @@ type probed struct {
 	info  slipway.ProviderInfo
 	found []slipway.Capability
 	at    time.Time
+	asked map[slipway.Kind]bool // the kinds that the manifest asks of it; none: all
 }
 
 // probe asks each provider what its credential is good for, or takes what was found no longer ago than age. A cache that cannot be used is
@@ -35,7 +36,7 @@ func (a *app) probe(ctx context.Context, providers []slipway.Provider, settings 
 			credential = cache.fingerprint(info, settings)
 		}
 		if r, ok := cache.get(info.Name, credential, time.Now(), age); ok {
-			out = append(out, probed{info, r.Found, r.At})
+			out = append(out, probed{info: info, found: r.Found, at: r.At})
 			continue
 		}
 		found, err := engine.New(engine.Config{Providers: []slipway.Provider{p}, Settings: settings}).Probe(ctx)
@@ -43,7 +44,7 @@ func (a *app) probe(ctx context.Context, providers []slipway.Provider, settings 
 			return nil, err
 		}
 		now := time.Now()
-		out = append(out, probed{info, cache.put(info, credential, now, found), now})
+		out = append(out, probed{info: info, found: cache.put(info, credential, now, found), at: now})
 	}
 	if kept {
 		if err := cache.save(a.redactor.Has); err != nil {
@@ -61,7 +62,7 @@ func (p probed) matters(c slipway.Capability, environment string) bool {
 	if c.Kind == "" {
 		return len(p.info.Kinds) > 0
 	}
-	return slices.ContainsFunc(p.info.Kinds, func(k slipway.KindInfo) bool { return k.Kind == c.Kind })
+	return (len(p.asked) == 0 || p.asked[c.Kind]) && slices.ContainsFunc(p.info.Kinds, func(k slipway.KindInfo) bool { return k.Kind == c.Kind })
 }
 
 // operation is who does an operation on a kind, and why not Slipway.

@@ -39,8 +39,10 @@ A finding can be about a provider, about one of its kinds, or about one operatio
 does not depend on a manual or a blocked effect does not wait for it; but production moves, and a deployment is made, when all that they
 carry is done, and a resource is made when the ledger has told that it will be.
 
-The tables of kinds show what each cause comes to when it is found of the whole provider; ` + "`forbidden`" + ` is mostly found of single operations,
-and what is found of a kind that no version of Slipway serves yet (` + "`vercel.link`" + `, a project's repository) changes nothing.
+The tables of kinds show what each cause comes to when it is found of the whole provider; ` + "`forbidden`" + ` is mostly found of single operations.
+
+A provider at which a source can be has operations in place of kinds. To find the commit of a source is a person's where nothing here can:
+the commit is then stated (` + "`SLIPWAY_SOURCE_REPOSITORY_ID`, `SLIPWAY_SOURCE_SHA`" + `). A report that cannot be sent is **skipped**, and the plan says why.
 
 ` + "`doctor`" + ` keeps answers for 10 minutes in ` + "`SLIPWAY_HOME/probes.json`" + `, under a keyed fingerprint of the credential and without any secret,
 shows their age, and asks again with ` + "`--refresh`" + `. No command that changes anything reads them. What passes by itself (rate_limited,
@@ -136,8 +138,8 @@ func writeProvider(b *strings.Builder, info slipway.ProviderInfo) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", causeName(cause), cell(said.Sign), cell(said.Reason), cell(said.Hint))
 	}
-	if len(info.Kinds) == 0 {
-		fmt.Fprintf(b, "\nIt has no kinds yet: what is found of it changes neither a plan nor doctor's exit status.\n\n")
+	if info.Source {
+		writeSource(b, info, known)
 		return
 	}
 	b.WriteString("\n| kind | operation |")
@@ -151,6 +153,52 @@ func writeProvider(b *strings.Builder, info slipway.ProviderInfo) {
 		writeKind(b, info, kind, known)
 	}
 	b.WriteString("\n")
+}
+
+// writeSource has a line for each operation on a repository.
+func writeSource(b *strings.Builder, info slipway.ProviderInfo, known []slipway.Cause) {
+	rows := []struct {
+		what string
+		mode func(slipway.Access) slipway.Mode
+	}{
+		{"source: find the commit, fetch it, compare it", func(a slipway.Access) slipway.Mode { m, _ := a.Source(info.Name); return m }},
+		{"report a commit status", func(a slipway.Access) slipway.Mode { m, _ := a.Report(info.Name); return m }},
+		{"report a deployment and its status", func(a slipway.Access) slipway.Mode { m, _ := a.Report(info.Name); return m }},
+	}
+	b.WriteString("\n| operation |")
+	rule := "|---|"
+	for _, cause := range known {
+		b.WriteString(" " + cmp.Or(string(cause), "none") + " |")
+		rule += "---|"
+	}
+	b.WriteString("\n" + rule + "\n")
+	for _, row := range rows {
+		fmt.Fprintf(b, "| %s |", row.what)
+		for _, cause := range known {
+			fmt.Fprintf(b, " %s |", shownMode(row.mode(slipway.Access{info.Against(slipway.Capability{}, cause)})))
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\nWithout a token (`missing`) a public repository is a source all the same. The link of the Vercel project to the repository is `vercel.link`, below Vercel.\n\n")
+}
+
+// TestSources: what each cause means for a source and for reports, written here apart from the code.
+func TestSources(t *testing.T) {
+	want := map[slipway.Cause][2]slipway.Mode{
+		"": {auto, auto}, "missing": {manual, "skipped"}, "invalid": {blocked, "skipped"}, "expired": {blocked, "skipped"}, "wrong_team": {blocked, "skipped"},
+		"read_only": {auto, "skipped"}, "forbidden": {auto, "skipped"}, "app_not_installed": {manual, "skipped"}, "rate_limited": {blocked, auto}, "unreachable": {blocked, auto},
+	}
+	for _, cause := range slipway.Causes {
+		if !infos["github"].Knows(cause) {
+			continue
+		}
+		access := slipway.Access{infos["github"].Against(slipway.Capability{}, cause)}
+		source, _ := access.Source("github")
+		report, _ := access.Report("github")
+		if got := [2]slipway.Mode{source, report}; got != want[cause] {
+			t.Errorf("%s: %v, meant %v", causeName(cause), got, want[cause])
+		}
+	}
 }
 
 // writeKind has a line for the operations on a kind that come to the same.

@@ -23,6 +23,7 @@ import (
 type row struct {
 	looks               bool
 	make, change, inner slipway.Mode
+	links               slipway.Mode // of vercel.link
 }
 
 const (
@@ -33,25 +34,27 @@ const (
 
 // declared is the matrix as it is meant, written here apart from the code. docs/capabilities.md shows what the code makes of it.
 var declared = map[slipway.Cause]row{
-	"":                      {true, auto, auto, auto},
-	"missing":               {false, manual, manual, manual},
-	"invalid":               {false, blocked, blocked, blocked},
-	"expired":               {false, blocked, blocked, blocked},
-	"wrong_team":            {false, blocked, blocked, blocked},
-	"organisation_required": {false, blocked, blocked, blocked},
-	"read_only":             {true, manual, manual, manual},
-	"project_scoped":        {true, manual, auto, auto},
-	"forbidden":             {true, manual, manual, manual},
-	"account_refused":       {false, manual, manual, manual},
-	"app_not_installed":     {true, manual, manual, manual},
-	"rate_limited":          {false, blocked, blocked, blocked},
-	"unreachable":           {false, blocked, blocked, blocked},
+	"":                      {true, auto, auto, auto, auto},
+	"missing":               {false, manual, manual, manual, manual},
+	"invalid":               {false, blocked, blocked, blocked, blocked},
+	"expired":               {false, blocked, blocked, blocked, blocked},
+	"wrong_team":            {false, blocked, blocked, blocked, blocked},
+	"organisation_required": {false, blocked, blocked, blocked, blocked},
+	"read_only":             {true, manual, manual, manual, manual},
+	"project_scoped":        {true, manual, auto, auto, auto},
+	"forbidden":             {true, manual, manual, manual, manual},
+	"account_refused":       {false, manual, manual, manual, manual},
+	"app_not_installed":     {true, manual, manual, manual, manual},
+	"rate_limited":          {false, blocked, blocked, blocked, blocked},
+	"unreachable":           {false, blocked, blocked, blocked, blocked},
 }
 
-// meant is what a cause means at one provider: that Vercel's GitHub app is missing is about links alone, which nothing makes yet.
+// meant is what a cause means at one provider: that Vercel's GitHub app is missing is about links alone.
 func meant(provider string, cause slipway.Cause) row {
 	if provider == "vercel" && cause == "app_not_installed" {
-		return declared[""]
+		r := declared[""]
+		r.links = manual
+		return r
 	}
 	return declared[cause]
 }
@@ -72,6 +75,9 @@ func (r row) mode(e slipway.Effect, carried bool) slipway.Mode {
 		if m = r.make; e.Op == slipway.OpUpdate {
 			m = r.change
 		}
+	}
+	if e.Address.Kind() == "vercel.link" {
+		m = r.links
 	}
 	if e.Op == slipway.OpAdopt && len(e.Changes) == 0 && m == manual {
 		m = auto
@@ -103,7 +109,7 @@ func tables(all []slipway.Provider) (map[string]slipway.ProviderInfo, map[slipwa
 
 func shop() *slipway.Manifest {
 	return &slipway.Manifest{
-		App: "shop", Environments: []string{"production", "preview"},
+		App: "shop", Environments: []string{"production", "preview"}, Source: slipway.Source{GitHub: "acme/shop"},
 		Vercel: slipway.VercelSettings{Framework: "nextjs", Domains: []string{"shop.example.com"}},
 		Resources: map[string]slipway.ManifestResource{
 			"db":     {Type: "neon.postgres"},
@@ -271,6 +277,7 @@ func (w *world) dependsOn(p *slipway.Plan) map[string][]string {
 	for _, s := range w.specs {
 		key := last[s.Address]
 		on(key, s.Needs...)
+		on(key, s.After...)
 		on(key, s.Seals...)
 		on(key, slices.Collect(maps.Values(s.IDs))...)
 		for _, in := range s.Inputs {
