@@ -159,10 +159,10 @@ func (e *export) addSource() error {
 		return nil
 	}
 	if slices.ContainsFunc(e.plans, func(p *slipway.Plan) bool { return p.Commit != nil }) {
+		e.left = slices.DeleteFunc(e.left, func(r Remark) bool { return r.What == "commit" })
 		e.left = append(e.left, Remark{"source files", "the source is a commit, which the plan names; its files are not listed"})
 		return nil
 	}
-	e.left = append(e.left, Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"})
 	raw, err := e.tx.Artifact(slipway.SourceArtifact(e.run.Source))
 	if slipway.ErrorCode(err) == slipway.CodeNotFound {
 		e.left = append(e.left, Remark{"source files", "the list was not kept when the run began; the source is named by its digest"})
