@@ -121,6 +121,9 @@ func mutations(v reflect.Value, path string) (out []mutation) {
 			out = append(out, mutations(v.Field(i), strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."))...)
 		}
 	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
 		change(" dropped", func() { v.SetZero() })
 		out = append(out, mutations(v.Elem(), path)...)
 	case reflect.Slice:
