@@ -62,7 +62,6 @@ func subjects() map[string]subject {
 var notMade = map[string]string{
 	"vercel.domain": "vercel.domains is refused before the first call: not there yet",
 	"github.repo":   "Slipway makes no repository",
-	"vercel.link":   "a project has one link, which is told from another by its repository",
 }
 
 func vercelProject() subject {

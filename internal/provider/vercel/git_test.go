@@ -1,11 +1,15 @@
 package vercel
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
+	"github.com/slipway-dev/slipway/internal/rest"
 )
 
 func TestCommitDetails(t *testing.T) {
@@ -28,5 +32,38 @@ func TestCommitDetails(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", test.reason, diff)
 			}
 		})
+	}
+}
+
+// TestALostLink: the second of a link's two calls is the one that links. Its lost reply is ambiguous, and a look finds the link, held.
+func TestALostLink(t *testing.T) {
+	emu := server()
+	hook, err := emukit.ParseFaults("POST /v9/projects/*/link#1=reset-after")
+	if err != nil {
+		t.Fatal(err)
+	}
+	emu.Hook = hook
+	srv := httptest.NewServer(emu)
+	t.Cleanup(srv.Close)
+	s, err := New(rest.Config{Base: http.DefaultTransport}).Open(t.Context(), func(env string) (slipway.Secret, bool) {
+		v := map[string]string{settingToken: token, settingTeam: acme, settingURL: srv.URL}[env]
+		return slipway.NewSecret(v), v != ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slipway.NewAddress(kindProject, "shop", "")
+	project, err := s.Handler(kindProject).Create(t.Context(), slipway.Spec{Address: at, Name: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := expandLink(&slipway.Manifest{App: "shop", Source: slipway.Source{GitHub: "acme/shop"}}, at)
+	want.Parents = map[slipway.Kind]slipway.Receipt{kindProject: project}
+	if _, err := s.Handler(kindLink).Create(t.Context(), want); slipway.RetryClass(err) != slipway.RetryAmbiguous {
+		t.Errorf("the lost reply: %v", err)
+	}
+	obs, err := s.Handler(kindLink).Observe(t.Context(), want)
+	if err != nil || !obs.Exists || obs.Fields["push_moves_domains"] != false || obs.Fields["repository"] != "acme/shop" {
+		t.Errorf("the look: %+v %v", obs, err)
 	}
 }
