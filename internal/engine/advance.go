@@ -291,8 +291,14 @@ func (w *worker) carryTaken(tx slipway.Tx) error {
 // recordSeen keeps the receipts of what is ours: what the ledger told, and what was observed of it now.
 func (w *worker) recordSeen(tx slipway.Tx, s *sight) error {
 	for _, a := range slices.Sorted(maps.Keys(s.receipts)) {
-		r := s.receipts[a]
-		if obs := s.observed[a]; obs.Exists && !obs.Unseen && obs.Receipt.ID == r.ID && w.kinds[a.Kind()].UpdateOp == "" {
+		r, obs := s.receipts[a], s.observed[a]
+		if w.kinds[a.Kind()].Versioned && obs.Exists && !obs.Unseen && obs.Receipt.ID != r.ID { // another home's, of the same input
+			if err := w.saveOwned(tx, obs.Receipt); err != nil {
+				return err
+			}
+			continue
+		}
+		if obs.Exists && !obs.Unseen && obs.Receipt.ID == r.ID && w.kinds[a.Kind()].UpdateOp == "" {
 			origin := r.Origin
 			r = refresh(r, obs.Receipt)
 			r.Origin = origin
