@@ -270,6 +270,9 @@ func (k *cloudKind) Create(ctx context.Context, want slipway.Spec) (r slipway.Re
 func (k *cloudKind) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (r slipway.Receipt, err error) {
 	err = k.at(string(k.kind)+" update", func() error {
 		if k.kind == "cloud.live" {
+			if k.deployed(want.Params["deployment"].(string)) == nil {
+				return slipway.Errorf(slipway.CodeNotFound, "there is no such deployment")
+			}
 			k.move(want.Params["deployment"].(string))
 			r = slipway.Receipt{ID: k.serving, URLs: []string{"http://live"}}
 		}

@@ -11,23 +11,41 @@ import (
 // openGates returns the gates that a valid approval has opened for what would be done now.
 func (w *worker) openGates(ctx context.Context) (map[slipway.Gate]bool, error) {
 	var approvals []slipway.Approval
+	var receipts map[slipway.Address]slipway.Receipt
 	err := w.Store.Read(ctx, func(tx slipway.Tx) (err error) {
-		approvals, err = tx.Approvals(w.id)
+		if approvals, err = tx.Approvals(w.id); err != nil {
+			return err
+		}
+		receipts, err = tx.Receipts(w.run.App)
 		return err
 	})
 	open := map[slipway.Gate]bool{}
 	for _, a := range approvals {
-		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a) {
+		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) {
 			open[a.Gate] = true
 		}
 	}
 	return open, err
 }
 
-// current reports whether an approval is about the plan and the policy as they are now.
-func (w *worker) current(a slipway.Approval) bool {
-	digest, _ := a.Content["plan"].(string)
-	return digest == w.plan.Digest() && a.Policy == w.Policy().Digest()
+// current reports whether an approval is about the plan and the policy as they are now, and about the deployment that production would be
+// moved to now: the same plan, made again, may have built another.
+func (w *worker) current(a slipway.Approval, receipts map[slipway.Address]slipway.Receipt) bool {
+	if digest, _ := a.Content["plan"].(string); digest != w.plan.Digest() || a.Policy != w.Policy().Digest() {
+		return false
+	}
+	named, names := a.Content["deployment"].(string)
+	for _, e := range w.plan.Effects {
+		if !names || e.Gate != a.Gate || !moves(e.Op) || e.OnFailure != "" {
+			continue
+		}
+		to, fixed := e.Params["deployment"].(string)
+		if spec, _ := w.wanted.spec(e.Address); !fixed {
+			to = receipts[spec.IDs["deployment"]].ID
+		}
+		return named == to
+	}
+	return true
 }
 
 // subject is what an approver of gate approves.
@@ -57,7 +75,7 @@ func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any
 // promoteSubject names the deployment, what was verified of it, the domains that move, and what production serves now.
 func (w *worker) promoteSubject(ctx context.Context, gate slipway.Gate, content map[string]any) (map[string]any, error) {
 	for _, e := range w.plan.Effects {
-		if e.Gate != gate {
+		if e.Gate != gate || e.OnFailure != "" { // where the way back leads is told beside the promote
 			continue
 		}
 		if !w.wanted.visible(e.Address.Kind()) { // what production serves cannot be looked at: the approver knows as much
@@ -219,9 +237,13 @@ func (w *worker) consume(tx slipway.Tx, gate slipway.Gate) error {
 	if err != nil {
 		return err
 	}
+	receipts, err := tx.Receipts(w.run.App)
+	if err != nil {
+		return err
+	}
 	used := false
 	for _, a := range all {
-		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a) {
+		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a, receipts) {
 			continue
 		}
 		if a.State == slipway.ApprovalApproved {

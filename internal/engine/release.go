@@ -34,16 +34,44 @@ func (w *worker) releaseSubject(ctx context.Context, u *unit, content map[string
 }
 
 // promotable looks afresh, just before production is asked to move, whether the deployment carries what this plan wrote, and whether a move
-// that this run may have asked for has been taken back.
+// that this run may have asked for has been taken back. Of a deployment that had served before that cannot be told, and counts as such.
 func (w *worker) promotable(ctx context.Context, u *unit) error {
-	if _, _, err := w.carried(ctx, u); err != nil || !u.search || w.plan.Held != "" {
+	if _, _, err := w.carried(ctx, u); err != nil || !u.search {
 		return err
 	}
 	d, err := w.deploymentOf(ctx, w.wanted.pass(), u)
 	if err != nil || !d.Served {
 		return err
 	}
+	if err := w.withdraw(ctx, u.effect.Gate); err != nil {
+		return err
+	}
 	return w.tellVoid(ctx, u, u.effect.Basis, map[string]any{"exists": true, "fields": map[string]any{"moved_back": true}})
+}
+
+// withdraw ends the approval of a promote that named what production serves: the plan that is made again is the same, and must not find it.
+func (w *worker) withdraw(ctx context.Context, gate slipway.Gate) error {
+	if w.plan.Held == "" {
+		return nil
+	}
+	return w.commit(ctx, func(tx slipway.Tx) error {
+		all, err := tx.Approvals(w.id)
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			if a.Gate != gate || a.State != slipway.ApprovalConsumed {
+				continue
+			}
+			if a.State, a.Void = slipway.ApprovalVoided, []string{"moved_back"}; a.DecidedAt.IsZero() {
+				a.DecidedAt = w.Now()
+			}
+			if err := tx.SaveApproval(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // carried returns when the deployment that u promotes was created, and when each value that is sealed into it was last written. A value that

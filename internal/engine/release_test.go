@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -94,6 +96,26 @@ func TestAValueChangedWhileTheGateWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnApprovalIsForOneDeployment: the plan that is made again is the same to the letter, and builds another.
+func TestAnApprovalIsForOneDeployment(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	first := c.serving
+	id := b.begin(request(t, manifest(), "two"))
+	before := b.until(id, slipway.GatePromote)
+	b.approve(id, "")
+	c.vars["LEVEL"]["written"] = c.stamp()
+	d := b.until(id, slipway.GatePromote)
+	if c.serving != first || d.Run.Revision != 2 || d.Digest != before.Digest {
+		t.Errorf("production serves %s, not %s, in revision %d; plan %s was %s", c.serving, first, d.Run.Revision, d.Digest, before.Digest)
+	}
+	if got := d.Approvals[len(d.Approvals)-1].Content["deployment"]; got != c.lastDeploy() {
+		t.Errorf("asked about %v; %s was built", got, c.lastDeploy())
+	}
+	b.mustSucceed(b.finish(id))
 }
 
 func TestPromoteApprovalTellsWhenValuesWereWritten(t *testing.T) {
@@ -245,5 +267,57 @@ func TestSomebodyElseMovesProductionWhileItMoves(t *testing.T) {
 	}
 	if d := b.until(id, slipway.GatePromote); !d.Plan.Drift || c.serving != "dpl-theirs" {
 		t.Errorf("resumed: drift %t, production serves %s", d.Plan.Drift, c.serving)
+	}
+}
+
+// TestANamedPromoteIsNotSentTwice: that it has served production before is no sign of a request that was lost, so whoever named what
+// production serves is asked again.
+func TestANamedPromoteIsNotSentTwice(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	first := c.serving
+	b.mustSucceed(b.ship(request(t, manifest(), "two")))
+	b.mustSucceed(b.rollback(""))
+	id := b.begin(request(t, manifest(), "two"))
+	b.until(id, slipway.GatePromote)
+	b.approve(id, first)
+	moved := 0
+	c.point = func(where string) error {
+		if where != "after cloud.live update" {
+			return nil
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		moved++
+		c.move(first) // as a person does, who sees that it is bad
+		return &slipway.Error{Code: slipway.CodeUnavailable, Message: "reset", Retry: slipway.RetryAmbiguous}
+	}
+	d := b.until(id, slipway.GatePromote)
+	if moved != 1 || c.serving != first || d.Run.Revision != 2 || d.Plan.Held != slipway.HoldRolledBack {
+		t.Errorf("it was moved %d times in %d revisions, held %q, and production serves %s", moved, d.Run.Revision, d.Plan.Held, c.serving)
+	}
+}
+
+// TestWhatAnotherHomeHasBuiltIsProbed: the probes go to the deployment that is promoted, and not to the one that this home knew last.
+func TestWhatAnotherHomeHasBuiltIsProbed(t *testing.T) {
+	c, probe := newCloud(), manifest()
+	once := 0
+	probe.Verify.Health = []slipway.HealthProbe{{Path: "/staged", Retries: &once}}
+	first := ""
+	reply := func(_ int, url string) (int, string, time.Duration) {
+		if first == "" || strings.HasPrefix(url, "http://"+first+"/") {
+			return 200, "", 0
+		}
+		return 500, "", 0
+	}
+	laptop, _ := probed(t, c, reply)
+	desk, _ := probed(t, c, reply)
+	laptop.mustSucceed(laptop.ship(request(t, probe, "one")))
+	first = c.serving
+	for _, b := range []*bench{desk, laptop} {
+		if run := b.ship(request(t, probe, "two")); run.Status != slipway.RunFailed || run.Error.Code != slipway.CodeCheckFailed || c.serving != first {
+			t.Errorf("the run is %s: %+v; production serves %s, not %s", run.Status, run.Error, c.serving, first)
+		}
 	}
 }

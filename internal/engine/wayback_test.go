@@ -41,6 +41,9 @@ func TestProductionIsMovedBackByItself(t *testing.T) {
 	if got := d.Approvals[len(d.Approvals)-1].Content["rollback"]; got != "by itself, to "+first+", when cloud.live/shop@production#health fails" {
 		t.Errorf("the approver sees: %v", got)
 	}
+	if got := d.Approvals[len(d.Approvals)-1].Content["deployment"]; got != c.lastDeploy() {
+		t.Errorf("the approver sees that %v is promoted; it is %s", got, c.lastDeploy())
+	}
 	if d.Plan.Counts()[slipway.OpRollback] != 0 {
 		t.Errorf("what is not to be expected is counted: %v", d.Plan.Counts())
 	}
