@@ -133,7 +133,7 @@ func (a Approval) Decide(d Decision, answer Answer, app string, now time.Time) (
 // vote adds one approver's yes, and approves with the last that is needed. Votes that have expired meanwhile do not count.
 func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, error) {
 	votes := slices.DeleteFunc(slices.Clone(a.Votes), func(v Vote) bool { return !now.Before(v.ExpiresAt) })
-	if slices.ContainsFunc(votes, func(v Vote) bool { return v.By.Name == d.By.name || v.Key != "" && v.Key == d.By.key }) {
+	if slices.ContainsFunc(votes, func(v Vote) bool { return strings.EqualFold(v.By.Name, d.By.name) || v.Key != "" && v.Key == d.By.key }) {
 		return a, Errorf(CodeForbidden, "%s has approved the %s gate already, and it needs %d people", d.By.name, a.Gate, a.Need).
 			WithHint("ask somebody else to look: slipway approve %s", a.Run)
 	}
@@ -161,9 +161,9 @@ func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, erro
 }
 
 // ByPolicy returns the request as the policy opens it by itself; ok is false where answer does not let it, and always at the
-// destroy gate and where production would go backwards.
+// destroy gate, where production would go backwards, and where a rule that lets it wants several people.
 func (a Approval) ByPolicy(answer Answer, now time.Time) (_ Approval, ok bool) {
-	if !answer.Allow || a.Gate == GateDestroy || a.Held("") != nil || a.State != ApprovalRequested || len(answer.Rules) == 0 {
+	if !answer.Allow || answer.Approvers > 1 || a.Gate == GateDestroy || a.Held("") != nil || a.State != ApprovalRequested || len(answer.Rules) == 0 {
 		return a, false
 	}
 	by := Principal{Kind: PrincipalPolicy, Name: a.Policy}

@@ -217,6 +217,7 @@ func TestSeveralApprovers(t *testing.T) {
 	}{
 		"two":              {"the second opens it", []vote{{ada, two, 0, "", requested}, {bob, two, time.Hour, "", approved}}, 24 * time.Hour},
 		"the same person":  {"one person is one", []vote{{ada, two, 0, "", requested}, {ada, two, time.Hour, slipway.CodeForbidden, requested}}, 0},
+		"another case":     {"Ada and ada are one", []vote{{ada, two, 0, "", requested}, {key("Ada", "k1"), two, time.Hour, slipway.CodeForbidden, requested}}, 0},
 		"their key":        {"a key stands for its holder", []vote{{ada, two, 0, "", requested}, {key("ada", "k1"), two, 1, slipway.CodeForbidden, requested}}, 0},
 		"one key, renamed": {"a key is one, whatever it is called", []vote{{key("x", "k1"), two, 0, "", requested}, {key("y", "k1"), two, 1, slipway.CodeForbidden, requested}}, 0},
 		"too late":         {"the first yes has expired", []vote{{ada, two, 0, "", requested}, {bob, two, 24 * time.Hour, "", requested}, {ada, two, 25 * time.Hour, "", approved}}, 48 * time.Hour},
@@ -286,6 +287,7 @@ func TestByPolicy(t *testing.T) {
 	}{
 		"allowed":  {"the policy names the rule", slipway.GateApply, rules, true},
 		"denied":   {"it waits for somebody", slipway.GateApply, slipway.Answer{}, false},
+		"two":      {"a rule that wants two people does not do without any", slipway.GateApply, slipway.Answer{Allow: true, Rules: []string{"two"}, Approvers: 2}, false},
 		"no rule":  {"nothing opens for no reason", slipway.GateApply, slipway.Answer{Allow: true}, false},
 		"destroys": {"what is deleted is never deleted by itself, whatever the policy says", slipway.GateDestroy, rules, false},
 	} {

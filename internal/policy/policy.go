@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -33,6 +35,12 @@ var defaultText []byte
 
 //go:embed schema.cedarschema
 var schemaText []byte
+
+// MaxText bounds a policy's text, in bytes: the library reads brackets by recursion.
+const MaxText = 1 << 16
+
+// mark is a byte order mark, as some editors put before UTF-8.
+const mark = "\ufeff"
 
 // Schema is what a policy can speak of, in Cedar's own notation.
 func Schema() string { return string(schemaText) }
@@ -109,6 +117,12 @@ func (p *Policy) Name() string { return p.name }
 var position = regexp.MustCompile(`^(?:parse error at )?<input>:(\d+):(\d+):? ?`)
 
 func (p *Policy) parse() error {
+	switch {
+	case len(p.text) > MaxText:
+		return &Fault{File: p.name, Message: fmt.Sprintf("it is longer than %d bytes", MaxText)}
+	case bytes.HasPrefix(p.text, []byte(mark)):
+		return &Fault{File: p.name, Line: 1, Column: 1, Message: "it begins with a byte order mark: save it as UTF-8 without one"}
+	}
 	list, err := parseList(p.name, p.text)
 	if err != nil {
 		f := &Fault{File: p.name, Line: 1, Column: 1, Message: strings.TrimPrefix(err.Error(), "parser error: ")}
@@ -157,6 +171,9 @@ func (p *Policy) add(i int, c *cedar.Policy, valid *validate.Validator) error {
 	r := rule{at: fmt.Sprintf("%s:%d:%d", p.name, at.Line, at.Column), approvers: 1}
 	permits := c.Effect() == types.Permit
 	for name, value := range c.Annotations() {
+		if !oneLine(string(value)) {
+			return fault("@%s is one line of what can be printed", name)
+		}
 		switch name {
 		case "id":
 			if id = types.PolicyID(value); value == "" {
@@ -190,6 +207,11 @@ func (p *Policy) add(i int, c *cedar.Policy, valid *validate.Validator) error {
 	p.rules[id] = r
 	p.set.Add(id, c)
 	return nil
+}
+
+// oneLine reports whether s can be shown on a terminal as it is.
+func oneLine(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func validated(valid *validate.Validator, id string, c *cedar.Policy) (err error) {
@@ -242,6 +264,8 @@ func (p *Policy) ask(q slipway.Question) slipway.Answer {
 	}
 	slices.Sort(a.Rules)
 	switch {
+	case a.Allow && q.Action == slipway.ActionAutoApprove && a.Approvers > 1:
+		return deny("a rule that permits it wants %d people", a.Approvers)
 	case a.Allow && len(a.Rules) > 0:
 	case a.Allow:
 		return deny("the rule %q wants an approval signed with a key", wantKey)
@@ -298,9 +322,12 @@ func translate(q slipway.Question) (types.Request, types.EntityMap) {
 	return types.Request{Principal: principal, Action: action, Resource: gate, Context: types.NewRecord(types.RecordMap{
 		"now": types.NewDatetime(now), "weekday": types.String(strings.ToLower(now.Weekday().String())), "hour": types.Long(now.Hour()),
 		"requester":   types.NewRecord(types.RecordMap{"kind": types.String(q.Requester.Kind), "name": types.String(q.Requester.Name)}),
-		"own_request": types.Boolean(q.Requester == q.Principal), "approvals": types.Long(q.Approvals), "proof": types.String(q.Proof), "key": types.String(q.Key),
+		"own_request": types.Boolean(same(q.Requester, q.Principal)), "approvals": types.Long(q.Approvals), "proof": types.String(q.Proof), "key": types.String(q.Key),
 	})}, entities
 }
+
+// same reports whether two principals are one: systems differ in whether the case of a user's name counts.
+func same(a, b slipway.Principal) bool { return a.Kind == b.Kind && strings.EqualFold(a.Name, b.Name) }
 
 func set[T ~string](in []T) types.Set {
 	values := make([]types.Value, len(in))

@@ -90,7 +90,11 @@ func TestAsk(t *testing.T) {
 		"preview itself": {"it opens without anybody", strict, func(q *slipway.Question) {
 			q.Action, q.Environment, q.Stateful = slipway.ActionAutoApprove, "preview", false
 		}, true, 1, []string{"previews"}, ""},
-		"preview, stores": {"unless data is concerned", strict, func(q *slipway.Question) { q.Action, q.Environment = slipway.ActionAutoApprove, "preview" }, false, 1, nil, "no rule"},
+		"two, itself": {"two people are wanted, so it does not open without any", `@approvers("2") permit (principal, action, resource);`, func(q *slipway.Question) {
+			q.Action = slipway.ActionAutoApprove
+		}, false, 1, nil, "2 people"},
+		"own request, by case": {"Ada and ada are one", strict, func(q *slipway.Question) { q.Principal = user("BOB") }, false, 1, []string{"not-your-own"}, "four eyes"},
+		"preview, stores":      {"unless data is concerned", strict, func(q *slipway.Question) { q.Action, q.Environment = slipway.ActionAutoApprove, "preview" }, false, 1, nil, "no rule"},
 		"cannot evaluate": {
 			"a rule that fails might have forbidden it", `permit (principal, action, resource); @id("sum") forbid (principal, action, resource) when { context.hour + 9223372036854775807 > 1 };`,
 			nil, false, 1, nil, `p.cedar:1:39: the rule "sum" cannot be evaluated`,
@@ -152,6 +156,11 @@ func TestFaults(t *testing.T) {
 		"forbid, approvers": {"a forbid obliges to nothing", `@approvers("2") forbid (principal, action, resource);`, "@approvers is a number"},
 		"local approval":    {"key, or nothing", `@local_approval("os-user") permit (principal, action, resource);`, "@local_approval"},
 		"same id":           {"records name rules by their ids", "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);", `p.cedar:2:1: there is another rule with the id "a"`},
+		"mark":              {"editors of Windows put one there, and nobody sees it", "\ufeffpermit (principal, action, resource);", "p.cedar:1:1: it begins with a byte order mark"},
+		"reason, lines":     {"it is shown on a terminal", `@reason("no\nhint: rm") forbid (principal, action, resource);`, "@reason is one line"},
+		"reason, colours":   {"so are escapes", `@reason("\u{1b}[31m") forbid (principal, action, resource);`, "@reason is one line"},
+		"id, turned":        {"what turns the direction shows another id", `@id("a\u{202e}b") permit (principal, action, resource);`, "@id is one line"},
+		"brackets":          {"reading it would take all memory", "permit (principal, action, resource) when { " + strings.Repeat("[", 100_000), "it is longer than 65536 bytes"},
 		"no id":             {"an id says something", `@id("") permit (principal, action, resource);`, "@id is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
