@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,9 +19,6 @@ import (
 	"github.com/slipway-dev/slipway/internal/policy"
 )
 
-// maxPolicy bounds a policy's text, in bytes.
-const maxPolicy = 1 << 20
-
 // policyPath is the policy's file, and what it is called in messages.
 func (a *app) policyPath() (path, name string) {
 	manifest, named := a.manifestPath()
@@ -33,17 +31,27 @@ func (a *app) policy() *policy.Policy { return a.policyBy(&policyCache{}) }
 // policyBy is policy, read anew only where the text is another than last time.
 func (a *app) policyBy(last *policyCache) *policy.Policy {
 	path, name := a.policyPath()
+	return readPolicy(path, name, last)
+}
+
+// readPolicy is the policy in a file, or the default where there is none of that name. What is there and cannot be read allows nothing.
+func readPolicy(path, name string, last *policyCache) *policy.Policy {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return last.read(policy.DefaultName, policy.DefaultText())
+	}
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return last.read(policy.DefaultName, policy.DefaultText())
-	case err == nil && info.Size() > maxPolicy:
-		err = fmt.Errorf("it is longer than %d bytes", maxPolicy)
+	case err != nil:
+		return policy.Broken(name, err)
+	case !info.Mode().IsRegular():
+		return policy.Broken(name, errors.New("it is no regular file"))
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return policy.Broken(name, err)
 	}
-	text, err := os.ReadFile(path)
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, policy.MaxText+1)) // what is longer is a fault
 	if err != nil {
 		return policy.Broken(name, err)
 	}
