@@ -89,6 +89,19 @@ func PublicKey(text string) (Key, error) {
 	return Key{public: raw}, nil
 }
 
+// Weak reports whether signatures that nobody has made verify under the key: it is a point of small order, of which eight are
+// on the curve. https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7
+func (k Key) Weak() bool {
+	forged := make([]byte, ed25519.SignatureSize)
+	forged[0] = 1 // R is the neutral point, S is 0: it verifies where the order divides the hash
+	for i := range 128 {
+		if ed25519.Verify(k.public, []byte{byte(i)}, forged) {
+			return true
+		}
+	}
+	return false
+}
+
 // ID is the first 16 hex digits of the SHA-256 of the public key.
 func (k Key) ID() string {
 	sum := sha256.Sum256(k.public)

@@ -239,7 +239,8 @@ func (c Chain) List() ([]Entry, error) {
 	return out, nil
 }
 
-// Trust lets a public key count as name's. The same key again takes new groups; under another name it is CodeConflict.
+// Trust lets a public key count as name's. The same key again takes new groups; under another name it is CodeConflict, and so is a name that differs from
+// a trusted one in case alone. CodeInvalid for what is no public key, one under which anything verifies, or the private half of a key known here.
 func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 	if err := checkName(name); err != nil {
 		return Trusted{}, err
@@ -253,8 +254,14 @@ func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 	if err != nil {
 		return Trusted{}, err
 	}
+	if key.Weak() {
+		return Trusted{}, slipway.Errorf(slipway.CodeInvalid, "under this key anybody's signature verifies").WithHint("make another with: slipway key new NAME")
+	}
 	all, err := c.Trusted()
 	if err != nil {
+		return Trusted{}, err
+	}
+	if err := c.checkHolder(all, name, public); err != nil {
 		return Trusted{}, err
 	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
@@ -270,6 +277,30 @@ func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 		all = append(all, t)
 	}
 	return t, c.write(filepath.Join(c.Folder, trusted), all, false)
+}
+
+// checkHolder refuses the private half of a key that is known here, which looks like a public one, and a name that differs from a trusted one
+// in case alone.
+func (c Chain) checkHolder(all []Trusted, name, public string) error {
+	known := map[string]bool{}
+	for _, t := range all {
+		if known[t.Key] = true; t.Name != name && strings.EqualFold(t.Name, name) {
+			return slipway.Errorf(slipway.CodeConflict, "a key of %q is trusted, and names that differ only in case are one person's", t.Name).
+				WithHint("say it with --name %s", t.Name)
+		}
+	}
+	own, err := c.List()
+	if err != nil {
+		return err
+	}
+	for _, e := range own {
+		known[e.Key] = true
+	}
+	if private, err := attest.NewKey(slipway.NewSecret(public)); err == nil && known[private.String()] {
+		return slipway.Errorf(slipway.CodeInvalid, "this is the private half of the key %s: it was not kept here, and whoever has seen it can sign", private.ID()).
+			WithHint("make another with: slipway key new NAME; trust its public half, which slipway key list shows")
+	}
+	return nil
 }
 
 // Trusted returns the keys that count, in the order in which they were trusted.

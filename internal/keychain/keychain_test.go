@@ -201,7 +201,11 @@ func TestTrust(t *testing.T) {
 	if all, err := h.Trusted(); err != nil || len(all) != 0 {
 		t.Fatalf("%v %v", all, err)
 	}
-	one, two := strings.Repeat("1", 64), strings.Repeat("2", 64)
+	mine, err := attest.NewKey(slipway.NewSecret(strings.Repeat("a", 64)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := mine.String(), strings.Repeat("2", 64)
 	for _, tc := range []struct {
 		reason, name, key string
 		groups            []string
@@ -212,6 +216,10 @@ func TestTrust(t *testing.T) {
 		{"the same again, with groups", "ada", one, []string{"release", "release", "admin"}, "", 1},
 		{"one key is one person's", "bob", one, nil, slipway.CodeConflict, 1},
 		{"a person may have two keys", "ada", two, nil, "", 2},
+		{"a name that differs in case alone", "Ada", strings.Repeat("3", 64), nil, slipway.CodeConflict, 2},
+		{"a key under which anything verifies", "bob", strings.Repeat("0", 64), nil, slipway.CodeInvalid, 2},
+		{"another of them", "bob", "01" + strings.Repeat("0", 62), nil, slipway.CodeInvalid, 2},
+		{"the private half of a trusted key", "bob", strings.Repeat("a", 64), nil, slipway.CodeInvalid, 2},
 		{"no key", "bob", "12", nil, slipway.CodeInvalid, 2},
 		{"no name", "", one, nil, slipway.CodeInvalid, 2},
 		{"no group", "bob", strings.Repeat("3", 64), []string{"a b"}, slipway.CodeInvalid, 2},
