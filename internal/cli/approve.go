@@ -57,6 +57,9 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, k
 		return result{}, err
 	}
 	r := result{Run: run.ID}
+	if err := w.keepable(d.Reason); err != nil {
+		return r, err
+	}
 	d.Run = run.ID
 	if d.By, err = a.approverHere("os-user"); err != nil {
 		return r, err
@@ -81,4 +84,12 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, k
 		r.Hint = "no process works on the run; go on with: slipway resume " + run.ID
 	}
 	return r, nil
+}
+
+// keepable returns CodeInvalid for a reason that holds a secret: it would be kept, signed, and put into audit bundles.
+func (w *workspace) keepable(reason string) error {
+	if w.redactor.Has([]byte(reason)) {
+		return slipway.Errorf(slipway.CodeInvalid, "--reason holds a secret, and is kept for the record").WithHint("say it without; nothing was decided")
+	}
+	return nil
 }

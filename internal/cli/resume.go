@@ -64,6 +64,9 @@ func (a *app) cancelCommand() *cobra.Command {
 			if err != nil {
 				return result{}, err
 			}
+			if err := w.keepable(reason); err != nil {
+				return result{Run: run.ID}, err
+			}
 			if run, err = w.engine.Cancel(ctx, run.ID, reason, w.actor()); err != nil {
 				return result{Run: run.ID}, err
 			}
