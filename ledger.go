@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // LedgerKey is the name of the environment variable that holds the ledger.
@@ -83,6 +84,12 @@ func (l Ledger) Receipts() map[Address]Receipt {
 	}
 	return out
 }
+
+// announcing ends the key of an effect that writes into the ledger what is about to be made.
+const announcing = "#intend"
+
+// Announces reports whether e writes into the ledger what its plan is about to make. Those creates wait for its reply alone.
+func Announces(e Effect) bool { return strings.HasSuffix(e.Key, announcing) }
 
 // covers reports whether every address is already written down as intended.
 func (l *Ledger) covers(addresses []Address) bool {

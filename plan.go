@@ -489,7 +489,7 @@ func (p *planner) addLedger(specs []Spec) {
 	op := ledgerOp(obs)
 	if carrier == "" && len(intents) > 0 && !p.Ledger.covers(intents) {
 		e := Effect{
-			Key: string(s.Address) + "#intend", Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account, Params: s.Params,
+			Key: string(s.Address) + announcing, Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account, Params: s.Params,
 			Basis: Basis(s, obs), Gate: GateApply, Reason: "the ledger tells what is about to be made", Reversible: true,
 		}
 		e.DependsOn = p.dependencies(s)
@@ -528,7 +528,7 @@ func (p *planner) joinBatches() {
 	join := map[batch][]string{}
 	of := func(e *Effect) batch { return batch{e.Address.Kind(), held[e.Key]} }
 	inBatch := func(e *Effect) bool {
-		return p.Kinds[e.Address.Kind()].Batch && e.Mode == ModeAutomated && e.Op != OpDelete && !strings.HasSuffix(e.Key, "#intend")
+		return p.Kinds[e.Address.Kind()].Batch && e.Mode == ModeAutomated && e.Op != OpDelete && !Announces(*e)
 	}
 	for i := range p.plan.Effects {
 		if e := &p.plan.Effects[i]; inBatch(e) {

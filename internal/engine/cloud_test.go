@@ -377,6 +377,11 @@ func (k *cloudDB) Outputs(ctx context.Context, want slipway.Spec, have slipway.O
 type cloudVar struct{ cloudKind }
 
 func (k *cloudVar) Observe(ctx context.Context, want slipway.Spec) (o slipway.Observation, err error) {
+	if k.beforeObs != nil {
+		if err := k.beforeObs(k.kind); err != nil {
+			return o, err
+		}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v, ok := k.vars[want.Name]

@@ -43,7 +43,7 @@ func (w *worker) resolve(ctx context.Context, sessions map[string]slipway.Sessio
 				u.spec.Params["fingerprint"] = w.print(u.spec, v)
 			}
 			if in.Ledger && !in.CreateOnly {
-				u.spec.Params["value"] = v.Reveal()
+				u.spec.Params["value"] = w.announced(u, v.Reveal())
 			}
 		}
 		if ctx.Err() != nil {

@@ -284,6 +284,23 @@ func (w *worker) ledger(ctx context.Context) (slipway.Secret, error) {
 	return slipway.NewSecret(l.Encode()), nil
 }
 
+// announced is what the ledger must say for u to be done: text; or what it says already, where u has told it, before this process began, of
+// all that the plan is to make. Some of that may be made and recorded by now, which is told when all of it is.
+func (w *worker) announced(u *unit, text string) string {
+	told, _ := u.obs.Fields["value"].(string)
+	l, err := slipway.DecodeLedger(told)
+	if !u.search || !slipway.Announces(u.effect) || err != nil || l.App != w.run.App {
+		return text
+	}
+	for _, e := range w.plan.Effects {
+		makes := e.Op == slipway.OpCreate || e.Op == slipway.OpReplace
+		if makes && w.kinds[e.Address.Kind()].Ledgered && !slices.Contains(l.Intended, e.Address) {
+			return text
+		}
+	}
+	return told
+}
+
 // reply takes the receipt of a call that succeeded.
 func (u *unit) reply(r slipway.Receipt) {
 	if u.err != nil {
