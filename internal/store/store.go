@@ -166,6 +166,9 @@ func (s *Store) run(ctx context.Context, db *sql.DB, readOnly bool, f func(slipw
 	defer sqlTx.Rollback() // after a commit it does nothing; this is for an error and for a panic in f
 	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, streams: &s.streams, now: s.now, readOnly: readOnly, prepared: map[string]*sql.Stmt{}}
 	if err := f(t); err != nil {
+		if ctx.Err() != nil && slipway.ErrorCode(err) == slipway.CodeStore { // database/sql has closed the statements, when ctx ended
+			return unusable(ctx.Err())
+		}
 		return err
 	}
 	if t.failed != nil {
