@@ -49,9 +49,9 @@ func (w *worker) promotable(ctx context.Context, u *unit) error {
 	return w.tellVoid(ctx, u, u.effect.Basis, map[string]any{"exists": true, "fields": map[string]any{"moved_back": true}})
 }
 
-// withdraw ends the approval of a promote that named what production serves: the plan that is made again is the same, and must not find it.
+// withdraw ends the approval of a plan that, beside the move, has nothing behind gate: made again it may be the same, and must not find it.
 func (w *worker) withdraw(ctx context.Context, gate slipway.Gate) error {
-	if w.plan.Held == "" {
+	if slices.ContainsFunc(w.plan.Effects, func(e slipway.Effect) bool { return e.Gate == gate && !moves(e.Op) }) {
 		return nil
 	}
 	return w.commit(ctx, func(tx slipway.Tx) error {

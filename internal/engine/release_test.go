@@ -321,3 +321,27 @@ func TestWhatAnotherHomeHasBuiltIsProbed(t *testing.T) {
 		}
 	}
 }
+
+// TestAPromoteOverTheirsIsNotSentTwice: over what is not ours nothing holds it, and the plan that is made again is the same.
+func TestAPromoteOverTheirsIsNotSentTwice(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	c.move("dpl-theirs")
+	id := b.begin(request(t, manifest(), "one"))
+	b.until(id, slipway.GatePromote)
+	b.approve(id, "")
+	c.point = func(where string) error {
+		if where != "after cloud.live update" {
+			return nil
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.move("dpl-theirs")
+		return &slipway.Error{Code: slipway.CodeUnavailable, Message: "reset", Retry: slipway.RetryAmbiguous}
+	}
+	calls := len(c.calls)
+	if d := b.until(id, slipway.GatePromote); len(c.calls) != calls+1 || d.Run.Revision != 2 {
+		t.Errorf("it was sent %d times in %d revisions", len(c.calls)-calls, d.Run.Revision)
+	}
+}
