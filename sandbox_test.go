@@ -62,7 +62,7 @@ func TestAJobIsInTheDigest(t *testing.T) {
 	seen := map[string]string{digest(base): "base"}
 	for name, change := range map[string]func(*slipway.Verify){
 		"commands": func(v *slipway.Verify) { v.Commands = [][]string{{"npm", "ci"}, {"npm", "test"}} },
-		"network":  func(v *slipway.Verify) { v.Network = []string{"registry.npmjs.org"} },
+		"network":  func(v *slipway.Verify) { v.Network = []string{"packages.example.com"} },
 		"timeout":  func(v *slipway.Verify) { v.Timeout = "11m" },
 		"memory":   func(v *slipway.Verify) { v.Memory = 2048 },
 		"runtime":  func(v *slipway.Verify) { v.Runtime = "node22" },

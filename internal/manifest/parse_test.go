@@ -60,7 +60,7 @@ env:
   EMPTY:        {value: ""}
 verify:
   commands: [[npm, ci], [npm, test]]
-  network: [registry.npmjs.org, "*.example.com"]
+  network: [packages.example.com, "*.example.com"]
   timeout: 15m
   memory: 8192
   runtime: node22
@@ -88,7 +88,7 @@ func TestParseReadsEverything(t *testing.T) {
 		},
 		Verify: slipway.Verify{
 			Commands: [][]string{{"npm", "ci"}, {"npm", "test"}},
-			Network:  []string{"registry.npmjs.org", "*.example.com"}, Timeout: "15m", Memory: 8192, Runtime: "node22", Sandbox: "vercel",
+			Network:  []string{"packages.example.com", "*.example.com"}, Timeout: "15m", Memory: 8192, Runtime: "node22", Sandbox: "vercel",
 			Health: []slipway.HealthProbe{{Path: "/api/health", Status: 200, Contains: "ok"}, {Path: "/", Status: 307}},
 		},
 		Promote: slipway.Promote{Approval: "auto"},

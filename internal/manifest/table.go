@@ -110,7 +110,7 @@ var (
 	}
 	hostRule = &rule{
 		pattern: `^(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$|^all$`, max: 253,
-		says: "be a host such as registry.npmjs.org or *.npmjs.org, or all", hint: "leave out scheme, port and path",
+		says: "be a host such as packages.example.com or *.example.com, or all", hint: "leave out scheme, port and path",
 	}
 	durationRule   = &rule{pattern: `^[1-9][0-9]{0,4}s$|^[1-9][0-9]{0,2}m$|^[1-5]h$`, says: "be a time such as 90s, 10m or 1h", hint: "for example: 10m"}
 	latencyRule    = &rule{pattern: `^[1-9][0-9]{0,4}ms$|^[1-9][0-9]{0,1}s$`, says: "be a time such as 800ms or 2s", hint: "for example: 2s"}
@@ -286,7 +286,7 @@ func verifyNode() *node {
 			item: &node{shape: list, min: 1, max: 100, example: "[npm, test]", item: &node{rule: &rule{pattern: `.`, forbid: `\x00`, max: 4096, says: "be 1 to 4096 characters"}}},
 		}},
 		{"network", false, &node{
-			shape: list, min: 1, max: 100, unique: true, example: "[registry.npmjs.org]",
+			shape: list, min: 1, max: 100, unique: true, example: "[packages.example.com]",
 			help: "the hosts that the commands reach, or [all]; default: none. Only Vercel Sandbox can tell hosts apart", item: &node{rule: hostRule},
 		}},
 		{"timeout", false, &node{rule: durationRule, help: "time limit of all commands together, such as 90s or 10m; default: 10m"}},

@@ -47,7 +47,7 @@ func buildLog() string {
 		"  └ chunks/webpack-4a462cecab786e93.js (gzip: 28.4 kB, map: 161 kB)",
 		"./components/Keyboard.tsx:14:3 Warning: React Hook useEffect has a missing dependency: 'onKeyDown'.",
 		`{"level":"info","msg":"cache restored","path":"/vercel/path0/node_modules/.cache","hits":412}`,
-		"GET https://registry.npmjs.org/@types%2fnode 200 in 34ms (cache revalidated)",
+		"GET https://packages.example.com/@types%2fnode 200 in 34ms (cache revalidated)",
 		"Using access token from the environment variable SENTRY_AUTH_TOKEN",
 	}
 	var b strings.Builder

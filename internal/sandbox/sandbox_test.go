@@ -322,7 +322,7 @@ func TestAJobOfTheSameNameIsRefused(t *testing.T) {
 
 func TestLocalCannotTellHostsApart(t *testing.T) {
 	j := order(nil, []string{"true"}).Job
-	j.Network = []string{"registry.npmjs.org"}
+	j.Network = []string{"packages.example.com"}
 	if _, err := localPlace(t).Ready(t.Context(), nil, j); slipway.ErrorCode(err) != slipway.CodeUnsandboxed {
 		t.Errorf("%v", err)
 	}
