@@ -275,16 +275,45 @@ func scenarios() map[string]scenario {
 				w.manifest.Vercel.Domains = []string{"shop.example.com"}
 			}, made: deletes("vercel.domain/shop.example.com@production"),
 		},
-		"promote": {reason: "production moves", before: deployed, only: func(e slipway.Effect) bool { return e.Op == slipway.OpPromote }},
+		"a link": {
+			reason: "a repository is linked, and a push moves no domain", before: shipped, want: linked, only: of("vercel.link"),
+		},
+		"a link whose pushes move domains": {
+			reason: "the setting is turned off again", before: func(w *world) {
+				linkedByHand(w)
+				w.asksVercel("PATCH", "/v9/projects/"+w.receipts["vercel.project/shop"].ID, map[string]any{"autoAssignCustomDomains": true}, 200)
+			}, only: of("vercel.link"),
+		},
+		"a link goes": {reason: "no push builds", before: linkedByHand, made: deletes("vercel.link/shop")},
+		"promote":     {reason: "production moves", before: deployed, only: func(e slipway.Effect) bool { return e.Op == slipway.OpPromote }},
 	}
+}
+
+// linked is a manifest whose source is a repository.
+func linked(w *world) { w.manifest.Source = slipway.Source{GitHub: "acme/shop"} }
+
+func linkedByHand(w *world) {
+	shipped(w)
+	linked(w)
+	w.automate(only(w.plan(w.look(), nil), of("vercel.link")))
 }
 
 func (w *world) behindVercel(method, path string, status int) {
 	w.t.Helper()
-	raw, err := json.Marshal(map[string]any{"steps": []any{map[string]any{"number": 1, "ways": []any{map[string]any{"http": map[string]any{
+	w.asksVercel(method, path, nil, status)
+}
+
+// asksVercel is what somebody else does there.
+func (w *world) asksVercel(method, path string, body map[string]any, status int) {
+	w.t.Helper()
+	request := map[string]any{
 		"method": method, "url": "https://api.vercel.com" + path + "?teamId=<VERCEL_TEAM_ID>", "status": status,
-		"headers": map[string]string{"Authorization": "Bearer <VERCEL_TOKEN>"},
-	}}}}}})
+		"headers": map[string]string{"Authorization": "Bearer <VERCEL_TOKEN>", "Content-Type": "application/json"},
+	}
+	if body != nil {
+		request["body"] = body
+	}
+	raw, err := json.Marshal(map[string]any{"steps": []any{map[string]any{"number": 1, "ways": []any{map[string]any{"http": request}}}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -298,16 +327,7 @@ func (w *world) addsDomain(name string, more map[string]any) {
 	w.t.Helper()
 	body := map[string]any{"name": name}
 	maps.Copy(body, more)
-	raw, err := json.Marshal(map[string]any{"steps": []any{map[string]any{"number": 1, "ways": []any{map[string]any{"http": map[string]any{
-		"method": "POST", "url": "https://api.vercel.com/v10/projects/shop/domains?teamId=" + w.Env["VERCEL_TEAM_ID"], "status": 200, "body": body,
-		"headers": map[string]string{"Authorization": "Bearer <VERCEL_TOKEN>", "Content-Type": "application/json"},
-	}}}}}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.person(byhand.HTTP).Do(w.t.Context(), raw); err != nil {
-		w.t.Fatal(err)
-	}
+	w.asksVercel("POST", "/v10/projects/shop/domains", body, 200)
 }
 
 // last is what stands after the last slash.

@@ -240,7 +240,7 @@ func plain(all map[string]*object, field string, v any) any {
 			return "(never)"
 		case field == "slipwayRun":
 			return "(a run)"
-		case field == "secret":
+		case field == "secret", field == "gitCredentialId":
 			return "(a secret)"
 		case slices.Contains(byValue, field):
 			return hash.ReplaceAllString(v, "(a hash)")
