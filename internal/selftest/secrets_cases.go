@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,6 +67,7 @@ func (s *secrets) cases() []secretsCase {
 		secretsCase{"every goroutine's stack, on SIGQUIT", s.quit},
 		secretsCase{"a panic", s.panicking},
 		secretsCase{"a key of Slipway's own making", s.ownKey},
+		secretsCase{"a source at GitHub", s.fromGitHub},
 		secretsCase{"the audit bundle of every run", s.bundles},
 		secretsCase{"destroy", func(ctx context.Context) error { return s.all(ctx, "destroy --all --yes --confirm shop --json") }},
 	)
@@ -158,6 +160,31 @@ func (s *secrets) approving(ctx context.Context) error {
 
 func (s *secrets) lookingBack(ctx context.Context) error {
 	return s.more(ctx, []string{"status", "status --json", "watch", "drift --json", "ship --yes --json"}, "runs", "runs --json", "watch --json", "plan", "plan --json", "env diff", "doctor", "drift")
+}
+
+// fromGitHub ships a commit, and tells GitHub how it goes.
+func (s *secrets) fromGitHub(ctx context.Context) error {
+	file, err := json.Marshal(map[string]string{"message": "the shop", "content": base64.StdEncoding.EncodeToString([]byte(appPage))})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.Env["SLIPWAY_GITHUB_URL"]+"/repos/acme/shop/contents/index.html", bytes.NewReader(file))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+s.Env["GITHUB_TOKEN"])
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusCreated {
+		return fmt.Errorf("a file at GitHub: status %d", res.StatusCode)
+	}
+	if err := s.WriteManifest(strings.Replace(secretsManifest, "source: {dir: site}", "source: {github: acme/shop}", 1)); err != nil {
+		return err
+	}
+	return errors.Join(s.debugging(func() error { return s.all(ctx, "ship --yes --json") }), s.WriteManifest(secretsManifest))
 }
 
 // bundles exports all that the app has done by now, and shows the newest.
