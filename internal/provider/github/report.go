@@ -32,14 +32,14 @@ func (s session) Report(ctx context.Context, r slipway.CommitReport) error {
 	}
 	owner, short, _ := strings.Cut(name, "/")
 	at := reporting{s, op, rest.Path("/repos/%s/%s", owner, short), r}
-	if err := again(at.status, ctx); err != nil {
+	if err := again(ctx, at.status); err != nil {
 		return err
 	}
-	return again(at.deployment, ctx)
+	return again(ctx, at.deployment)
 }
 
 // again calls f until its outcome is known.
-func again(f func(context.Context) error, ctx context.Context) (err error) {
+func again(ctx context.Context, f func(context.Context) error) (err error) {
 	for range reportTries {
 		if err = f(ctx); slipway.RetryClass(err) != slipway.RetryAmbiguous || ctx.Err() != nil {
 			return err
