@@ -52,16 +52,18 @@ const (
 
 func subjects() map[string]subject {
 	all := map[string]subject{"vercel.project": vercelProject(), "vercel.env": vercelEnv(), "vercel.bypass": vercelBypass(), "vercel.deployment": vercelDeployment()}
+	all["vercel.domain"] = vercelDomain()
 	all["neon.project"], all["neon.branch"], all["neon.endpoint"] = neonProject(), neonBranch(), neonEndpoint()
 	all["neon.role"], all["neon.database"] = neonRole(), neonDatabase()
 	all["upstash.redis"], all["upstash.vector"] = upstashRedis(), upstashVector()
 	return all
 }
 
-// notMade are kinds of the design that have no create yet.
+// notMade are kinds that have no cells, and why.
 var notMade = map[string]string{
-	"vercel.domain": "vercel.domains is refused before the first call: not there yet",
-	"github.repo":   "Slipway makes no repository",
+	"vercel.link": "a project has one link, which is asked for by the project; a lost reply is tried by its provider",
+	"vercel.dns":  "a person makes the records",
+	"github.repo": "Slipway makes no repository",
 }
 
 func vercelProject() subject {
@@ -104,6 +106,24 @@ func vercelEnv() subject {
 			"hidden for good":         {one, "a write of the same variable is an upsert"},
 			"hidden for 15 s":         {one, "a write of the same variable is an upsert"},
 			"another instead of ours": {adopt, "a variable without our comment is not ours, whenever it came"},
+		},
+	}
+}
+
+func vercelDomain() subject {
+	const at = "/v9/projects/shop/domains/shop.example.com"
+	add := func(body string) func(*cloud) error { return post("vercel", "/v10/projects/shop/domains", body) }
+	return subject{
+		api: "vercel", create: "POST */domains", lookup: "GET */domains/shop.example.com", byID: "GET */domains/shop.example.com",
+		address: "vercel.domain/shop.example.com@production", environment: slipway.Production, base: app,
+		manifest: app + "vercel: {domains: [shop.example.com]}\n",
+		rival:    add(`{"name":"shop.example.com"}`),
+		count:    counting("vercel", "/v9/projects/shop/domains", "domains", named("name", "shop.example.com")),
+		remove:   func(c *cloud) error { return c.call("vercel", "DELETE", at, "", nil) },
+		never: map[string]string{
+			"two namesakes": uniqueName, "another beside ours": uniqueName, "on page 2": notAList, "namesake on page 2": notAList,
+			"truncated once": notAList, "truncated": notAList, "names that hold ours": noNear,
+			"namesake that differs": "all that could differ can be changed",
 		},
 	}
 }

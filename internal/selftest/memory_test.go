@@ -50,10 +50,11 @@ type wireFault struct {
 
 func newCloud() *cloud {
 	c := &cloud{
-		vercel:  &vercelemu.Server{DomainSuffix: "apps.localhost", BuildTime: 2 * time.Second},
+		vercel:  &vercelemu.Server{DomainSuffix: "apps.localhost", BuildTime: 2 * time.Second, VerifiedDomains: true},
 		neon:    &neonemu.Server{ProjectTime: time.Second, OpTime: time.Second},
 		upstash: &upstashemu.Server{CreateTime: time.Second},
 	}
+	c.vercel.SetDNS("shop.example.com", "A")
 	c.hosting = c.vercel.Hosting()
 	for _, k := range c.kits() {
 		k.Hook = c.interfere
