@@ -117,15 +117,15 @@ func killedAt(t *testing.T, op operation, point int, reference *cloud) (where st
 		return nil
 	}
 	b.cloud.point, b.store.point = strike, strike
-	b.untilDead(ctx, op)
+	run, err := b.work(ctx, op)
 	if where == "" {
+		t.Logf("point %d was not reached: the run is %s: %+v, %v", point, run.Status, run.Error, err)
 		return ""
 	}
 	b.cloud.point = nil
 	b.cloud.hide(4) // lists may lag when the next process looks
 	b.restart()
-	run, err := op.begin(t.Context(), b)
-	if err != nil {
+	if run, err = op.begin(t.Context(), b); err != nil {
 		t.Fatalf("point %d (%s): %v", point, where, err)
 	}
 	if run = b.finish(run.ID); run.Status != slipway.RunSucceeded {
@@ -143,20 +143,24 @@ func killedAt(t *testing.T, op operation, point int, reference *cloud) (where st
 	return where
 }
 
-// untilDead works on op as far as it gets.
-func (b *bench) untilDead(ctx context.Context, op operation) {
-	run, err := op.begin(ctx, b)
-	if err != nil || b.Start(ctx) != nil {
-		return
+func (b *bench) untilDead(ctx context.Context, op operation) { _, _ = b.work(ctx, op) }
+
+// work does op as far as it gets, and returns how it ended.
+func (b *bench) work(ctx context.Context, op operation) (run slipway.Run, err error) {
+	if run, err = op.begin(ctx, b); err != nil {
+		return run, err
+	}
+	if err := b.Start(ctx); err != nil {
+		return run, err
 	}
 	defer b.Stop()
 	for {
 		run, err = b.Wait(ctx, run.ID)
 		if err != nil || run.Status != slipway.RunWaitingApproval {
-			return
+			return run, err
 		}
 		if _, err := b.Decide(ctx, slipway.Decision{Run: run.ID, Approve: true, By: ada, Confirm: "shop"}); err != nil {
-			return
+			return run, err
 		}
 	}
 }
