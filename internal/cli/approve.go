@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func gateFlags(c *cobra.Command, d *slipway.Decision) {
 
 // decision records what was decided. It does not need to own the app.
 func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, key string) (result, error) {
-	if err := wellFormed("--digest", d.Subject); err != nil {
+	if err := cmp.Or(wellFormed("--digest", d.Subject), deploymentID("--promote-over", d.Over)); err != nil {
 		return result{}, err
 	}
 	w, err := a.open(ctx, need{})

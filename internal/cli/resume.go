@@ -15,6 +15,9 @@ func (a *app) resumeCommand() *cobra.Command {
 		"Go on with a run that was stopped, failed, or was approved meanwhile. Requests whose reply was lost are looked for, not repeated.\n"+
 			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
+			if err := deploymentID("--promote-over", promoteOver); err != nil {
+				return result{}, err
+			}
 			w, err := a.open(ctx, need{own: true, keys: true})
 			if err != nil {
 				return result{}, err

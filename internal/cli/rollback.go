@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,16 +18,16 @@ func (a *app) rollbackCommand() *cobra.Command {
 			"DEPLOYMENT is an id; left out it is the one that the last promote took production away from. Its build keeps the values of then: those that were\n"+
 			"written since are shown first. stdout is the URL at which the app answers.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
+			options := slipway.RunOptions{To: strings.Join(args, ""), PromoteOver: promoteOver}
+			if err := cmp.Or(deploymentID("DEPLOYMENT", options.To), deploymentID("--promote-over", promoteOver)); err != nil {
+				return result{}, err
+			}
 			w, err := a.open(ctx, need{own: true, keys: true})
 			if err != nil {
 				return result{}, err
 			}
 			defer w.close()
-			req := slipway.RollbackRequest{Manifest: w.raw, Environment: w.environment, Requester: a.actor()}
-			if len(args) > 0 {
-				req.Options.To = args[0]
-			}
-			req.Options.PromoteOver = promoteOver
+			req := slipway.RollbackRequest{Manifest: w.raw, Environment: w.environment, Requester: a.actor(), Options: options}
 			run, err := w.engine.Rollback(ctx, req)
 			if err != nil {
 				return result{Calls: w.calls()}, err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 
@@ -16,7 +17,7 @@ func (a *app) shipCommand() *cobra.Command {
 		"Plan, wait for an approval at each gate, make what is missing, deploy, verify and promote.\n"+
 			"An unfinished run that wants the same is continued. stdout is the URL at which the app answers.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
-			if err := wellFormed("--plan", options.Plan); err != nil {
+			if err := cmp.Or(wellFormed("--plan", options.Plan), deploymentID("--promote-over", options.PromoteOver)); err != nil {
 				return result{}, err
 			}
 			w, err := a.open(ctx, need{own: true, keys: true, create: true})
@@ -43,6 +44,17 @@ func wellFormed(flag, value string) error {
 		return nil
 	}
 	return slipway.Errorf(slipway.CodeInvalid, "%s: a digest is sha256: and 64 hex digits", flag).WithHint("copy it as slipway plan or slipway status shows it")
+}
+
+var deployment = regexp.MustCompile(`^dpl_[A-Za-z0-9]{1,64}$`)
+
+// deploymentID refuses a value that can be no deployment's id, and does not repeat it: it may be a secret. "" is none.
+func deploymentID(flag, value string) error {
+	if value == "" || deployment.MatchString(value) {
+		return nil
+	}
+	return slipway.Errorf(slipway.CodeInvalid, "%s: a deployment's id is dpl_ and letters and digits", flag).
+		WithHint("copy it as slipway status or the deployment's page shows it; it is no URL")
 }
 
 // ship starts or continues a run and works on it.
