@@ -317,7 +317,7 @@ func (d desk) value(args []string, i int, a, run string) string {
 	case "--only":
 		return "cache"
 	case "--promote-over":
-		return "dpl_of_somebody"
+		return "dpl_ofSomebody"
 	case "--note":
 		return "done"
 	case "--plan":
