@@ -138,16 +138,22 @@ func link(make func(string, string) error, target string) func([]string) (string
 
 func refuse(err error) (string, error) { return "it was done", err }
 
+// The home of user 0, and the root folder of the first process: https://man7.org/linux/man-pages/man5/proc_pid_root.5.html
+const (
+	superuser = "/root"
+	firstRoot = "/proc/1/root"
+)
+
 var attempts = map[string]attempt{
 	"shadow":         {reason: "hashes of passwords", try: reading("/etc/shadow", "/etc/gshadow", "/etc/sudoers")},
-	"homes":          {reason: "keys and tokens of people", try: reading("/root/.*", "/home/*/.*", "/root/*", "/home/*/*")},
+	"homes":          {reason: "keys and tokens of people", try: reading(superuser+"/.*", "/home/*/.*", superuser+"/*", "/home/*/*")},
 	"parent":         {reason: "the environment of what has started it", try: reading("/proc/1/environ", "/proc/1/mem", "/proc/1/maps"), first: true},
-	"parent's root":  {reason: "another root folder, by the first process", try: reading("/proc/1/root/etc/passwd", "/proc/1/cwd/etc/passwd", "/proc/1/fd/*"), first: true},
+	"parent's root":  {reason: "another root folder, by the first process", try: reading(firstRoot+"/etc/passwd", "/proc/1/cwd/etc/passwd", "/proc/1/fd/*"), first: true},
 	"kernel log":     {reason: "addresses and devices", try: reading("/dev/kmsg", "/proc/kmsg", "/proc/kcore")},
 	"devices":        {reason: "memory and disks", try: reading("/dev/mem", "/dev/vda", "/dev/sda", "/dev/nvme0n1")},
 	"sys":            {reason: "the machine's hardware and control groups", try: reading("/sys/kernel/*", "/sys/class/net/*/address", "/sys/fs/cgroup/*")},
 	"run":            {reason: "sockets of services", try: reading("/run/*", "/var/run/*", "/var/lib/*")},
-	"up":             {reason: "the folder above the root", try: reading("/../../../../etc/shadow", "/job/../../root/.profile")},
+	"up":             {reason: "the folder above the root", try: reading("/../../../../etc/shadow", "/job/../.."+superuser+"/.profile")},
 	"settings":       {reason: "settings of the kernel", try: writing("/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/sysrq-trigger")},
 	"system":         {reason: "programs of the machine", try: writing("/usr/bin/x", "/etc/passwd", "/etc/ld.so.preload", "/bin/sh", "/x", "/dev/x", "/opt/x")},
 	"itself":         {reason: "a folder that it is given to read", try: writing(attackers+"/x", os.Args[0])},
@@ -248,7 +254,7 @@ func TestFirstProcessHasNoMore(t *testing.T) {
 	if privileged() {
 		return // it is another user's: TestWaysOut; TestWithoutRoot comes here
 	}
-	const script = "grep -E 'Cap(Eff|Prm)' /proc/1/status | grep -vc '\t0*$'; grep Seccomp: /proc/1/status; tr '\\0' '\\n' </proc/1/environ | wc -l; head -n 1 /proc/1/root/etc/passwd"
+	const script = "grep -E 'Cap(Eff|Prm)' /proc/1/status | grep -vc '\t0*$'; grep Seccomp: /proc/1/status; tr '\\0' '\\n' </proc/1/environ | wc -l; head -n 1 " + firstRoot + "/etc/passwd"
 	need(t, "bubblewrap")
 	r, _ := shell(t, script, nil)
 	if want := "0\nSeccomp:\t2\n0\nslipway:"; !strings.HasPrefix(string(r.Stdout.Data), want) {
