@@ -138,8 +138,8 @@ var quirks = map[string]map[string]string{
 		"replies carry tokens and password that no document has":  "upstashemu.TestRepliesCarryWhatTheDocumentLacks",
 		"DELETE and vector reset-password return the string OK":   "upstashemu.TestResetPasswordAnswersDifferently",
 		"the CLI sends no platform":                               "upstashemu.TestTheVendorsCLISendsNoPlatform",
+		"Vector REST answers its SDK's calls":                     "upstashemu.TestVectorREST",
 		"Redis REST takes one command, a pipeline, a transaction": "upstashemu.TestRedisREST",
-		"Vector REST":                                             "upstashemu.TestVectorREST",
 	},
 }
 
