@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"flag"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -15,7 +17,7 @@ import (
 
 // TestProductionUnderAnySchedule does what people and Slipway may do in any order, with any of it cut short, and judges every move of
 // production as it is made (schedule.judge) and every run as it ends (schedule.ended). In the end a ship that nothing disturbs
-// succeeds. The time is a bubble's: what waits for minutes costs nothing.
+// succeeds. The time is a bubble's: what waits for minutes costs nothing. Each story is tried as it is, and woven into what is drawn.
 func TestProductionUnderAnySchedule(t *testing.T) {
 	checks, each := "20", []string{"promote"}
 	if os.Getenv("SLIPWAY_LONG") != "" {
@@ -27,25 +29,13 @@ func TestProductionUnderAnySchedule(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = flag.Set("rapid.checks", was) })
 	moves := map[string]int{}
+	for _, name := range slices.Sorted(maps.Keys(stories)) {
+		if wrong := judged(t, stories[name], moves); wrong != "" {
+			t.Fatalf("%s: %s", name, wrong)
+		}
+	}
 	rapid.Check(t, func(rt *rapid.T) {
-		acts := rapid.SliceOfN(rapid.Custom(drawAct), 1, 12).Draw(rt, "acts")
-		var wrong string
-		synctest.Test(t, func(t *testing.T) {
-			s := newSchedule(t)
-			for i, a := range acts {
-				if s.do(a); s.wrong != "" {
-					wrong = s.told(acts[:i+1])
-					return
-				}
-			}
-			if s.quiet(); s.wrong != "" {
-				wrong = s.told(acts)
-			}
-			for what, n := range s.moves {
-				moves[what] += n
-			}
-		})
-		if wrong != "" {
+		if wrong := judged(t, drawActs(rt), moves); wrong != "" {
 			rt.Fatal(wrong)
 		}
 	})
@@ -55,6 +45,60 @@ func TestProductionUnderAnySchedule(t *testing.T) {
 			t.Errorf("no schedule had a %s", what)
 		}
 	}
+}
+
+// judged does acts and tells what is wrong, "" for nothing. The moves that were judged are added to moves.
+func judged(t *testing.T, acts []act, moves map[string]int) (wrong string) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSchedule(t)
+		for i, a := range acts {
+			if s.do(a); s.wrong != "" {
+				wrong = s.told(acts[:i+1])
+				return
+			}
+		}
+		if s.quiet(); s.wrong != "" {
+			wrong = s.told(acts)
+		}
+		for what, n := range s.moves {
+			moves[what] += n
+		}
+	})
+	return wrong
+}
+
+// stories are acts in an order in which production would go backwards if nothing kept it: drawn alone they hardly ever meet.
+var stories = map[string][]act{
+	"a ship is overtaken by the other home's": {
+		{What: "most", Home: 1, Source: 1}, {What: "all", Source: 2}, {What: "approve", Home: 1},
+	},
+	"a ship that waits for its first approval is overtaken": {
+		{What: "ship", Home: 1, Source: 1, Auto: true}, {What: "all", Source: 2}, {What: "approve", Home: 1},
+	},
+	"what was rolled back is shipped again": {
+		{What: "all", Source: 1}, {What: "all", Source: 2}, {What: "rollback", Which: 0}, {What: "all", Source: 2, Auto: true},
+	},
+	"what a person moved back from is shipped again": {
+		{What: "all", Source: 1}, {What: "all", Source: 2}, {What: "person", Which: 0}, {What: "all", Source: 2},
+	},
+	"what production was moved back from by itself is shipped again": {
+		{What: "all", Source: 1}, {What: "all", Source: 2, Back: true, Bad: 2}, {What: "resume"}, {What: "approve"},
+	},
+}
+
+// drawActs draws acts, and weaves a story into every second schedule.
+func drawActs(t *rapid.T) []act {
+	acts := rapid.SliceOfN(rapid.Custom(drawAct), 1, 12).Draw(t, "acts")
+	if rapid.Bool().Draw(t, "plain") {
+		return acts
+	}
+	at := 0
+	for _, a := range stories[rapid.SampledFrom(slices.Sorted(maps.Keys(stories))).Draw(t, "story")] {
+		at = rapid.IntRange(at, len(acts)).Draw(t, "place")
+		acts = slices.Insert(acts, at, a)
+		at++
+	}
+	return acts
 }
 
 // act is one thing that somebody does, and what cuts it short.
