@@ -65,7 +65,8 @@ type Repositories interface {
 	Resolve(ctx context.Context, repository, ref string) (Commit, error)
 	// Pin returns a commit as a source.
 	Pin(c Commit) Pinned
-	// Report makes the host show how a run stands, once: what it shows already is not sent again.
+	// Report makes the host show how a run stands, once: what it shows already is not sent again. CommitStopped is told only of what it
+	// shows as going on.
 	Report(ctx context.Context, r CommitReport) error
 }
 
@@ -86,6 +87,7 @@ const (
 	CommitRunning   CommitState = "in_progress"
 	CommitSucceeded CommitState = "success"
 	CommitFailed    CommitState = "failure"
+	CommitStopped   CommitState = "error" // cancelled, rejected or superseded
 )
 
 // CommitReport is what a host is told of a run that ships a commit of one of its repositories.

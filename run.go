@@ -29,6 +29,11 @@ const (
 // Final reports whether no move leads out of s.
 func (s RunStatus) Final() bool { return len(runMoves[s]) == 0 }
 
+// Stopped reports whether a run that has this status was ended from outside its work.
+func (s RunStatus) Stopped() bool {
+	return s == RunCanceled || s == RunRejected || s == RunSuperseded
+}
+
 var runMoves = map[RunStatus][]RunStatus{
 	RunActive:          {RunActive, RunWaitingApproval, RunWaitingManual, RunFailed, RunSucceeded, RunRejected, RunCanceled, RunSuperseded},
 	RunWaitingApproval: {RunActive, RunRejected, RunCanceled, RunSuperseded},

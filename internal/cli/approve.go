@@ -71,6 +71,9 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, k
 		}
 	}
 	approval, err := w.engine.Decide(ctx, d)
+	if !d.Approve {
+		w.tellStopped(ctx, run.ID)
+	}
 	if err != nil {
 		return r, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/source"
+	"github.com/slipway-dev/slipway/internal/store"
 )
 
 // files reads the app's source tree, and names the files that are held back.
@@ -55,6 +56,10 @@ func (w *workspace) drive(ctx context.Context, id string, by approver) (result, 
 		case slipway.RunWaitingManual:
 			return w.waitingManual(ctx, run)
 		default:
+			if run.Status.Stopped() {
+				w.engine.Stop()
+				w.tellStopped(ctx, run.ID)
+			}
 			return w.outcome(ctx, run)
 		}
 		v.pause()
@@ -69,6 +74,18 @@ func (w *workspace) drive(ctx context.Context, id string, by approver) (result, 
 			return w.waiting(ctx, run, why)
 		}
 	}
+}
+
+// tellStopped has the host of the source told that a run was stopped. Another process that works on the app does it itself.
+func (w *workspace) tellStopped(ctx context.Context, run string) {
+	if w.lock == nil {
+		lock, _, err := store.TryLock(w.lockPath())
+		if err != nil {
+			return
+		}
+		defer lock.Close()
+	}
+	w.engine.TellStopped(ctx, run)
 }
 
 func (w *workspace) interrupted(id string) (result, error) {

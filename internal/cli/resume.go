@@ -70,8 +70,10 @@ func (a *app) cancelCommand() *cobra.Command {
 			if err := w.keepable(reason); err != nil {
 				return result{Run: run.ID}, err
 			}
-			if run, err = w.engine.Cancel(ctx, run.ID, reason, w.actor()); err != nil {
-				return result{Run: run.ID}, err
+			stopped, err := w.engine.Cancel(ctx, run.ID, reason, w.actor())
+			w.tellStopped(ctx, run.ID) // also of one that was cancelled before
+			if err != nil {
+				return result{Run: stopped.ID}, err
 			}
 			a.say("cancelled run %s\n", run.ID)
 			return result{Run: run.ID}, nil

@@ -44,6 +44,10 @@ type worker struct {
 // advance does all that a run may do now, then parks it. It is the queue's work function.
 func (e *Engine) advance(ctx context.Context, id string) {
 	files, mine := e.taken(id)
+	if run, err := e.run(ctx, id); err == nil && run.Status.Stopped() {
+		e.tellStopped(ctx, run)
+		return
+	}
 	if !mine {
 		return
 	}
@@ -142,6 +146,7 @@ func (w *worker) drive(ctx context.Context) error {
 		return err
 	}
 	w.wanted.planned, w.wanted.requester = run.CreatedAt, run.Requester
+	w.tellOld(ctx)
 	if err := w.settleOld(ctx); err != nil {
 		return err
 	}
@@ -532,9 +537,7 @@ func (w *worker) runError(err error, step string) slipway.RunError {
 
 func (w *worker) failWith(ctx context.Context, re slipway.RunError, step string) {
 	re.Step = step
-	if w.begunToShip() {
-		w.report(ctx, slipway.CommitFailed, "")
-	}
+	w.reportFailure(ctx)
 	err := w.commit(ctx, func(tx slipway.Tx) error {
 		run, err := tx.Run(w.id)
 		if err != nil {

@@ -95,25 +95,19 @@ func (w *worker) begunToShip() bool {
 // report tells the host of the source how the run goes, where the plan says so. It comes before the commit that ends a run, so that a kill
 // between the two ends in a second report, which finds the first. Nothing depends on it: a failure is told, and is all.
 func (w *worker) report(ctx context.Context, state slipway.CommitState, url string) {
-	if w.plan == nil || w.plan.Report == nil || w.plan.Report.Skipped != "" || w.wanted == nil || w.run.Operation != slipway.OperationShip {
+	if w.plan == nil || w.plan.Report == nil || w.plan.Report.Skipped != "" || w.run.Operation != slipway.OperationShip {
 		return
 	}
-	host, name := w.repositories(w.wanted)
-	if host == nil {
-		return
-	}
-	at, cancel := context.WithTimeout(ctx, reportTime)
-	defer cancel()
-	err := host.Report(at, slipway.CommitReport{
+	data, sent := w.sendReport(ctx, slipway.CommitReport{
 		Commit: *w.plan.Commit, App: w.run.App, Environment: w.run.Environment, Run: w.id, State: state, URL: url,
 	})
-	if ctx.Err() != nil {
-		return
+	if sent {
+		w.recordReport(ctx, data)
 	}
-	data := map[string]any{"provider": name, "to": w.plan.Report.To, "state": string(state)}
-	if err != nil {
-		data["code"], data["error"] = string(slipway.ErrorCode(err)), w.Redact(err.Error())
-	}
+}
+
+// recordReport tells what became of a report.
+func (w *worker) recordReport(ctx context.Context, data map[string]any) {
 	if err := w.commit(ctx, func(tx slipway.Tx) error { return w.event(tx, w.id, slipway.EventReported, "", data) }); err != nil {
 		w.Log.Debug("a report is not recorded", "run", w.id, "code", slipway.ErrorCode(err))
 	}

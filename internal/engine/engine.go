@@ -70,6 +70,8 @@ type Engine struct {
 	kinds map[slipway.Kind]slipway.KindInfo
 	queue *localQueue
 
+	telling sync.Mutex // one at a time tells the host of a source that a run was stopped
+
 	mu         sync.Mutex
 	mine       map[string]slipway.FileSet // the runs that this process was asked to work on, and their source trees (nil for a destroy)
 	unwritable error                      // what keeps this process from writing
@@ -207,6 +209,11 @@ func (e *Engine) setStatus(tx slipway.Tx, run slipway.Run, to slipway.RunStatus)
 	next.UpdatedAt = e.Now()
 	if err := tx.SaveRun(next); err != nil {
 		return run, err
+	}
+	if to.Stopped() { // whoever works on the database tells the host of the source
+		if err := e.queue.Insert(tx, run.ID, e.Now()); err != nil {
+			return run, err
+		}
 	}
 	data := map[string]any{"status": string(to)}
 	if next.Error != nil && to == slipway.RunFailed {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,8 @@ var _ slipway.Repositories = session{}
 const reportTries = 3
 
 // Report sets a commit status and a deployment with its status. Each is looked for first, by its context, by the run in its payload, and
-// by its state: what is there already is not sent again, also by another process.
+// by its state: what is there already is not sent again, also by another process. Of CommitStopped nothing is made: what this run left
+// pending is ended, as the commit's status says it where that has ended already.
 func (s session) Report(ctx context.Context, r slipway.CommitReport) error {
 	const op = "github report"
 	if s.anonymous {
@@ -31,7 +33,7 @@ func (s session) Report(ctx context.Context, r slipway.CommitReport) error {
 		return err
 	}
 	owner, short, _ := strings.Cut(name, "/")
-	at := reporting{s, op, rest.Path("/repos/%s/%s", owner, short), r}
+	at := &reporting{s, op, rest.Path("/repos/%s/%s", owner, short), r.State == slipway.CommitStopped, r}
 	if err := again(ctx, at.status); err != nil {
 		return err
 	}
@@ -52,55 +54,65 @@ func again(ctx context.Context, f func(context.Context) error) (err error) {
 type reporting struct {
 	session
 	op, path string
+	stops    bool // only what is pending is told
 	slipway.CommitReport
 }
 
-func (r reporting) post(ctx context.Context, path string, body map[string]any, out any) error {
+func (r *reporting) post(ctx context.Context, path string, body map[string]any, out any) error {
 	return r.rest.Do(ctx, rest.Request{Op: r.op, Method: http.MethodPost, Path: r.path + path, Body: body}, out)
 }
 
 // place names app and environment at GitHub, where other apps may have the same repository.
-func (r reporting) place() string { return r.App + "-" + r.Environment }
+func (r *reporting) place() string { return r.App + "-" + r.Environment }
 
-func (r reporting) says() string {
+func (r *reporting) says() string {
 	return map[slipway.CommitState]string{
-		slipway.CommitRunning: "ships", slipway.CommitSucceeded: "has shipped", slipway.CommitFailed: "could not ship",
+		slipway.CommitRunning: "ships", slipway.CommitSucceeded: "has shipped", slipway.CommitFailed: "could not ship", slipway.CommitStopped: "was stopped and did not ship",
 	}[r.State] + " this commit to " + r.Environment
 }
 
 // statusStates are a commit status's words: https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
 var statusStates = map[slipway.CommitState]string{
-	slipway.CommitRunning: "pending", slipway.CommitSucceeded: "success", slipway.CommitFailed: "failure",
+	slipway.CommitRunning: "pending", slipway.CommitSucceeded: "success", slipway.CommitFailed: "failure", slipway.CommitStopped: "error",
 }
 
 type statusReply struct {
 	State       string `json:"state"`
 	Context     string `json:"context"`
 	Description string `json:"description"`
+	TargetURL   string `json:"target_url"`
 }
 
 // status: the newest of our context says all, unless another state or another run is to be told.
 // https://docs.github.com/en/rest/commits/statuses#list-commit-statuses-for-a-reference
-func (r reporting) status(ctx context.Context) error {
-	want := statusReply{statusStates[r.State], "slipway/" + r.App + "/" + r.Environment, r.Run + " " + r.says()}
+func (r *reporting) status(ctx context.Context) error {
+	want := statusReply{State: statusStates[r.State], Context: "slipway/" + r.App + "/" + r.Environment, Description: r.Run + " " + r.says()}
 	var all []statusReply
 	if err := r.get(ctx, r.op, r.path+rest.Path("/commits/%s/statuses", r.Commit.SHA), hundred, &all); err != nil {
 		return err
 	}
-	for _, have := range all {
-		if have.Context != want.Context {
-			continue
-		}
-		if have == want {
-			return nil
-		}
-		break
+	newest := slices.IndexFunc(all, func(have statusReply) bool { return have.Context == want.Context })
+	switch {
+	case r.stops && (newest < 0 || !r.pending(all[newest])):
+		return nil
+	case newest >= 0 && all[newest].State == want.State && all[newest].Description == want.Description:
+		return nil
 	}
 	body := map[string]any{"state": want.State, "context": want.Context, "description": want.Description}
 	if r.URL != "" {
 		body["target_url"] = r.URL
 	}
 	return r.post(ctx, rest.Path("/statuses/%s", r.Commit.SHA), body, nil)
+}
+
+// pending reports whether a status is this run's and says that it goes on. Of a run that was stopped after its status told its success,
+// the rest is told as that.
+func (r *reporting) pending(have statusReply) bool {
+	ours := strings.HasPrefix(have.Description, r.Run+" ")
+	if ours && have.State == statusStates[slipway.CommitSucceeded] {
+		r.State, r.URL = slipway.CommitSucceeded, have.TargetURL
+	}
+	return ours && have.State == statusStates[slipway.CommitRunning]
 }
 
 var hundred = url.Values{"per_page": {"100"}}
@@ -131,9 +143,9 @@ func (r *deploymentReply) run() string {
 }
 
 // deployment: https://docs.github.com/en/rest/deployments/deployments
-func (r reporting) deployment(ctx context.Context) error {
+func (r *reporting) deployment(ctx context.Context) error {
 	id, err := r.findDeployment(ctx)
-	if err != nil {
+	if err != nil || id == 0 && r.stops {
 		return err
 	}
 	if id == 0 {
@@ -156,7 +168,7 @@ func (r reporting) deployment(ctx context.Context) error {
 	if err := r.get(ctx, r.op, r.path+at, one, &states); err != nil {
 		return err
 	}
-	if len(states) > 0 && states[0].State == r.State {
+	if len(states) > 0 && (states[0].State == r.State || r.stops && states[0].State != slipway.CommitRunning) {
 		return nil
 	}
 	body := map[string]any{"state": r.State, "description": r.Run + " " + r.says()}
@@ -167,7 +179,7 @@ func (r reporting) deployment(ctx context.Context) error {
 }
 
 // findDeployment returns the id of this run's, 0 for none. A run's is among the newest hundred of its commit and environment.
-func (r reporting) findDeployment(ctx context.Context) (int64, error) {
+func (r *reporting) findDeployment(ctx context.Context) (int64, error) {
 	query := url.Values{"sha": {r.Commit.SHA}, "environment": {r.place()}, "task": {"deploy"}, "per_page": {"100"}}
 	var all []deploymentReply
 	if err := r.get(ctx, r.op, r.path+"/deployments", query, &all); err != nil {
