@@ -57,11 +57,11 @@ func TestReport(t *testing.T) {
 		states         []slipway.CommitState
 		want           []string
 	}{
-		"once":        {"a run that goes well", "", first, []string{pending, done, running, success}},
-		"again":       {"a process that was killed tells the same again", "", []slipway.CommitState{first[0], first[0], first[1], first[1]}, []string{pending, done, running, success}},
-		"lost status": {"a reply that is lost is looked for", "POST /repos/*/statuses/*#1=reset-after", first, []string{pending, done, running, success}},
-		"lost":        {"so is that of a deployment", "POST /repos/*/deployments#1=reset-after", first, []string{pending, done, running, success}},
-		"lost state":  {"and that of its state", "POST /repos/*/deployments/*/statuses#1=reset-after", first, []string{pending, done, running, success}},
+		"once":          {"a run that goes well", "", first, []string{pending, done, running, success}},
+		"again":         {"a process that was killed tells the same again", "", []slipway.CommitState{first[0], first[0], first[1], first[1]}, []string{pending, done, running, success}},
+		"lost status":   {"a reply that is lost is looked for", "POST /repos/*/statuses/*#1=reset-after", first, []string{pending, done, running, success}},
+		"lost":          {"so is that of a deployment", "POST /repos/*/deployments#1=reset-after", first, []string{pending, done, running, success}},
+		"lost state":    {"and that of its state", "POST /repos/*/deployments/*/statuses#1=reset-after", first, []string{pending, done, running, success}},
 		"stopped":       {"a run that was cancelled no longer goes on", "", []slipway.CommitState{first[0], slipway.CommitStopped, slipway.CommitStopped}, []string{pending, stopped, running, "deployment shop-production error "}},
 		"stopped early": {"nothing is made to tell that nothing was done", "", []slipway.CommitState{slipway.CommitStopped}, nil},
 		"stopped late":  {"what has ended stays as it ended", "", []slipway.CommitState{slipway.CommitFailed, slipway.CommitStopped}, []string{"status slipway/shop/production failure ", "deployment shop-production failure "}},
