@@ -65,6 +65,8 @@ var quirks = map[string]map[string]string{
 		"a promotion can fail after it has moved some aliases":                             "vercelemu.TestPromotionCanMoveSomeAliasesAndFail",
 		"a promotion of what is not READY is 409":                                          "vercelemu.TestErrorEnvelopes/promote building",
 		"a promotion of what serves is 409":                                                "vercelemu.TestErrorEnvelopes/promote live",
+		"a promotion is queued behind a rolling release with 202":                          "vercelemu.TestAPromoteQueuesBehindARollingRelease",
+		"what is rolled out is ROLLING":                                                    "vercelemu.TestAPromoteQueuesBehindARollingRelease",
 		"a preview cannot be promoted":                                                     "vercelemu.TestErrorEnvelopes/promote preview",
 		"a rollback serves the old build with its own variables":                           "vercelemu.TestRollbackServesTheOldBuildWithItsOwnEnv",
 		"the CLI rolls back at another version":                                            "vercelemu.TestTheCLIRollsBackAtAnotherVersion",
@@ -145,7 +147,6 @@ var quirks = map[string]map[string]string{
 
 // Nothing here behaves so: the emulators answer 501, or the provider is never asked.
 //
-//   - a promotion that is queued behind a rolling release (202), and the substate ROLLING
 //   - Marketplace stores: integration configurations, products, stores
 //   - sandbox_snapshotting
 //   - databases without an account, of Upstash and of Neon

@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+const noRolling = "it takes a plan with rolling releases, and two deployments of which one is rolled out by hand"
+
 // deploymentQuestions are about deployments, their promotion and their checks.
 func deploymentQuestions() []Question {
 	return []Question{
@@ -38,6 +40,26 @@ func deploymentQuestions() []Question {
 		{ID: "vercel-git-source-unknown", Asks: "deploy a repository that does not exist", Here: "400 incorrect_git_source_info", ask: func(s *Session) (string, error) {
 			return s.short("vercel", "POST", "/v13/deployments", obj{"name": s.App, "project": s.App, "gitSource": obj{"type": "github", "org": s.App, "repo": "none", "ref": "main"}})
 		}},
+		{
+			ID: "vercel-rolling-stages", NotAsked: noRolling,
+			FindOut: "PATCH /v1/projects/ID/rolling-release/config with one stage of 100%, and with a last stage below it: status and words",
+		},
+		{
+			ID: "vercel-rolling-not-active", NotAsked: noRolling,
+			FindOut: "approve a stage of, and complete, a rolling release of a deployment that is not being rolled out",
+		},
+		{
+			ID: "vercel-rolling-wrong-stage", NotAsked: noRolling,
+			FindOut: "approve the stage after the next one of a rolling release",
+		},
+		{
+			ID: "vercel-rolling-promote-canary", NotAsked: noRolling,
+			FindOut: "promote the deployment that is being rolled out, and the one that it is rolled out over",
+		},
+		{
+			ID: "vercel-rolling-abort-queue", NotAsked: noRolling,
+			FindOut: "promote a second deployment while one is rolled out (202), abort the release, and read queuedDeploymentId and what is rolled out then",
+		},
 		{
 			ID: "vercel-deployment-quota", NotAsked: "it takes as many deployments as the plan allows in a day, and a day to wait",
 			FindOut: "deploy 101 times in a day on the Hobby plan",

@@ -88,6 +88,11 @@ func (s *Server) assign(d *deployment, at time.Time) {
 	if s.deployments[d.id] != d || d.state(at) != ready || d.blocked() {
 		return
 	}
+	if d.target == "production" && !d.staged && s.rolledOut(d, at) {
+		d.aliasedAt = at
+		s.tell(d, "deployment.succeeded", nil)
+		return
+	}
 	if !d.staged {
 		for _, host := range s.hostsFor(d) {
 			if a := s.aliases[host]; a != nil && a.deployment.created > d.created {

@@ -234,6 +234,14 @@ func TestErrorEnvelopes(t *testing.T) {
 			"check, again":    refuse("one that may not be asked for again", "[? vercel-check-rerequest]", "POST "+check+"/rerequest", nil, 400, wrong("The check cannot be rerequested.")),
 			"no check again":  refuse("nor one that is not there", document, "POST "+checks+"/none/rerequest", nil, 404, absent("Check was not found")),
 
+			"rolling of none":     refuse("of no project", errorsPage, "GET /v1/projects/none/rolling-release/config", nil, 404, noProject),
+			"roll none":           refuse("nor set", errorsPage, "PATCH /v1/projects/none/rolling-release/config", obj{}, 404, noProject),
+			"do not roll none":    refuse("nor taken away", errorsPage, "DELETE /v1/projects/none/rolling-release/config", nil, 404, noProject),
+			"release of none":     refuse("nor read", errorsPage, "GET /v1/projects/none/rolling-release", nil, 404, noProject),
+			"a single stage":      refuse("stages grow", "[? vercel-rolling-stages]", "PATCH /v1/projects/"+p+"/rolling-release/config", obj{"stages": []obj{{"targetPercentage": 100}}}, 400, wrong("Invalid request: there are two `stages` or more, and the last has `targetPercentage` 100.")),
+			"approve no release":  refuse("none is under way", "[? vercel-rolling-not-active]", "POST /v1/projects/"+p+"/rolling-release/approve-stage", obj{"nextStageIndex": 1, "canaryDeploymentId": live}, 404, absent("There is no active rolling release of this deployment.")),
+			"complete no release": refuse("none is under way", "[? vercel-rolling-not-active]", "POST /v1/projects/"+p+"/rolling-release/complete", obj{"canaryDeploymentId": live}, 404, absent("There is no active rolling release of this deployment.")),
+
 			"environments of none":  refuse("of no project", errorsPage, "GET /v9/projects/none/custom-environments", nil, 404, noProject),
 			"environment slug":      refuse("not one of the three", document, "POST "+at+"/custom-environments", obj{"slug": "preview"}, 400, wrong(`The slug "preview" is not valid for a custom environment.`)),
 			"environment taken":     refuse("a slug that is taken", "[? vercel-environment-slug-taken]", "POST "+at+"/custom-environments", obj{"slug": "qa"}, 400, wrong(`A custom environment with the slug "qa" already exists.`)),

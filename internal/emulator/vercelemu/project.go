@@ -24,8 +24,10 @@ type project struct {
 	deployments      []*deployment // oldest first
 	job              *aliasJob
 	rollback         *aliasJob
-	hosts            []string // that are aliases of its deployments, sorted
-	primary          string   // the alias project.<suffix>, or with the team's slug when that was taken
+	rolling          []rollingStage // of what is promoted next; nil: rolling releases are off
+	release          *release       // the last one
+	hosts            []string       // that are aliases of its deployments, sorted
+	primary          string         // the alias project.<suffix>, or with the team's slug when that was taken
 	listed           listedProject
 }
 
@@ -300,7 +302,7 @@ func (s *Server) projectView(p *project) obj {
 		"publicSource": nil, "ssoProtection": nil, "passwordProtection": nil, "autoAssignCustomDomains": true, "autoExposeSystemEnvs": true,
 		"gitForkProtection": true, "live": s.serving(p.primary) != nil, "protectionBypass": p.bypassView(),
 		"targets": s.targetsView(p), "alias": s.aliasesOf(p, false), "latestDeployments": s.latestView(p),
-		"lastAliasRequest": nil, "lastRollbackTarget": nil,
+		"lastAliasRequest": nil, "lastRollbackTarget": nil, "rollingRelease": p.rollingView(),
 		// The published document does not require it; the vendor's SDK refuses a project without it.
 		"deploymentExpiration": obj{
 			"expirationDays": 36500, "expirationDaysProduction": 36500, "expirationDaysCanceled": 36500,

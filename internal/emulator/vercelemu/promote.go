@@ -12,7 +12,14 @@ type aliasJob struct {
 	requested, ends  time.Time
 	moves            []*aliasMove
 	description      string
-	userID, username string
+	userID, username string // of who rolled back
+	rolled           string // the canary of the rolling release that a rollback ended, "" for none
+}
+
+// jobTerms are how a promotion or rollback moves: by its call's settings.
+type jobTerms struct {
+	each, deadline time.Duration
+	kept           string // pattern of hosts that do not move
 }
 
 type aliasMove struct {
@@ -51,7 +58,7 @@ func (s *Server) promotable(c *call) (*project, *deployment, *failure) {
 		return nil, nil, conflict("The deployment is not READY.") // [? vercel-promote-not-ready] the status
 	case p.job != nil && c.now.Before(p.job.ends):
 		return nil, nil, conflict("Another promotion or rollback of this project is in progress.")
-	case s.serving(p.primary) == d:
+	case s.serving(p.primary) == d && !p.releasing():
 		return nil, nil, conflict("The deployment is already the current production deployment.") // [? vercel-promote-current] [? vercel-rollback-current] the status
 	}
 	return p, d, nil
@@ -66,9 +73,26 @@ func (s *Server) promote(c *call) (any, *failure) {
 		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [? vercel-promote-preview] the code
 			message: "A preview deployment cannot be promoted: it has to be built for production."}
 	}
-	_, f = s.startJob(c, p, d, "promote")
-	return nil, f
+	how, f := s.terms(c)
+	if f != nil {
+		return nil, f
+	}
+	switch {
+	case p.releasing() && (p.release.canary == d.id || p.release.current == d.id): // [? vercel-rolling-promote-canary] the status
+		return nil, &failure{status: http.StatusConflict, code: "conflict", message: "The deployment is part of the active rolling release."}
+	case p.releasing():
+		p.release.queued, p.release.next, p.release.updated = d.id, how, s.stamp()
+		c.status = http.StatusAccepted
+	case p.rolling != nil && s.serving(p.primary) != nil:
+		s.startRelease(p, d, how, c.now)
+	default:
+		s.beginJob(p, d, "promote", how, c.now)
+	}
+	s.advance(c.now)
+	return nil, nil
 }
+
+func (p *project) releasing() bool { return p.release != nil && p.release.state == releaseActive }
 
 func (s *Server) rollBack(c *call) (any, *failure) {
 	p, d, f := s.promotable(c)
@@ -79,12 +103,21 @@ func (s *Server) rollBack(c *call) (any, *failure) {
 		return nil, &failure{status: http.StatusUnprocessableEntity, code: "unprocessable_entity", // [? vercel-rollback-never-promoted] the code
 			message: "The deployment has never served production."}
 	}
-	j, f := s.startJob(c, p, d, "rollback")
+	how, f := s.terms(c)
 	if f != nil {
 		return nil, f
 	}
-	p.rollback = j
-	p.rollback.description = c.query("description")
+	rolled := ""
+	if p.releasing() {
+		rolled = p.release.canary
+		if f := s.abortRelease(c, p); f != nil {
+			return nil, f
+		}
+	}
+	p.rollback = s.beginJob(p, d, "rollback", how, c.now)
+	p.rollback.description, p.rollback.rolled = c.query("description"), rolled
+	p.rollback.userID, p.rollback.username = c.who.User.ID, c.who.User.Username
+	s.advance(c.now)
 	return nil, nil
 }
 
@@ -104,34 +137,34 @@ func (s *Server) describeRollback(c *call) (any, *failure) {
 	return nil, nil
 }
 
-func (s *Server) startJob(c *call, p *project, d *deployment, kind string) (*aliasJob, *failure) {
-	each, f := c.duration("promote-time", s.promoteTime())
-	if f != nil {
-		return nil, f
+func (s *Server) terms(c *call) (how jobTerms, f *failure) {
+	if how.each, f = c.duration("promote-time", s.promoteTime()); f != nil {
+		return how, f
 	}
-	deadline, f := c.duration("promote-deadline", s.PromoteDeadline)
-	if f != nil {
-		return nil, f
+	how.deadline, f = c.duration("promote-deadline", s.PromoteDeadline)
+	how.kept = c.with("alias-fails")
+	return how, f
+}
+
+func (s *Server) beginJob(p *project, d *deployment, kind string, how jobTerms, now time.Time) *aliasJob {
+	j := &aliasJob{kind: kind, to: d.id, requested: now}
+	if serving := s.serving(p.primary); serving != nil {
+		j.from = serving.id
 	}
-	j := &aliasJob{kind: kind, to: d.id, requested: c.now, userID: c.who.User.ID, username: c.who.User.Username}
-	if now := s.serving(p.primary); now != nil {
-		j.from = now.id
-	}
-	at := c.now
+	at := now
 	for _, host := range s.productionHosts(p) {
-		at = at.Add(each)
-		m := &aliasMove{host: host, due: at, kept: c.with("alias-fails"), id: s.RandomString(24, "0123456789abcdef"), status: "pending", at: c.now.UnixMilli()}
+		at = at.Add(how.each)
+		m := &aliasMove{host: host, due: at, kept: how.kept, id: s.RandomString(24, "0123456789abcdef"), status: "pending", at: now.UnixMilli()}
 		j.moves = append(j.moves, m)
 		s.at(at, func(time.Time) { s.move(m, d) })
 	}
-	if limit := c.now.Add(deadline); deadline > 0 && limit.Before(at) {
+	if limit := now.Add(how.deadline); how.deadline > 0 && limit.Before(at) {
 		at = limit
 	}
 	j.ends = at
 	p.job = j
-	s.at(at, func(time.Time) { s.finish(j, d) })
-	s.advance(c.now)
-	return j, nil
+	s.at(at, func(at time.Time) { s.finish(j, d, at) })
+	return j
 }
 
 func (s *Server) move(m *aliasMove, d *deployment) {
@@ -147,7 +180,7 @@ func (s *Server) move(m *aliasMove, d *deployment) {
 }
 
 // finish fails what the job has not moved by its end.
-func (s *Server) finish(j *aliasJob, d *deployment) {
+func (s *Server) finish(j *aliasJob, d *deployment, now time.Time) {
 	for _, m := range j.moves {
 		if m.status == "pending" {
 			m.status = "failed"
@@ -156,6 +189,7 @@ func (s *Server) finish(j *aliasJob, d *deployment) {
 	if j.kind == "promote" && j.status() == "succeeded" {
 		s.tell(d, "deployment.promoted", nil)
 	}
+	s.dequeue(d.project, now)
 }
 
 // status is of the whole job: failed when one alias did not move.
@@ -181,7 +215,11 @@ func (j *aliasJob) status() string {
 }
 
 func (j *aliasJob) view() obj {
-	return obj{"fromDeploymentId": j.from, "toDeploymentId": j.to, "jobStatus": j.status(), "requestedAt": j.requested.UnixMilli(), "type": j.kind}
+	v := obj{"fromDeploymentId": j.from, "toDeploymentId": j.to, "jobStatus": j.status(), "requestedAt": j.requested.UnixMilli(), "type": j.kind}
+	if j.rolled != "" {
+		v["fromRollingReleaseId"] = j.rolled
+	}
+	return v
 }
 
 func (s *Server) promoteAliases(c *call) (any, *failure) {

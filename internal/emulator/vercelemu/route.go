@@ -2,6 +2,7 @@ package vercelemu
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -59,6 +60,7 @@ type call struct {
 	scope  *scope
 	now    time.Time
 	body   []byte
+	status int // of success, where it is another than the route's
 }
 
 func (c *call) query(name string) string { return c.values.Get(name) }
@@ -133,7 +135,7 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 
 // routes is everything that is modelled.
 func routes() []route {
-	return slices.Concat(accountRoutes(), accessRoutes(), projectRoutes(), envRoutes(), fileRoutes(), deploymentRoutes(), aliasRoutes(), promoteRoutes(), domainRoutes(),
+	return slices.Concat(accountRoutes(), accessRoutes(), projectRoutes(), envRoutes(), fileRoutes(), deploymentRoutes(), aliasRoutes(), promoteRoutes(), rollingRoutes(), domainRoutes(),
 		webhookRoutes(), checkRoutes(), customEnvRoutes(), marketRoutes(), cliRoutes())
 }
 
@@ -177,10 +179,7 @@ func (s *Server) answer(rt route, c *call) *failure {
 	if f != nil {
 		return f
 	}
-	status := rt.status
-	if status == 0 {
-		status = http.StatusOK
-	}
+	status := cmp.Or(c.status, rt.status, http.StatusOK)
 	if reply == nil {
 		c.w.WriteHeader(status)
 		return nil

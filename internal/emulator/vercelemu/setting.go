@@ -18,6 +18,7 @@ func Settings() map[string]string {
 		"alias-fails":      "a deployment's create, promote, rollback: hosts that are not moved; * stands for any characters",
 		"promote-time":     "promote, rollback: how long each alias takes",
 		"promote-deadline": "promote, rollback: when what is not moved has failed",
+		"queue-survives":   "a rollback that ends a rolling release: true, and what is queued behind it is rolled out next",
 		"env-fails":        "a create of variables: the key that fails",
 		"env-conflict":     "a write of variables: 400, 403 or 409, the shape of a conflict",
 		"env-busy":         "a write of variables: refused for an ongoing update, whatever the value",
@@ -39,6 +40,15 @@ func (c *call) duration(name string, otherwise time.Duration) (time.Duration, *f
 		return 0, c.badSetting(name)
 	}
 	return d, nil
+}
+
+// truth returns whether the call's own setting is true.
+func (c *call) truth(name string) (bool, *failure) {
+	text := c.with(name)
+	if text != "" && text != "true" && text != "false" {
+		return false, c.badSetting(name)
+	}
+	return text == "true", nil
 }
 
 // badSetting is the reply to a schedule's mistake.

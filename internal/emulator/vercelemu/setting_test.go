@@ -61,6 +61,13 @@ func TestAFaultScheduleSetsSingleCalls(t *testing.T) {
 		"alias-fails at a promote": {try("alias-fails", "POST", "*/promote/*", "shop-acme.*"), func(w *world) any { return promoted(w, time.Minute) }, "failed"},
 		"promote-time":             {try("promote-time", "POST", "*/promote/*", "1h"), func(w *world) any { return promoted(w, 90*time.Minute) }, "in-progress"},
 		"promote-deadline":         {try("promote-deadline", "POST", "*/promote/*", "1500ms"), func(w *world) any { return promoted(w, 1600*time.Millisecond) }, "failed"},
+		"queue-survives": {try("queue-survives", "POST", "*/rollback/*", "true"), func(w *world) any {
+			p, of := w.releasing(byHand)
+			w.want(202, "POST", "/v10/projects/"+p+"/promote/"+of[2], obj{})
+			w.want(201, "POST", "/v9/projects/"+p+"/rollback/"+of[0], obj{})
+			w.sleep(3 * time.Second)
+			return w.want(200, "GET", "/v1/projects/"+p+"/rolling-release", nil).str("rollingRelease", "canaryDeployment", "id") == of[2]
+		}, true},
 		"env-fails": {try("env-fails", "POST", "*/env", "K"), func(w *world) any {
 			return w.want(201, "POST", "/v10/projects/"+w.project("shop")+"/env", []obj{env}).str("failed", 0, "error", "envVarKey")
 		}, "K"},

@@ -63,6 +63,9 @@ func (s *Server) resume() {
 				s.resumeBuild(d)
 			}
 			s.resumeJob(p)
+			if p.releasing() && !p.release.due.IsZero() {
+				s.nextStage(p)
+			}
 		}
 	}
 }
@@ -97,6 +100,6 @@ func (s *Server) resumeJob(p *project) {
 		s.at(m.due, func(time.Time) { s.move(m, d) })
 	}
 	if unfinished && d != nil {
-		s.at(ends, func(time.Time) { s.finish(p.job, d) })
+		s.at(ends, func(at time.Time) { s.finish(p.job, d, at) })
 	}
 }

@@ -2,9 +2,12 @@ package vercelemu
 
 import "time"
 
-// substate is STAGED for a production build that no alias was moved to yet, PROMOTED once it has served production.
+// substate is STAGED for a production build that no alias was moved to yet, ROLLING while it is rolled out, PROMOTED once it has served
+// production.
 func (d *deployment) substate(now time.Time) string {
 	switch {
+	case d.project.releasing() && d.project.release.canary == d.id:
+		return "ROLLING"
 	case d.promoted:
 		return "PROMOTED"
 	case d.target == "production" && d.state(now) == ready:
