@@ -91,7 +91,7 @@ type Decision struct {
 	Approve bool
 	By      Approver // unused where there is a Statement: then it is whoever has signed
 	Reason  string   // needed to reject
-	Confirm string   // the app's name, typed: needed at the destroy gate
+	Confirm []string // the names of what dies, typed: needed at the destroy gate
 	Over    string   // the deployment that production serves: needed where it would go backwards
 	// Statement is an envelope of a signed Ballot.
 	Statement json.RawMessage
@@ -100,9 +100,9 @@ type Decision struct {
 
 // Decide returns the approval after d, to which the policy gave answer. It stays requested while it needs further approvers. The error is
 // CodeForbidden for nobody, for what the policy does not allow, and for the same person twice; CodeVoided for another subject, CodeConflict for
-// one that was decided before, CodeInvalid for a name that was not typed right and for a no without a reason, CodeDrift where production
+// one that was decided before, CodeInvalid for a name that was not typed and for a no without a reason, CodeDrift where production
 // would go backwards and what it serves is not named.
-func (a Approval) Decide(d Decision, answer Answer, app string, now time.Time) (Approval, error) {
+func (a Approval) Decide(d Decision, answer Answer, now time.Time) (Approval, error) {
 	switch {
 	case d.By.name == "":
 		return a, Errorf(CodeForbidden, "only a person can decide at the %s gate", a.Gate)
@@ -115,9 +115,9 @@ func (a Approval) Decide(d Decision, answer Answer, app string, now time.Time) (
 		return a, Errorf(CodeInvalid, "a no needs a reason: whoever asked reads it").WithHint("slipway reject %s --reason TEXT", a.Run)
 	case d.Approve && !answer.Allow:
 		return a, Errorf(CodeForbidden, "the policy does not let %s approve the %s gate: %s", d.By.name, a.Gate, answer.Why).WithHint("%s", answer.Hint)
-	case d.Approve && a.NeedsConfirm() && d.Confirm != app:
-		return a, Errorf(CodeInvalid, "the %s gate deletes what cannot be brought back", a.Gate).
-			WithHint("type the app's name: slipway approve %s --confirm %s", a.Run, app)
+	case d.Approve && len(a.Unconfirmed(d.Confirm)) > 0:
+		return a, Errorf(CodeInvalid, "the %s gate deletes what cannot be brought back: %s", a.Gate, strings.Join(a.Unconfirmed(d.Confirm), ", ")).
+			WithHint("type each name: slipway approve %s%s", a.Run, a.ConfirmFlags())
 	}
 	if err := a.Held(d.Over); d.Approve && err != nil {
 		return a, err
@@ -143,6 +143,7 @@ func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, erro
 	by := d.By.Principal()
 	a.Votes = append(votes, Vote{
 		By: by, Proof: d.By.proof, How: d.By.how, Key: d.By.key, Reason: d.Reason, Rules: answer.Rules, At: now, ExpiresAt: d.Until, Statement: d.Statement,
+		Confirm: a.typed(d.Confirm), Over: d.Over,
 	})
 	if answer.Approvers > 1 {
 		a.Need = max(a.Need, answer.Approvers)
@@ -172,8 +173,48 @@ func (a Approval) ByPolicy(answer Answer, now time.Time) (_ Approval, ok bool) {
 	return a, true
 }
 
-// NeedsConfirm reports whether the approver must type the app's name: something stateful would be deleted.
-func (a Approval) NeedsConfirm() bool {
-	stateful, _ := a.Content["stateful"].(bool)
-	return a.Gate == GateDestroy && stateful
+// Targets are the names that an approver types, sorted: each thing that dies and cannot be made again from the manifest. Empty for a gate that
+// deletes nothing of the kind. A request that older versions made names none: there it is the app's.
+func (a Approval) Targets() (names []string) {
+	if a.Gate != GateDestroy {
+		return nil
+	}
+	all, _ := a.Content["targets"].([]any)
+	for _, v := range all {
+		if name, ok := v.(string); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Unconfirmed are the Targets that are not among the typed names, letter by letter. Further names do no harm: what they named may be gone already.
+func (a Approval) Unconfirmed(typed []string) []string {
+	return slices.DeleteFunc(a.Targets(), func(name string) bool { return slices.Contains(typed, name) })
+}
+
+// typed are the Targets among the names that an approver typed, for the record.
+func (a Approval) typed(names []string) []string {
+	return slices.DeleteFunc(a.Targets(), func(name string) bool { return !slices.Contains(names, name) })
+}
+
+// ConfirmFlags are the flags of a command that types the Targets: " --confirm NAME" for each.
+func (a Approval) ConfirmFlags() string {
+	var b strings.Builder
+	for _, name := range a.Targets() {
+		b.WriteString(" --confirm " + shellWord(name))
+	}
+	return b.String()
+}
+
+// shellWord is s as it is typed in a shell.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/@:+-", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

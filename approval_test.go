@@ -29,15 +29,15 @@ func person(name string) slipway.Approver {
 	return by
 }
 
-func asked(gate slipway.Gate, stateful any) slipway.Approval {
+func asked(gate slipway.Gate, targets ...any) slipway.Approval {
 	return slipway.Approval{
-		ID: "apr-1", Run: "run-1", Gate: gate, Subject: "sha256:a", Content: map[string]any{"stateful": stateful}, State: slipway.ApprovalRequested, CreatedAt: noon,
+		ID: "apr-1", Run: "run-1", Gate: gate, Subject: "sha256:a", Content: map[string]any{"targets": targets}, State: slipway.ApprovalRequested, CreatedAt: noon,
 	}
 }
 
 func TestDecide(t *testing.T) {
 	in := func(s slipway.ApprovalState) slipway.Approval {
-		a := asked(slipway.GateApply, nil)
+		a := asked(slipway.GateApply)
 		a.State = s
 		return a
 	}
@@ -50,33 +50,36 @@ func TestDecide(t *testing.T) {
 		code     slipway.Code
 		state    slipway.ApprovalState
 		hint     string
+		typed    []string
 	}{
-		"approve": {reason: "a person may", approval: asked(slipway.GateApply, nil), decision: yes, state: slipway.ApprovalApproved},
+		"approve": {reason: "a person may", approval: asked(slipway.GateApply), decision: yes, state: slipway.ApprovalApproved},
 		"approve what is seen": {
-			reason: "the subject that was looked at is the one that is asked for", approval: asked(slipway.GateApply, nil),
+			reason: "the subject that was looked at is the one that is asked for", approval: asked(slipway.GateApply),
 			decision: with(func(d *slipway.Decision) { d.Subject = "sha256:a" }), state: slipway.ApprovalApproved,
 		},
-		"reject": {reason: "a person may", approval: asked(slipway.GateApply, nil), decision: with(func(d *slipway.Decision) { d.Approve = false }), state: slipway.ApprovalRejected},
+		"reject": {reason: "a person may", approval: asked(slipway.GateApply), decision: with(func(d *slipway.Decision) { d.Approve = false }), state: slipway.ApprovalRejected},
 		"nobody": {
-			reason: "an Approver that nobody made is no person", approval: asked(slipway.GateApply, nil),
+			reason: "an Approver that nobody made is no person", approval: asked(slipway.GateApply),
 			decision: with(func(d *slipway.Decision) { d.By = slipway.Approver{} }), code: slipway.CodeForbidden,
 		},
 		"nobody rejects": {
-			reason: "nor does it decide in any other way", approval: asked(slipway.GateApply, nil),
+			reason: "nor does it decide in any other way", approval: asked(slipway.GateApply),
 			decision: with(func(d *slipway.Decision) { d.By, d.Approve = slipway.Approver{}, false }), code: slipway.CodeForbidden,
 		},
 		"nobody, with everything right": {
-			reason: "whatever it types", approval: asked(slipway.GateDestroy, true),
-			decision: with(func(d *slipway.Decision) { d.By, d.Subject, d.Confirm = slipway.Approver{}, "sha256:a", "shop" }), code: slipway.CodeForbidden,
+			reason: "whatever it types", approval: asked(slipway.GateDestroy, "shop-db", "shop-cache"),
+			decision: with(func(d *slipway.Decision) {
+				d.By, d.Subject, d.Confirm = slipway.Approver{}, "sha256:a", []string{"shop-cache", "shop-db"}
+			}), code: slipway.CodeForbidden,
 		},
 		"no without a reason": {
-			reason: "whoever asked reads it", approval: asked(slipway.GateApply, nil),
+			reason: "whoever asked reads it", approval: asked(slipway.GateApply),
 			decision: with(func(d *slipway.Decision) { d.Approve, d.Reason = false, " " }), code: slipway.CodeInvalid, hint: "--reason",
 		},
 		"superseded before": {reason: "its run is over", approval: in(slipway.ApprovalSuperseded), decision: yes, code: slipway.CodeConflict},
 		"expired before":    {reason: "a new one is asked for", approval: in(slipway.ApprovalExpired), decision: yes, code: slipway.CodeConflict},
 		"another subject": {
-			reason: "what was looked at is not what is asked for now", approval: asked(slipway.GateApply, nil),
+			reason: "what was looked at is not what is asked for now", approval: asked(slipway.GateApply),
 			decision: with(func(d *slipway.Decision) { d.Subject = "sha256:b" }), code: slipway.CodeVoided, hint: "slipway status run-1",
 		},
 		"approved before": {reason: "one decision", approval: in(slipway.ApprovalApproved), decision: yes, code: slipway.CodeConflict},
@@ -84,24 +87,30 @@ func TestDecide(t *testing.T) {
 		"rejected before": {reason: "a no stays", approval: in(slipway.ApprovalRejected), decision: yes, code: slipway.CodeConflict},
 		"voided before":   {reason: "what it asked for is gone", approval: in(slipway.ApprovalVoided), decision: yes, code: slipway.CodeConflict},
 		"no name typed": {
-			reason: "data would go", approval: asked(slipway.GateDestroy, true), decision: yes, code: slipway.CodeInvalid, hint: "--confirm shop",
+			reason: "data would go", approval: asked(slipway.GateDestroy, "shop-db", "shop-cache"), decision: yes, code: slipway.CodeInvalid, hint: "--confirm shop-cache --confirm shop-db",
 		},
 		"another name typed": {
-			reason: "data of another app", approval: asked(slipway.GateDestroy, true),
-			decision: with(func(d *slipway.Decision) { d.Confirm = "Shop" }), code: slipway.CodeInvalid, hint: "--confirm shop",
+			reason: "data of another app", approval: asked(slipway.GateDestroy, "shop-db", "shop-cache"),
+			decision: with(func(d *slipway.Decision) { d.Confirm = []string{"shop-db", "Shop-cache"} }), code: slipway.CodeInvalid, hint: "--confirm shop-cache --confirm shop-db",
 		},
-		"name typed": {
-			reason: "the app's own", approval: asked(slipway.GateDestroy, true), decision: with(func(d *slipway.Decision) { d.Confirm = "shop" }), state: slipway.ApprovalApproved,
+		"one name of two": {
+			reason: "each is named", approval: asked(slipway.GateDestroy, "shop-db", "shop-cache"),
+			decision: with(func(d *slipway.Decision) { d.Confirm = []string{"shop-db"} }), code: slipway.CodeInvalid, hint: "--confirm shop-cache",
+		},
+		"names typed": {
+			reason: "in any order, any number of times, and what is gone already with them", approval: asked(slipway.GateDestroy, "shop-db", "shop-cache"),
+			decision: with(func(d *slipway.Decision) { d.Confirm = []string{"shop-db", "gone", "shop-cache", "shop-db"} }), state: slipway.ApprovalApproved,
+			typed: []string{"shop-cache", "shop-db"},
 		},
 		"no name to reject": {
-			reason: "a no deletes nothing", approval: asked(slipway.GateDestroy, true), decision: with(func(d *slipway.Decision) { d.Approve = false }), state: slipway.ApprovalRejected,
+			reason: "a no deletes nothing", approval: asked(slipway.GateDestroy, "shop-db", "shop-cache"), decision: with(func(d *slipway.Decision) { d.Approve = false }), state: slipway.ApprovalRejected,
 		},
-		"nothing stateful":     {reason: "no data would go", approval: asked(slipway.GateDestroy, false), decision: yes, state: slipway.ApprovalApproved},
-		"stateful, other gate": {reason: "only destroy deletes", approval: asked(slipway.GatePromote, true), decision: yes, state: slipway.ApprovalApproved},
+		"nothing stateful":     {reason: "no data would go", approval: asked(slipway.GateDestroy), decision: yes, state: slipway.ApprovalApproved},
+		"stateful, other gate": {reason: "only destroy deletes", approval: asked(slipway.GatePromote, "shop-db"), decision: yes, state: slipway.ApprovalApproved},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := tc.approval.Decide(tc.decision, allowed, "shop", noon)
+			got, err := tc.approval.Decide(tc.decision, allowed, noon)
 			want, by := tc.approval, ada.Principal()
 			if tc.code == "" {
 				want.State, want.By, want.How, want.Reason, want.DecidedAt = tc.state, &by, "os-user", "looks right", noon
@@ -109,7 +118,7 @@ func TestDecide(t *testing.T) {
 			if tc.state == slipway.ApprovalApproved {
 				want.ExpiresAt = noon.Add(24 * time.Hour)
 				want.Votes = []slipway.Vote{{
-					By: by, Proof: slipway.ProofOSUser, How: "os-user", Reason: "looks right", Rules: []string{"people"}, At: noon, ExpiresAt: want.ExpiresAt,
+					By: by, Proof: slipway.ProofOSUser, How: "os-user", Reason: "looks right", Rules: []string{"people"}, At: noon, ExpiresAt: want.ExpiresAt, Confirm: tc.typed,
 				}}
 			}
 			if slipway.ErrorCode(err) != tc.code {
@@ -126,7 +135,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestOpens(t *testing.T) {
-	approved, err := asked(slipway.GateApply, nil).Decide(slipway.Decision{Approve: true, By: ada}, allowed, "shop", noon)
+	approved, err := asked(slipway.GateApply).Decide(slipway.Decision{Approve: true, By: ada}, allowed, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +179,7 @@ func TestAgentIsNoApprover(t *testing.T) {
 		if is != (err == nil) || !is && slipway.ErrorCode(err) != slipway.CodeForbidden {
 			t.Fatalf("%+v by %s: %v", p, proof, err)
 		}
-		_, err = asked(slipway.GateApply, nil).Decide(slipway.Decision{Approve: true, By: by, Reason: "x"}, allowed, "shop", noon)
+		_, err = asked(slipway.GateApply).Decide(slipway.Decision{Approve: true, By: by, Reason: "x"}, allowed, noon)
 		if is != (err == nil) {
 			t.Fatalf("%+v decides: %v", p, err)
 		}
@@ -226,10 +235,10 @@ func TestSeveralApprovers(t *testing.T) {
 		"not allowed":      {"a no of the policy adds nothing", []vote{{ada, two, 0, "", requested}, {bob, slipway.Answer{Why: "no"}, 1, slipway.CodeForbidden, requested}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := asked(slipway.GateApply, nil)
+			a := asked(slipway.GateApply)
 			for i, v := range tc.votes {
 				var err error
-				a, err = a.Decide(slipway.Decision{Approve: true, By: v.by}, v.answer, "shop", noon.Add(v.after))
+				a, err = a.Decide(slipway.Decision{Approve: true, By: v.by}, v.answer, noon.Add(v.after))
 				if slipway.ErrorCode(err) != v.code || a.State != v.state {
 					t.Fatalf("vote %d: %s, %v; want %s, %q: %s", i+1, a.State, err, v.state, v.code, tc.reason)
 				}
@@ -243,7 +252,7 @@ func TestSeveralApprovers(t *testing.T) {
 
 // What a key has signed answers one request, once, for a while.
 func TestBallot(t *testing.T) {
-	a := asked(slipway.GateApply, nil)
+	a := asked(slipway.GateApply)
 	a.Nonce, a.Policy = "n1", "sha256:p"
 	for name, tc := range map[string]struct {
 		reason string
@@ -264,15 +273,19 @@ func TestBallot(t *testing.T) {
 		"no nonce":       {"it could be replayed", func(b *slipway.Ballot) { b.Nonce = "" }, 0, slipway.CodeVoided},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := a.Ballot("fine", noon)
+			b := a.Ballot(slipway.Decision{Reason: "fine"}, noon)
 			tc.change(&b)
 			if err := a.Takes(b, noon.Add(tc.after)); slipway.ErrorCode(err) != tc.code {
 				t.Errorf("%v, want %q: %s", err, tc.code, tc.reason)
 			}
 		})
 	}
+	over := asked(slipway.GateDestroy, "shop-db", "shop-cache")
+	if b := over.Ballot(slipway.Decision{Confirm: []string{"gone", "shop-db"}, Over: "dpl_1"}, noon); b.Over != "dpl_1" || cmp.Diff([]string{"shop-db"}, b.Confirm) != "" {
+		t.Errorf("what is typed is not signed: %+v", b)
+	}
 	a.Nonce = ""
-	if err := a.Takes(a.Ballot("", noon), noon); err == nil {
+	if err := a.Takes(a.Ballot(slipway.Decision{}, noon), noon); err == nil {
 		t.Error("a request without a nonce, as older versions made them, takes a signature that could be replayed")
 	}
 }
@@ -291,7 +304,7 @@ func TestByPolicy(t *testing.T) {
 		"no rule":  {"nothing opens for no reason", slipway.GateApply, slipway.Answer{Allow: true}, false},
 		"destroys": {"what is deleted is never deleted by itself, whatever the policy says", slipway.GateDestroy, rules, false},
 	} {
-		a, ok := asked(tc.gate, nil).ByPolicy(tc.answer, noon)
+		a, ok := asked(tc.gate).ByPolicy(tc.answer, noon)
 		if ok != tc.want || ok != a.Opens(tc.gate, "sha256:a", noon) {
 			t.Errorf("%s: %t: %s", name, ok, tc.reason)
 		}

@@ -73,6 +73,9 @@ type Vote struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	// Statement is the envelope of what the key has signed.
 	Statement json.RawMessage `json:"statement,omitempty"`
+	// Confirm are the names that were typed of what dies, Over is the deployment that production was let move backwards from.
+	Confirm []string `json:"confirm,omitempty"`
+	Over    string   `json:"over,omitempty"`
 }
 
 // Ballot is what an approver's key signs: the approval that they mean, and no other.
@@ -84,11 +87,18 @@ type Ballot struct {
 	Nonce     string    `json:"nonce"`
 	Reason    string    `json:"reason,omitempty"`
 	ExpiresAt time.Time `json:"expires_at"`
+	// Confirm and Over are those of the Vote. One that was signed before they were part of it has neither.
+	Confirm []string `json:"confirm,omitempty"`
+	Over    string   `json:"over,omitempty"`
 }
 
-// Ballot returns what is to be signed to approve a at now.
-func (a Approval) Ballot(reason string, now time.Time) Ballot {
-	return Ballot{Run: a.Run, Gate: a.Gate, Subject: a.Subject, Policy: a.Policy, Nonce: a.Nonce, Reason: reason, ExpiresAt: now.Add(ApprovalLife).UTC()}
+// Ballot returns what is to be signed to decide as d says on a at now: its reason, the names that it types, and what production may be moved
+// over.
+func (a Approval) Ballot(d Decision, now time.Time) Ballot {
+	return Ballot{
+		Run: a.Run, Gate: a.Gate, Subject: a.Subject, Policy: a.Policy, Nonce: a.Nonce, Reason: d.Reason, ExpiresAt: now.Add(ApprovalLife).UTC(),
+		Confirm: a.typed(d.Confirm), Over: d.Over,
+	}
 }
 
 // Takes returns CodeVoided unless b was signed for this very request, and is still good at now.

@@ -33,6 +33,8 @@ func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approv
 			return fault(where+" expires_at", "it had ended when it was given")
 		case (v.Proof == slipway.ProofKey) != (v.Key != "") || (v.Key != "") != (v.Statement != nil):
 			return fault(where+" proof", "it is %s, and what proves it is something else", v.Proof)
+		case len(a.Unconfirmed(v.Confirm)) > 0:
+			return fault(where+" confirm", "what dies was not typed: %s", strings.Join(a.Unconfirmed(v.Confirm), ", "))
 		}
 		names[v.By.Name], keys[v.Key] = true, true
 		if v.Statement != nil {
@@ -70,6 +72,9 @@ func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Appro
 	}
 	if said.Reason != v.Reason || !said.ExpiresAt.Equal(v.ExpiresAt) {
 		return fault(where+" statement", "it says something else than the record")
+	}
+	if !slices.Equal(said.Confirm, v.Confirm) || said.Over != v.Over {
+		return fault(where+" statement", "what was typed is not what the record says")
 	}
 	known := slices.ContainsFunc(b.approvers, func(k attest.Key) bool { return k.ID() == v.Key })
 	if !known {

@@ -46,8 +46,13 @@ func TestVotes(t *testing.T) {
 		"another policy":   {"it was signed under this one", func(a, _ *slipway.Approval) { a.Policy = "sha256:00" }, false, "it was signed for another request"},
 		"another reason":   {"who signed said something else", func(a, _ *slipway.Approval) { a.Votes[1].Reason = "fine" }, false, "something else than the record"},
 		"longer":           {"it was signed until then", func(a, _ *slipway.Approval) { a.Votes[1].ExpiresAt = a.Votes[1].ExpiresAt.Add(time.Hour) }, false, "something else than the record"},
+		"names not typed": {"what dies is typed", func(a, _ *slipway.Approval) {
+			a.Gate, a.Content["targets"] = slipway.GateDestroy, []any{"shop-db"}
+		}, false, "votes 1 confirm: what dies was not typed: shop-db"},
+		"names not signed": {"she has signed without", func(a, _ *slipway.Approval) { a.Votes[1].Confirm = []string{"shop-db"} }, false, "what was typed is not what the record says"},
+		"over not signed":  {"she has not named it", func(a, _ *slipway.Approval) { a.Votes[1].Over = "dpl_1" }, false, "what was typed is not what the record says"},
 		"another's key": {"whoever forges has no key of hers", func(a, _ *slipway.Approval) {
-			forged, err := key(t, testKey).Sign(t.Context(), attest.Ballot, a.Ballot("seen", a.Votes[1].At), attest.About("gate "+string(a.Gate), a.Subject))
+			forged, err := key(t, testKey).Sign(t.Context(), attest.Ballot, a.Ballot(slipway.Decision{Reason: "seen"}, a.Votes[1].At), attest.About("gate "+string(a.Gate), a.Subject))
 			if err != nil {
 				t.Fatal(err)
 			}

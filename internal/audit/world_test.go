@@ -138,7 +138,7 @@ func (s *story) votes(a slipway.Approval) slipway.Approval {
 	a.Votes = []slipway.Vote{{By: ada, Proof: slipway.ProofOSUser, How: "os-user", Rules: []string{"two-people"}, At: first, ExpiresAt: first.Add(slipway.ApprovalLife)}}
 	s.event(slipway.EventGateDecided, "", map[string]any{"gate": string(a.Gate), "state": "requested", "subject": a.Subject, "by": ada.Name, "how": "os-user", "approvals": "1 of 2"})
 	second, k := s.tick(), key(s.t, graceKey)
-	ballot := a.Ballot("seen", second)
+	ballot := a.Ballot(slipway.Decision{Reason: "seen"}, second)
 	signed, err := k.Sign(context.Background(), attest.Ballot, ballot, attest.About("gate "+string(a.Gate), a.Subject))
 	s.check(err)
 	a.Votes = append(a.Votes, slipway.Vote{

@@ -23,7 +23,7 @@ func (a *app) approveCommand() *cobra.Command {
 	c.Flags().StringVar(&key, "key", "", "sign it with the key of this home that has this `name`")
 	c.Flags().StringVar(&d.Subject, "digest", "", "approve only if this is what is asked for (`sha256:…`, as slipway status shows it)")
 	c.Flags().StringVar(&d.Over, "promote-over", "", "move production even though that takes it backwards from this deployment (`ID`)")
-	c.Flags().StringVar(&d.Confirm, "confirm", "", "the app's `name`: needed where data would be deleted")
+	c.Flags().StringArrayVar(&d.Confirm, "confirm", nil, confirmUsage)
 	return c
 }
 
@@ -37,6 +37,9 @@ func (a *app) rejectCommand() *cobra.Command {
 	c.Flags().Lookup("reason").Usage = "`why`: whoever asked reads it; a no needs one"
 	return c
 }
+
+// confirmUsage is the help of --confirm.
+const confirmUsage = "the `name` of what is deleted, where it cannot be brought back; once for each"
 
 func gateFlags(c *cobra.Command, d *slipway.Decision) {
 	c.Flags().StringVar((*string)(&d.Gate), "gate", "", "the `gate` (apply, promote, destroy), where a run waits at several")

@@ -19,7 +19,7 @@ type approver interface {
 }
 
 // approver returns the one that the flags and the terminal make; nil when nobody can be asked.
-func (w *workspace) approver(yes bool, promoteOver, confirm string) approver {
+func (w *workspace) approver(yes bool, promoteOver string, confirm []string) approver {
 	if a := w.actor(); a.Kind != slipway.PrincipalUser {
 		if yes {
 			return refusedApprover{a}
@@ -73,10 +73,11 @@ func (w *workspace) decide(ctx context.Context, run slipway.Run, by approver) (d
 }
 
 // yesApprover is --yes: the local user approves what the plan shows. It does not move production away from a deployment that is not
-// ours unless that deployment was named, and deletes nothing that holds data unless the app's name was given.
+// ours unless that deployment was named, and deletes nothing that holds data unless its name was given.
 type yesApprover struct {
 	*app
-	promoteOver, confirm string
+	promoteOver string
+	confirm     []string
 }
 
 // refusedApprover is --yes in the hands of an agent.
@@ -93,15 +94,15 @@ func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.A
 			return nil, err
 		}
 	}
-	if a.NeedsConfirm() && y.confirm == "" {
-		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back, and --yes alone does not open it").
-			WithHint("add --confirm %s, or: slipway approve %s --confirm %s", d.Run.App, d.Run.ID, d.Run.App)
+	if missing := a.Unconfirmed(y.confirm); len(missing) > 0 {
+		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back (%s), and --yes alone does not open it",
+			strings.Join(missing, ", ")).WithHint("add%s, or: slipway approve %s%s", a.ConfirmFlags(), d.Run.ID, a.ConfirmFlags())
 	}
 	return y.yes("os-user --yes", y.confirm, y.promoteOver)
 }
 
 // yes is the decision of whoever runs this process; how is what they did.
-func (a *app) yes(how, confirm, over string) (*slipway.Decision, error) {
+func (a *app) yes(how string, confirm []string, over string) (*slipway.Decision, error) {
 	by, err := a.approverHere(how)
 	if err != nil {
 		return nil, err
@@ -153,18 +154,20 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go p.untilDecided(ctx, cancel, d.Run.ID)
-	if a.NeedsConfirm() {
-		name, ok := p.ask(ctx, fmt.Sprintf("This deletes what cannot be brought back. Type the app's name (%s) to go on: ", d.Run.App))
-		if !ok || name != d.Run.App {
-			return nil, nil
+	if targets := a.Targets(); len(targets) > 0 {
+		for i, target := range targets {
+			name, ok := p.ask(ctx, fmt.Sprintf("This deletes what cannot be brought back (%d of %d). Type its name (%s) to go on: ", i+1, len(targets), oneLine(target)))
+			if !ok || name != target {
+				return nil, nil
+			}
 		}
-		return p.yes("os-user at the terminal", name, p.promoteOver)
+		return p.yes("os-user at the terminal", targets, p.promoteOver)
 	}
 	answer, ok := p.ask(ctx, fmt.Sprintf("Approve %s? [y/N] ", a.Gate))
 	if answer = strings.ToLower(answer); !ok || answer != "y" && answer != "yes" {
 		return nil, nil
 	}
-	return p.yes("os-user at the terminal", "", p.promoteOver)
+	return p.yes("os-user at the terminal", nil, p.promoteOver)
 }
 
 // untilDecided ends the question when another process has answered it.

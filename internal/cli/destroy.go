@@ -10,20 +10,17 @@ import (
 
 func (a *app) destroyCommand() *cobra.Command {
 	var yes bool
-	var confirm string
+	var confirm []string
 	var options slipway.RunOptions
 	c := a.command("destroy", "Delete what Slipway made for an environment",
 		"Delete what Slipway made for one environment, in reverse order of need; with --all also what the environments share.\n"+
-			"What was adopted or existed before stays. The destroy gate asks for the app's name; --yes needs --confirm NAME.", cobra.NoArgs,
+			"What was adopted or existed before stays. The destroy gate asks for the name of each thing that cannot be brought back, or else the app's; --yes needs\n--confirm NAME for each.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			w, err := a.open(ctx, need{own: true, keys: true, create: true})
 			if err != nil {
 				return result{}, err
 			}
 			defer w.close()
-			if confirm != "" && confirm != w.manifest.App {
-				return result{}, slipway.Errorf(slipway.CodeInvalid, "--confirm %s: the app's name is %s", confirm, w.manifest.App)
-			}
 			run, err := w.engine.Destroy(ctx, slipway.DestroyRequest{
 				Manifest: w.raw, Environment: w.environment, Requester: a.actor(), Options: options,
 			})
@@ -38,6 +35,6 @@ func (a *app) destroyCommand() *cobra.Command {
 	f.BoolVar(&options.All, "all", false, "also what the environments share: the project, databases, stores")
 	f.StringVar(&options.Only, "only", "", "this resource of the manifest alone, or one that it no longer `name`s")
 	f.BoolVar(&yes, "yes", false, "approve as this user, together with --confirm")
-	f.StringVar(&confirm, "confirm", "", "the app's `name`")
+	f.StringArrayVar(&confirm, "confirm", nil, confirmUsage)
 	return c
 }

@@ -224,11 +224,7 @@ func (w *workspace) waiting(ctx context.Context, run slipway.Run, why error) (re
 			standing = ", " + standing + " approvals given"
 		}
 		w.tell("run %s waits at the %s gate%s\n", run.ID, a.Gate, standing)
-		r.Hint = "slipway approve " + run.ID
-		if a.NeedsConfirm() {
-			r.Hint += " --confirm " + run.App
-		}
-		r.Hint += ", then: slipway resume " + run.ID
+		r.Hint = "slipway approve " + run.ID + a.ConfirmFlags() + ", then: slipway resume " + run.ID
 	}
 	return r, nil
 }

@@ -199,7 +199,7 @@ func (w *workspace) ballot(ctx context.Context, d slipway.Decision, name string)
 			return nil, err
 		}
 		a := waiting[i]
-		return key.Sign(ctx, attest.Ballot, a.Ballot(d.Reason, time.Now()), attest.About("gate "+string(a.Gate), a.Subject))
+		return key.Sign(ctx, attest.Ballot, a.Ballot(d, time.Now()), attest.About("gate "+string(a.Gate), a.Subject))
 	}
 	return nil, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval", d.Run).WithHint("look at it with: slipway status %s", d.Run)
 }

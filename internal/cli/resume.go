@@ -10,7 +10,8 @@ import (
 
 func (a *app) resumeCommand() *cobra.Command {
 	var yes bool
-	var promoteOver, confirm string
+	var promoteOver string
+	var confirm []string
 	c := a.command("resume [RUN]", "Go on with a run that was stopped, failed, or was approved meanwhile",
 		"Go on with a run that was stopped, failed, or was approved meanwhile. Requests whose reply was lost are looked for, not repeated.\n"+
 			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
@@ -31,7 +32,7 @@ func (a *app) resumeCommand() *cobra.Command {
 		})
 	c.Flags().BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
 	c.Flags().StringVar(&promoteOver, "promote-over", "", "with --yes: move production even though it serves this deployment (`ID`)")
-	c.Flags().StringVar(&confirm, "confirm", "", "with --yes: the app's `name`, where data would be deleted")
+	c.Flags().StringArrayVar(&confirm, "confirm", nil, "with --yes: "+confirmUsage)
 	return c
 }
 

@@ -32,7 +32,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 			if err != nil {
 				return result{Calls: w.calls()}, err
 			}
-			r, err := w.drive(ctx, run.ID, w.approver(yes, promoteOver, ""))
+			r, err := w.drive(ctx, run.ID, w.approver(yes, promoteOver, nil))
 			w.answer(ctx, r)
 			return r, err
 		})

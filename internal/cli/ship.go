@@ -12,6 +12,7 @@ import (
 
 func (a *app) shipCommand() *cobra.Command {
 	var yes bool
+	var confirm []string
 	var options slipway.RunOptions
 	c := a.command("ship", "Bring the app to verified production",
 		"Plan, wait for an approval at each gate, make what is missing, deploy, verify and promote.\n"+
@@ -25,12 +26,13 @@ func (a *app) shipCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
-			r, err := w.ship(ctx, options, w.approver(yes, options.PromoteOver, ""))
+			r, err := w.ship(ctx, options, w.approver(yes, options.PromoteOver, confirm))
 			w.answer(ctx, r)
 			return r, err
 		})
 	f := c.Flags()
 	f.BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
+	f.StringArrayVar(&confirm, "confirm", nil, "with --yes: "+confirmUsage)
 	f.StringVar(&options.Plan, "plan", "", "refuse any plan but the one with this `digest` (sha256:…)")
 	f.StringVar(&options.PromoteOver, "promote-over", "", "move production even though it serves this deployment (`ID`): one that Slipway did not put there, a newer one, or one that was rolled back to")
 	return c

@@ -39,7 +39,7 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 		if err != nil {
 			return out, err
 		}
-		ballot, d.By, d.Until, d.Reason = &b, by, b.ExpiresAt, b.Reason
+		ballot, d.By, d.Until, d.Reason, d.Confirm, d.Over = &b, by, b.ExpiresAt, b.Reason, b.Confirm, b.Over
 	}
 	policy := e.Policy()
 	var refused error // after what is written
@@ -89,7 +89,7 @@ func (e *Engine) decided(tx slipway.Tx, run slipway.Run, a slipway.Approval, d s
 		q.Action, q.Approvals, q.Now = slipway.PolicyAction(a.Gate), len(a.Votes), e.Now()
 		answer = policy.Ask(q)
 	}
-	a, err := a.Decide(d, answer, run.App, e.Now())
+	a, err := a.Decide(d, answer, e.Now())
 	if err != nil {
 		return a, err
 	}

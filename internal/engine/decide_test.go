@@ -48,11 +48,14 @@ type signedBy struct {
 	Ballot slipway.Ballot
 }
 
-// witness trusts every key.
-func witness(_ context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error) {
+// witness trusts every key but the one that is untrusted.
+func (b *bench) witness(_ context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error) {
 	var s signedBy
 	if err := json.Unmarshal(statement, &s); err != nil {
 		return slipway.Ballot{}, slipway.Approver{}, err
+	}
+	if s.Name == b.untrusted {
+		return slipway.Ballot{}, slipway.Approver{}, slipway.Errorf(slipway.CodeForbidden, "no key that is trusted has signed")
 	}
 	by, err := slipway.KeyApprover(slipway.Signer{Name: s.Name, Key: "key-of-" + s.Name})
 	return s.Ballot, by, err
@@ -164,11 +167,11 @@ func TestSignedApprovals(t *testing.T) {
 	if got := b.approvals(first.ID)[0]; got.State != slipway.ApprovalSuperseded {
 		t.Errorf("another run took its place, and what it asked for is %s", got.State)
 	}
-	late := a.Ballot("", now)
+	late := a.Ballot(slipway.Decision{}, now)
 	late.ExpiresAt = now.Add(-time.Minute)
-	other := a.Ballot("", now)
+	other := a.Ballot(slipway.Decision{}, now)
 	other.Nonce = old.Nonce
-	replayed := old.Ballot("", now)
+	replayed := old.Ballot(slipway.Decision{}, now)
 	replayed.Run = superseding.ID
 	for name, tc := range map[string]struct {
 		reason string
@@ -177,7 +180,7 @@ func TestSignedApprovals(t *testing.T) {
 		"expired":          {"nobody handed it in in time", late},
 		"another nonce":    {"it answers a request before this one", other},
 		"another plan":     {"it was signed for the first run's plan", replayed},
-		"another run":      {"it is sent to the run that it does not name", func() slipway.Ballot { b := old.Ballot("", now); b.Gate = a.Gate; return b }()},
+		"another run":      {"it is sent to the run that it does not name", func() slipway.Ballot { b := old.Ballot(slipway.Decision{}, now); b.Gate = a.Gate; return b }()},
 		"no end, as typed": {"one that never ends", slipway.Ballot{Run: a.Run, Gate: a.Gate, Subject: a.Subject, Policy: a.Policy, Nonce: a.Nonce, ExpiresAt: now.AddDate(9, 0, 0)}},
 	} {
 		d := sign(t, "ada", tc.ballot)
@@ -186,7 +189,7 @@ func TestSignedApprovals(t *testing.T) {
 			t.Errorf("%s: %q: %s", name, code, tc.reason)
 		}
 	}
-	good := sign(t, "ada", a.Ballot("seen", now))
+	good := sign(t, "ada", a.Ballot(slipway.Decision{Reason: "seen"}, now))
 	if code := b.decide(good); code != "" {
 		t.Fatal(code)
 	}
@@ -205,7 +208,7 @@ func TestRacingApprovers(t *testing.T) {
 	b.rules = people(2)
 	b.restart()
 	run, a := b.asking("one")
-	d := sign(t, "ada", a.Ballot("", time.Now()))
+	d := sign(t, "ada", a.Ballot(slipway.Decision{}, time.Now()))
 	count := func(d slipway.Decision) int {
 		var all sync.WaitGroup
 		var mu sync.Mutex
@@ -403,5 +406,119 @@ func TestDifferenceIsShown(t *testing.T) {
 	}
 	if !slices.Contains(a.Differs, "cloud.db/db#update: what is there now differs") {
 		t.Errorf("the approver does not see what differs from what was approved: %+v", a)
+	}
+}
+
+// frozen is people, and from a moment on a freeze: nobody approves.
+func frozen(from time.Time) *rules {
+	return &rules{"frozen", func(q slipway.Question) slipway.Answer {
+		switch {
+		case !q.Now.Before(from):
+			return slipway.Answer{Approvers: 1, Why: `"freeze" forbids it`}
+		case q.Action == slipway.ActionAutoApprove:
+			return slipway.Answer{Approvers: 1}
+		}
+		return slipway.Answer{Allow: true, Rules: []string{"people"}, Approvers: 1}
+	}}
+}
+
+// A freeze that begins between an approval and its use holds: what was approved opens nothing in it, and is asked for again.
+func TestFreezeHoldsAtUse(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = frozen(time.Now().Add(time.Hour))
+	b.restart()
+	run, _ := b.asking("one")
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.ahead.Store(int64(2 * time.Hour))
+	run, _ = b.waiting(run.ID)
+	if d := cmp.Diff([]string{"apply voided", "apply requested"}, b.states(run.ID)); d != "" {
+		t.Error(d)
+	}
+	if why := b.approvals(run.ID)[0].Differs; len(why) != 1 || !strings.Contains(why[0], `would not let ada approve now: "freeze" forbids it`) {
+		t.Errorf("it does not say why: %q", why)
+	}
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != slipway.CodeForbidden || len(b.cloud.calls) != 0 {
+		t.Errorf("in the freeze: %q, calls %v", code, b.cloud.calls)
+	}
+	b.ahead.Store(0) // the freeze is over
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatalf("after the freeze: %q", code)
+	}
+	if _, err := b.Resume(t.Context(), run.ID, folder("one"), person); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSucceed(b.finish(run.ID))
+}
+
+// It begins after the gate was looked at, and before the first intent: the transaction of that intent sees it.
+func TestFreezeBetweenLookAndIntent(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = frozen(time.Now().Add(time.Hour))
+	b.restart()
+	run, _ := b.asking("one")
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.cloud.mu.Lock()
+	b.cloud.beforeObs = func(slipway.Kind) error {
+		b.ahead.Store(int64(2 * time.Hour))
+		return nil
+	}
+	b.cloud.mu.Unlock()
+	run, _ = b.waiting(run.ID)
+	if !slices.Contains(b.states(run.ID), "apply voided") || len(b.cloud.calls) != 0 {
+		t.Errorf("%v, calls %v", b.states(run.ID), b.cloud.calls)
+	}
+}
+
+// What the approval of apply was to cover is not covered in a freeze: the promote gets a gate of its own, and waits there.
+func TestFreezeHoldsACoveredPromote(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = frozen(time.Now().Add(time.Hour))
+	b.restart()
+	m := manifest()
+	m.Promote.Approval = "auto"
+	run, err := b.Ship(t.Context(), request(t, m, "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, _ = b.waiting(run.ID)
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.cloud.mu.Lock()
+	b.cloud.beforeObs = func(slipway.Kind) error {
+		b.cloud.mu.Lock()
+		defer b.cloud.mu.Unlock()
+		if len(b.cloud.deploys) > 0 { // the freeze begins once it is built
+			b.ahead.Store(int64(2 * time.Hour))
+		}
+		return nil
+	}
+	b.cloud.mu.Unlock()
+	run, a := b.waiting(run.ID)
+	if a.Gate != slipway.GatePromote || b.cloud.serving != "" || len(b.cloud.deploys) != 1 {
+		t.Errorf("it waits at %s, production serves %q, calls %v", a.Gate, b.cloud.serving, b.cloud.calls)
+	}
+}
+
+// A key that is no longer trusted opens nothing that it has signed before and nobody has used.
+func TestUntrustedKeyOpensNothing(t *testing.T) {
+	b := newBench(t, newCloud())
+	b.rules = people(1)
+	b.restart()
+	run, a := b.asking("one")
+	if code := b.decide(sign(t, "ada", a.Ballot(slipway.Decision{}, time.Now()))); code != "" {
+		t.Fatal(code)
+	}
+	b.untrusted = "ada"
+	run, _ = b.waiting(run.ID)
+	if d := cmp.Diff([]string{"apply voided", "apply requested"}, b.states(run.ID)); d != "" || len(b.cloud.calls) != 0 {
+		t.Errorf("%s, calls %v", d, b.cloud.calls)
+	}
+	if why := strings.Join(b.approvals(run.ID)[0].Differs, " "); !strings.Contains(why, "with which ada has signed, is not trusted any more") {
+		t.Errorf("it says %q", why)
 	}
 }

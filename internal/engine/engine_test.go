@@ -41,7 +41,9 @@ type bench struct {
 	box   *box              // where commands run; nil: nowhere
 	edit  func(*engine.Config)
 	rules slipway.Policy // nil: every person may
-	ahead atomic.Int64   // how far the clock is ahead, in nanoseconds
+	// untrusted is the person whose key is trusted no longer.
+	untrusted string
+	ahead     atomic.Int64 // how far the clock is ahead, in nanoseconds
 	*engine.Engine
 }
 
@@ -93,7 +95,7 @@ func (b *bench) open() {
 	b.store = &mortal{Store: s}
 	config := engine.Config{
 		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: fingerprintKey(b.t), Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
-		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse, Policy: b.policy(), Witness: witness,
+		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse, Policy: b.policy(), Witness: b.witness,
 		Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
 		Attest: func(_ context.Context, step, digest string, _ any) (json.RawMessage, error) {
 			return json.Marshal(map[string]string{"step": step, "plan": digest})
@@ -193,10 +195,23 @@ func (b *bench) finish(id string) slipway.Run {
 		if run.Status != slipway.RunWaitingApproval {
 			return run
 		}
-		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: ada, Confirm: "shop"}); err != nil {
+		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: ada, Confirm: b.targets(id)}); err != nil {
 			b.t.Fatal(err)
 		}
 	}
+}
+
+// targets are the names of what dies behind the gates that a run waits at.
+func (b *bench) targets(id string) (names []string) {
+	b.t.Helper()
+	d, err := b.Get(context.WithoutCancel(b.t.Context()), id)
+	if err != nil { // the process is killed
+		return nil
+	}
+	for _, a := range d.Approvals {
+		names = append(names, a.Targets()...)
+	}
+	return names
 }
 
 func (b *bench) mustSucceed(run slipway.Run) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -21,7 +22,7 @@ func (w *worker) openGates(ctx context.Context) (map[slipway.Gate]bool, error) {
 	})
 	open := map[slipway.Gate]bool{}
 	for _, a := range approvals {
-		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) {
+		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) && w.lapsed(ctx, a) == "" {
 			open[a.Gate] = true
 		}
 	}
@@ -57,19 +58,47 @@ func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any
 	switch gate {
 	case slipway.GateDestroy:
 		var keys []any
-		stateful := false
 		for _, e := range w.plan.Effects {
 			if e.Gate == gate {
 				keys = append(keys, e.Key)
-				kind := w.kinds[e.Address.Kind()]
-				stateful = stateful || kind.Stateful || kind.Pruned || w.run.Operation == slipway.OperationDestroy
 			}
 		}
-		content["effects"], content["stateful"] = keys, stateful
+		receipts, err := w.receipts(ctx, w.run.App)
+		if err != nil {
+			return nil, err
+		}
+		content["effects"] = keys
+		if targets := w.targets(receipts); len(targets) > 0 {
+			content["targets"] = toAny(targets)
+		}
 	case slipway.GatePromote, slipway.GateRollback:
 		return w.promoteSubject(ctx, gate, content)
 	}
 	return content, nil
+}
+
+// targets are the names, at the provider, of what dies behind the destroy gate and cannot be made again from the manifest: what holds data, and
+// what the app loses without being asked (a domain). What goes with another of them is not named apart. A destroy of nothing of the kind takes
+// the app's name: production still goes.
+func (w *worker) targets(receipts map[slipway.Address]slipway.Receipt) (names []string) {
+	dies := map[slipway.Address]bool{}
+	for _, e := range w.plan.Effects {
+		kind := w.kinds[e.Address.Kind()]
+		if e.Gate == slipway.GateDestroy && (e.Op == slipway.OpDelete || e.Op == slipway.OpReplace) && (kind.Stateful || kind.Pruned) {
+			dies[e.Address] = true
+		}
+	}
+	for _, e := range w.plan.Effects {
+		within := slices.ContainsFunc(receipts[e.Address].Needs, func(a slipway.Address) bool { return dies[a] })
+		if dies[e.Address] && !within {
+			names = append(names, cmp.Or(e.Name, e.Address.Key()))
+		}
+	}
+	if len(names) == 0 && w.run.Operation == slipway.OperationDestroy {
+		names = append(names, w.run.App)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // promoteSubject names the deployment, what was verified of it, the domains that move, and what production serves now.
@@ -145,7 +174,7 @@ func (w *worker) park(ctx context.Context) (parked bool, err error) {
 			return err
 		}
 		for _, gate := range slices.Sorted(maps.Keys(subjects)) {
-			a, err := w.request(tx, all, gate, subjects[gate])
+			a, err := w.request(ctx, tx, all, gate, subjects[gate])
 			if err != nil {
 				return err
 			}
@@ -164,7 +193,7 @@ func (w *worker) park(ctx context.Context) (parked bool, err error) {
 }
 
 // request writes a request for gate, unless the same is already asked for; what was asked or approved before is voided.
-func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gate, content map[string]any) (slipway.Approval, error) {
+func (w *worker) request(ctx context.Context, tx slipway.Tx, all []slipway.Approval, gate slipway.Gate, content map[string]any) (slipway.Approval, error) {
 	subject := slipway.CanonicalDigest(content)
 	var before *slipway.Approval // what was decided last, for this gate
 	for i, a := range all {
@@ -174,7 +203,7 @@ func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gat
 		case a.State == slipway.ApprovalRequested && a.Subject == subject:
 			return a, nil
 		case a.State == slipway.ApprovalRequested || a.State == slipway.ApprovalApproved:
-			if err := w.void(tx, a, content); err != nil {
+			if err := w.void(ctx, tx, a, content); err != nil {
 				return a, err
 			}
 		}
@@ -193,13 +222,16 @@ func (w *worker) request(tx slipway.Tx, all []slipway.Approval, gate slipway.Gat
 }
 
 // void ends an approval that is not about what would be done now, and says what differs.
-func (w *worker) void(tx slipway.Tx, a slipway.Approval, content map[string]any) (err error) {
+func (w *worker) void(ctx context.Context, tx slipway.Tx, a slipway.Approval, content map[string]any) (err error) {
 	if a.State == slipway.ApprovalApproved && !w.Now().Before(a.ExpiresAt) {
 		a.State = slipway.ApprovalExpired
 		return tx.SaveApproval(a)
 	}
 	if a.Differs, err = w.differences(tx, a.Content, content); err != nil {
 		return err
+	}
+	if why := w.lapsed(ctx, a); why != "" {
+		a.Differs = append(a.Differs, why)
 	}
 	return w.saveVoided(tx, a, content)
 }
@@ -228,8 +260,8 @@ func (w *worker) differences(tx slipway.Tx, before, now map[string]any) ([]strin
 }
 
 // consume marks the approval that opened gate as used, inside the transaction of the first intent behind it. CodeVoided when there is none by
-// now: it has expired, another process has ended it, or it was about something else.
-func (w *worker) consume(tx slipway.Tx, gate slipway.Gate) error {
+// now: it has expired, another process has ended it, it was about something else, or it has lapsed.
+func (w *worker) consume(ctx context.Context, tx slipway.Tx, gate slipway.Gate) error {
 	if gate == "" {
 		return nil
 	}
@@ -243,7 +275,7 @@ func (w *worker) consume(tx slipway.Tx, gate slipway.Gate) error {
 	}
 	used := false
 	for _, a := range all {
-		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a, receipts) {
+		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a, receipts) || w.lapsed(ctx, a) != "" {
 			continue
 		}
 		if a.State == slipway.ApprovalApproved {

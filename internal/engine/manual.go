@@ -248,7 +248,7 @@ func (e *Engine) CheckManual(ctx context.Context, c slipway.ManualCheck) (slipwa
 		if s.State == slipway.StepDone {
 			return s, alreadyDone(effect.Key)
 		}
-		return w.recordCheck(tx, u, s, ev)
+		return w.recordCheck(ctx, tx, u, s, ev)
 	})
 }
 
@@ -316,7 +316,7 @@ func asserted(ev slipway.Evidence, effect slipway.Effect, readable bool, c slipw
 }
 
 // recordCheck keeps what was found, and the outcome of a step that is done.
-func (w *worker) recordCheck(tx slipway.Tx, u *unit, s slipway.Step, ev slipway.Evidence) (slipway.Step, error) {
+func (w *worker) recordCheck(ctx context.Context, tx slipway.Tx, u *unit, s slipway.Step, ev slipway.Evidence) (slipway.Step, error) {
 	s.Evidence = &ev
 	if err := w.tellCheck(tx, u.effect.Key, ev); err != nil {
 		return s, err
@@ -324,7 +324,7 @@ func (w *worker) recordCheck(tx slipway.Tx, u *unit, s slipway.Step, ev slipway.
 	if ev.Finding != slipway.FindingDone && ev.Finding != slipway.FindingAsserted {
 		return s, nil
 	}
-	if err := w.consume(tx, u.effect.Gate); err != nil { // it does not expire amid the work that it was for
+	if err := w.consume(ctx, tx, u.effect.Gate); err != nil { // it does not expire amid the work that it was for
 		return s, err
 	}
 	if err := w.recordOutcome(tx, u, &s); err != nil {

@@ -29,7 +29,7 @@ func (w *worker) lookFirst(ctx context.Context, keys []string) (found bool, err 
 		ev.By = &w.run.Requester
 		step := w.step(key)
 		err = w.commit(ctx, func(tx slipway.Tx) (err error) {
-			if step, err = w.recordCheck(tx, u, step, ev); err != nil {
+			if step, err = w.recordCheck(ctx, tx, u, step, ev); err != nil {
 				return err
 			}
 			return tx.SaveStep(step)

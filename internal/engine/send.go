@@ -55,10 +55,13 @@ func (w *worker) resolve(ctx context.Context, sessions map[string]slipway.Sessio
 
 // intend commits, before anything is sent, that it is about to be.
 func (w *worker) intend(ctx context.Context, units []*unit) error {
+	if w.uncovered(units) {
+		return slipway.Errorf(slipway.CodeVoided, "the approval of apply does not cover the promote any more").WithHint("look at it again with: slipway status %s", w.id)
+	}
 	steps := make([]slipway.Step, len(units))
 	err := w.commit(ctx, func(tx slipway.Tx) error {
 		for i, u := range units {
-			if err := w.consume(tx, u.effect.Gate); err != nil {
+			if err := w.consume(ctx, tx, u.effect.Gate); err != nil {
 				return err
 			}
 			s := u.step

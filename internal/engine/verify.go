@@ -132,7 +132,7 @@ func (w *worker) stopJob(ctx context.Context, c slipway.Check, run string, attem
 
 func (w *worker) intendJob(ctx context.Context, c slipway.Check, step slipway.Step) (slipway.Step, error) {
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
-		if err := w.consume(tx, c.Gate); err != nil {
+		if err := w.consume(ctx, tx, c.Gate); err != nil {
 			return err
 		}
 		step.Attempt++

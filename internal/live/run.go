@@ -147,7 +147,8 @@ const destroyTime = 10 * time.Minute
 func (r *run) clean() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.session.ctx), destroyTime)
 	defer cancel()
-	destroyed := r.slipway(ctx, "succeeded", "destroy", "--all", "--yes", "--confirm", r.session.App)
+	destroyed := r.slipway(ctx, "succeeded", "destroy", "--all", "--yes",
+		"--confirm", r.session.App, "--confirm", r.session.App+"-cache", "--confirm", r.session.App+"-search")
 	left, err := r.session.sweep()
 	for _, t := range left {
 		r.say("This run could not delete %s", t.remove())

@@ -347,7 +347,11 @@ func (p *process) drive(run slipway.Run, gate func(*slipway.RunDetail) bool) *sl
 		if run.Status != slipway.RunWaitingApproval || gate != nil && !gate(d) {
 			return d
 		}
-		if _, err := p.engine.Decide(p.t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: approver, Confirm: run.App}); err != nil {
+		var names []string
+		for _, a := range d.Approvals {
+			names = append(names, a.Targets()...)
+		}
+		if _, err := p.engine.Decide(p.t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: approver, Confirm: names}); err != nil {
 			p.t.Fatal(err)
 		}
 	}

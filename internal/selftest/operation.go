@@ -57,7 +57,7 @@ func Operations() []Operation {
 		{Name: "moved-back", Args: ship, Ends: []string{"check_failed", "drift"}, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.ship(ctx), w.WriteManifest(watchedManifest), w.WritePage(changedPage))
 		}},
-		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
+		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop", "--confirm", "shop-cache", "--confirm", "shop-search"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
 }
 

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/slipway-dev/slipway"
+)
+
+// lapsed tells why an approval that nobody has used yet opens nothing now, though it was given: the policy would not let one of its approvers
+// approve at this moment (a freeze has begun), or the key that has signed is no longer trusted. "" where it still holds. What an approval has
+// opened stays open: work that has begun is not left half done.
+func (w *worker) lapsed(ctx context.Context, a slipway.Approval) string {
+	if a.State != slipway.ApprovalApproved {
+		return ""
+	}
+	for i, v := range a.Votes {
+		q := slipway.About(w.run, w.plan, a.Gate, w.kinds)
+		q.Action, q.Approvals, q.Now = slipway.PolicyAction(a.Gate), i, w.Now()
+		q.Principal, q.Proof = v.By, v.Proof
+		switch {
+		case v.Proof == slipway.ProofPolicy:
+			q.Action, q.Principal = slipway.ActionAutoApprove, w.run.Requester
+		case v.Statement != nil:
+			_, by, err := w.Witness(ctx, v.Statement)
+			if err != nil || by.Principal() != v.By {
+				return fmt.Sprintf("the key %s, with which %s has signed, is not trusted any more", v.Key, v.By.Name)
+			}
+			q = by.Asks(q)
+		}
+		if answer := w.Policy().Ask(q); !answer.Allow {
+			return fmt.Sprintf("the policy would not let %s approve now: %s", w.whose(v), answer.Why)
+		}
+	}
+	return ""
+}
+
+// whose names an approver in a sentence.
+func (w *worker) whose(v slipway.Vote) string {
+	if v.Proof == slipway.ProofPolicy {
+		return "nobody"
+	}
+	return v.By.Name
+}
+
+// uncovered reports whether one of the effects moves production behind the approval of apply, and the policy does not let that approval cover the
+// promote at this moment. The plan is then made again, with a gate of its own for the promote.
+func (w *worker) uncovered(units []*unit) bool {
+	return slices.ContainsFunc(units, func(u *unit) bool {
+		return moves(u.effect.Op) && u.effect.OnFailure == "" && u.effect.Gate == slipway.GateApply && !w.coversPromote(w.wanted)
+	})
+}
