@@ -57,6 +57,12 @@ func Operations() []Operation {
 		{Name: "moved-back", Args: ship, Ends: []string{"check_failed", "drift"}, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.ship(ctx), w.WriteManifest(watchedManifest), w.WritePage(changedPage))
 		}},
+		{Name: "github", Args: ship, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.commitPage(ctx), w.WriteManifest(githubManifest))
+		}},
+		{Name: "domains", Args: ship, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.writeZone(ctx, domainsZone), w.WriteManifest(domainsManifest))
+		}},
 		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop", "--confirm", "shop-cache", "--confirm", "shop-search"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
 }

@@ -51,7 +51,7 @@ var kinds = map[string]map[string]kind{
 		"alias":       {name: "vercel.alias", key: []string{"host"}, hidden: []string{"uid"}},
 		"domain":      {name: "vercel.domain", key: []string{"name"}, chance: []string{"challenge"}},
 		"marketStore": {name: "vercel.store", key: []string{"name"}, chance: []string{"id", "partnerID"}},
-		"scope":       {}, "aliasJob": {}, "aliasMove": {}, "storeLink": {},
+		"scope":       {}, "aliasJob": {}, "aliasMove": {}, "storeLink": {}, "gitSource": {},
 	},
 	"neon": {
 		"project":  {name: "neon.project", key: []string{"name", "deleted"}, chance: []string{"id"}, hidden: []string{"birth", "seq", "ops", "running"}},
@@ -67,7 +67,12 @@ var kinds = map[string]map[string]kind{
 		"Miniredis": {},
 	},
 	"sandbox": {},
-	"github":  nil, // Slipway writes nothing there
+	"github": {
+		"deployment":       {name: "github.deployment", key: []string{"environment"}, hidden: []string{"id", "sha", "ref"}},
+		"deploymentStatus": {name: "github.state", key: []string{"environment", "state"}, hidden: []string{"id", "description"}},
+		"status":           {name: "github.status", key: []string{"context", "state"}, hidden: []string{"id", "sha", "description"}},
+		"repo":             {}, "commit": {}, "suite": {}, "checkRun": {}, "hook": {}, "delivery": {}, "issue": {}, "comment": {},
+	},
 }
 
 // object is one node of an emulator's state.
@@ -238,7 +243,7 @@ func plain(all map[string]*object, field string, v any) any {
 			return "(a time)"
 		case err == nil:
 			return "(never)"
-		case field == "slipwayRun":
+		case field == "slipwayRun", field == "slipway_run":
 			return "(a run)"
 		case field == "secret", field == "gitCredentialId":
 			return "(a secret)"

@@ -78,6 +78,7 @@ func New(ctx context.Context, o Options) (_ *World, err error) {
 	}
 	if w.running, err = emulator.Start(ctx, emulator.Options{
 		NeonProjectTime: pending, NeonOpTime: pending, BuildTime: pending, Hook: w.hook,
+		Settings: map[string]string{"vercel.verified-domains": "true"},
 	}); err != nil {
 		return nil, fmt.Errorf("selftest: %w", err)
 	}
