@@ -37,7 +37,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	emulated, err := selftest.New(t.Context(), selftest.Options{})
+	emulated, err := selftest.New(t.Context(), selftest.Options{Settings: map[string]string{}})
 	if err != nil {
 		t.Fatal(err)
 	}

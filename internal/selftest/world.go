@@ -35,6 +35,8 @@ type Options struct {
 	Program string
 	// Env is added to the environment of the commands.
 	Env map[string]string
+	// Settings are the emulators' (emulator.Settings). Default: new domains are verified, which no record has to prove.
+	Settings map[string]string
 }
 
 // World is an app, what it is shipped by, and the providers that it is shipped to. One goroutine at a time uses it.
@@ -76,9 +78,12 @@ func New(ctx context.Context, o Options) (_ *World, err error) {
 			return nil, fmt.Errorf("selftest: %w", err)
 		}
 	}
+	if o.Settings == nil {
+		o.Settings = map[string]string{"vercel.verified-domains": "true"}
+	}
 	if w.running, err = emulator.Start(ctx, emulator.Options{
 		NeonProjectTime: pending, NeonOpTime: pending, BuildTime: pending, Hook: w.hook,
-		Settings: map[string]string{"vercel.verified-domains": "true"},
+		Settings: o.Settings,
 	}); err != nil {
 		return nil, fmt.Errorf("selftest: %w", err)
 	}

@@ -184,7 +184,9 @@ func (w *World) lost(a emukit.Action) {
 	w.T.Helper()
 	w.Parents()
 	have := w.Look(w.Unknown())
-	w.Hook(once(func(c *emukit.Call) bool { return c.Method != http.MethodGet && c.Status/100 == 2 }, emukit.After, a))
+	w.Hook(once(func(c *emukit.Call) bool {
+		return c.Method != http.MethodGet && c.Status/100 == 2 && (w.subject.Makes == nil || w.subject.Makes(c))
+	}, emukit.After, a))
 	_, err := w.Change(w.T.Context(), w.Unknown(), have)
 	w.Hook(nil)
 	if slipway.RetryClass(err) != slipway.RetryAmbiguous && (err != nil || a.Status/100 != 2) {

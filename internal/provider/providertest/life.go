@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
@@ -111,7 +113,7 @@ var life = map[string]check{
 		},
 	},
 	"from the ledger": {
-		reason: "with nothing but id and account, which is what the ledger holds, a thing is observed and deleted",
+		reason: "with nothing but the ids and accounts that the ledger holds, a thing is observed and deleted",
 		run: func(w *World) {
 			if !w.kind.Ledgered {
 				w.T.Skip("its id is not kept in the ledger")
@@ -119,11 +121,17 @@ var life = map[string]check{
 			made := w.Make().Receipt
 			want := slipway.Spec{Address: made.Address, App: w.subject.Manifest.App}
 			want.Known = &slipway.Receipt{Address: made.Address, ID: made.ID, Account: made.Account, Origin: slipway.OriginCreated}
+			if w.kind.Contained {
+				want.Parents = map[slipway.Kind]slipway.Receipt{}
+				for kind, r := range w.Spec().Parents {
+					want.Parents[kind] = slipway.Receipt{Address: r.Address, ID: r.ID, Account: r.Account}
+				}
+			}
 			obs := w.Look(want)
 			if !obs.Exists || obs.Receipt.ID != made.ID || obs.Receipt.Account != made.Account {
 				w.T.Errorf("observed %+v, want %+v", obs, made)
 			}
-			if err := w.handler(want).Delete(w.T.Context(), *want.Known); err != nil {
+			if err := w.handler(want).Delete(w.T.Context(), obs.Receipt); err != nil {
 				w.T.Errorf("delete: %v", err)
 			}
 			w.Pass(waitLong)
@@ -194,6 +202,67 @@ var life = map[string]check{
 			}
 			if len(obs.Namesakes) != 2 || len(ids) > 0 {
 				w.T.Errorf("namesakes %+v, missing %v", obs.Namesakes, slices.Collect(maps.Keys(ids)))
+			}
+		},
+	},
+	"two at once": {
+		reason: "of two that make it at the same time one is refused, or both are there to be seen, or they made one thing",
+		run: func(w *World) {
+			if w.kind.Versioned {
+				w.T.Skip("each makes one of its own")
+			}
+			w.Parents()
+			want, have := w.Unknown(), w.Look(w.Unknown())
+			made, errs := [2]slipway.Receipt{}, [2]error{}
+			var both sync.WaitGroup
+			for i := range made {
+				both.Go(func() { made[i], errs[i] = w.Change(w.T.Context(), want, have) })
+			}
+			both.Wait()
+			ids := map[string]bool{}
+			for i, err := range errs {
+				switch {
+				case err == nil:
+					ids[made[i].ID] = true
+				case slipway.ErrorCode(err) != slipway.CodeConflict:
+					w.T.Errorf("one of two: %v", err)
+				}
+			}
+			w.Pass(waitLong)
+			obs := w.Look(want)
+			if several := len(obs.Namesakes); len(ids) == 0 || !obs.Exists && several == 0 || several > 0 != (len(ids) > 1) {
+				w.T.Errorf("two made %v, and a look finds %+v", slices.Collect(maps.Keys(ids)), obs)
+			}
+		},
+	},
+	"by hand": {
+		reason: "a person is told how to do each of its effects, what to see then and what is looked at, the same each time, and no secret",
+		run: func(w *World) {
+			guide, ok := w.Provider.(slipway.Guide)
+			if !ok {
+				w.T.Fatal("the provider guides nobody")
+			}
+			w.Make()
+			known := w.Spec()
+			fresh := w.Unknown()
+			fresh.Parents = nil
+			for op := range w.kind.Consequence {
+				for name, want := range map[string]slipway.Spec{"known": known, "fresh": fresh} {
+					e := slipway.Effect{Key: string(want.Address) + "#" + string(op), Op: op, Address: want.Address, Name: want.Name, Params: want.Params, Mode: slipway.ModeManual}
+					step := guide.Guide(e, want)
+					if step.Title == "" || len(step.Ways) == 0 || step.See == "" || step.Check == "" {
+						w.T.Errorf("%s of a %s one: title, ways, what to see or what is checked is not told: %+v", op, name, step)
+					}
+					text := asJSON(step)
+					if again := asJSON(guide.Guide(e, want)); again != text {
+						w.T.Errorf("%s of a %s one: told in two ways: %s and %s", op, name, text, again)
+					}
+					for _, secret := range w.secrets {
+						if strings.Contains(text, secret) {
+							w.T.Errorf("%s of a %s one: a secret is told", op, name)
+						}
+					}
+				}
 			}
 		},
 	},

@@ -41,6 +41,8 @@ type Subject struct {
 	Field string
 	// Crowd adds a page of others to the list in which the resource is found. It is called before the resource is made and after.
 	Crowd func(w *World)
+	// Makes reports a request that makes the resource; nil: any of the create that changes something. It is for a create that first sends others.
+	Makes func(c *emukit.Call) bool
 	// Codes are the statuses that the provider maps otherwise than rest.CodeOf.
 	Codes map[int]slipway.Code
 	// Skip leaves out cases, by name, each with the reason.

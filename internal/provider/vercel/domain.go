@@ -152,6 +152,9 @@ func (h names) Observe(ctx context.Context, want slipway.Spec) (slipway.Observat
 		return slipway.Observation{}, nil
 	}
 	d, err := h.getDomain(ctx, op, in.ID, want.Address.Key())
+	if slipway.ErrorCode(err) == slipway.CodeNotFound && want.Known != nil {
+		return slipway.Observation{}, h.sameAccount(ctx, op, in)
+	}
 	if err != nil {
 		return slipway.Observation{}, gone(err)
 	}

@@ -41,7 +41,7 @@ func (h links) Observe(ctx context.Context, want slipway.Spec) (slipway.Observat
 		return slipway.Observation{}, nil
 	}
 	obs := slipway.Observation{Exists: true, Owned: true, Receipt: p.linkReceipt(want, in), Fields: map[string]any{
-		"repository": linked, "push_moves_domains": p.AutoAssignCustomDomains == nil || *p.AutoAssignCustomDomains,
+		"repository": linked, "push_moves_domains": p.pushMovesDomains(),
 	}}
 	switch declared := text(want.Params["repository"]); {
 	case strings.EqualFold(linked, declared):
@@ -51,6 +51,11 @@ func (h links) Observe(ctx context.Context, want slipway.Spec) (slipway.Observat
 			WithHint("disconnect it in the project's Settings, Git, if nobody needs that link; or give this app another name: in the manifest")
 	}
 	return obs, nil
+}
+
+// pushMovesDomains is what Vercel does unless it was told otherwise.
+func (p *project) pushMovesDomains() bool {
+	return p.AutoAssignCustomDomains == nil || *p.AutoAssignCustomDomains
 }
 
 func (p *project) linkReceipt(want slipway.Spec, in slipway.Receipt) slipway.Receipt {
@@ -68,8 +73,14 @@ func (h links) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt, 
 	if !ok {
 		return slipway.Receipt{}, orphan(op)
 	}
-	if err := h.holdDomains(ctx, op, in.ID); err != nil {
+	p, err := h.getProject(ctx, op, in.ID)
+	if err != nil {
 		return slipway.Receipt{}, err
+	}
+	if p.pushMovesDomains() { // not held by an earlier try
+		if err := h.holdDomains(ctx, op, in.ID); err != nil {
+			return slipway.Receipt{}, err
+		}
 	}
 	return h.link(ctx, op, want, in)
 }
