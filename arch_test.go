@@ -42,6 +42,7 @@ var policy = map[string]rule{
 	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: inMemory},
 	"internal/source":   {code: []string{root}},
 	"internal/store":    {code: []string{root}, tests: []string{"internal/redact"}},
+	"internal/webhook":  {code: []string{root}},
 
 	// A provider shares nothing with its emulator but the tests of both.
 	"internal/provider":         {code: []string{root, "internal/rest", "internal/provider/github", "internal/provider/neon", "internal/provider/upstash", "internal/provider/vercel"}},

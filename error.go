@@ -121,7 +121,7 @@ const (
 	ExitRejected        = 5   // rejected or cancelled
 	ExitUnknown         = 6   // outcome unknown or ambiguous
 	ExitDiffers         = 7   // differences were found
-	ExitInterrupted     = 130 // interrupted; the run can be resumed
+	ExitInterrupted     = 130 // interrupted, or left waiting; the run can be resumed
 )
 
 // exits is the one table from an error's code to the exit status. A code that is not listed is a plain failure.

@@ -22,6 +22,7 @@ const (
 	EventManualTaken   EventType = "manual.taken"   // a person has taken a step, or given it back
 	EventManualChecked EventType = "manual.checked" // somebody looked at a step, or asserted it
 	EventReported      EventType = "reported"       // the host of the source was told how the run goes, or could not be
+	EventNews          EventType = "news"           // a provider said that something has happened: it is looked at now
 	EventNote          EventType = "note"
 )
 

@@ -60,6 +60,9 @@ type Tx interface {
 	PutArtifact(name string, data []byte) error
 	Artifact(name string) ([]byte, error)
 
+	// Delivered keeps that a message of that id came at a time, and reports whether it has come before. Those that came before since are forgotten.
+	Delivered(id string, at, since time.Time) (again bool, err error)
+
 	// SetDue wakes a run at a time; the earliest wins.
 	SetDue(run string, at time.Time) error
 	// NextDue returns when the next run is due; zero for none.

@@ -52,6 +52,8 @@ func (w *workspace) drive(ctx context.Context, id string, by approver) (result, 
 			return result{Run: id, Calls: w.calls()}, err
 		}
 		switch run.Status {
+		case slipway.RunActive:
+			return w.left(ctx, run)
 		case slipway.RunWaitingApproval:
 		case slipway.RunWaitingManual:
 			return w.waitingManual(ctx, run)
@@ -102,9 +104,10 @@ type follower struct {
 	revision int // of the plan that the view has
 }
 
-// follow tells the run's events until it is no longer active, or until ctx ends, and returns it.
+// follow tells the run's events until it is no longer active, or left, or until ctx ends, and returns it.
 func (f *follower) follow(ctx context.Context, id string) (slipway.Run, error) {
 	for {
+		left := f.engine.Left(id) // asked first: then all that it has told is there
 		run, events, err := f.read(ctx, id)
 		if err != nil {
 			return run, err
@@ -127,7 +130,7 @@ func (f *follower) follow(ctx context.Context, id string) (slipway.Run, error) {
 		if len(events) > 0 {
 			continue // there may be more than one page
 		}
-		if run.Status != slipway.RunActive {
+		if left || run.Status != slipway.RunActive {
 			return run, nil
 		}
 		if err := f.engine.Err(); err != nil {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/slipway-dev/slipway/internal/webhook"
 )
 
 // exitStatuses ends every help text.
@@ -18,7 +20,7 @@ const exitStatuses = `Exit status:
     5  rejected or cancelled
     6  outcome unknown or ambiguous
     7  differences were found (with --exit-code)
-  130  interrupted; slipway resume goes on
+  130  interrupted, or left waiting (--once); slipway resume goes on
 `
 
 // help writes a command's help to stdout.
@@ -75,6 +77,9 @@ func (a *app) environmentTopic() *cobra.Command {
 	row("SLIPWAY_KEY_PASSPHRASE", "passphrase of the key that approve --key signs with, and of a new one; default: it is asked for")
 	row("SLIPWAY_AGENT", "name of the agent that runs Slipway: it may ask for everything, and approve nothing")
 	row("SLIPWAY_FINGERPRINT_KEY", "key by which secrets are compared, at least 16 bytes; default: a file in SLIPWAY_HOME")
+	for _, sender := range webhook.Senders() {
+		row(webhook.Variable(sender), "secret of the webhook by which "+sender+" tells what happens, for --webhooks")
+	}
 	row("SLIPWAY_LOG", "debug: tell every request and every event on stderr, without secrets")
 	row("SLIPWAY_DNS", "resolver, as HOST:PORT, by which the records of domains are looked up; default: the system's")
 	row("SLIPWAY_SETTLE", "with emulators alone: how long a create is looked for whose reply was lost, such as 100ms")

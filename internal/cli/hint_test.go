@@ -281,6 +281,7 @@ func tryHint(t *testing.T, h hint) (exit int, out *screen) {
 		d.write(t, filepath.Join("site", "index.html"), "<h1>the other shop</h1>")
 		d.app(strings.NewReader(""), newScreen()).main(t.Context(), append([]string{"-C", d.dir}, begin...))
 	}
+	d.env["GITHUB_WEBHOOK_SECRET"] = "the secret of a webhook"
 	args := []string{"-C", d.dir}
 	for i, a := range h.args {
 		if strings.HasPrefix(a, "[") || h.args[0] == "rollback" && spot.MatchString(a) {
@@ -320,6 +321,8 @@ func (d desk) value(args []string, i int, a, run string) string {
 		return "dpl_ofSomebody"
 	case "--note":
 		return "done"
+	case "--webhooks":
+		return "127.0.0.1:0"
 	case "--plan":
 		return "sha256:" + strings.Repeat("0", 64)
 	case "--out":

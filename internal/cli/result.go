@@ -21,6 +21,7 @@ const (
 	statusDrifted         = "drifted"
 	statusWaitingApproval = "waiting_approval"
 	statusWaitingManual   = "waiting_manual"
+	statusWaiting         = "waiting" // for what is outside, and left: --once
 	statusFailed          = "failed"
 	statusRejected        = "rejected"
 	statusCanceled        = "canceled"
@@ -65,6 +66,7 @@ var exits = map[string]int{
 	statusRejected:        slipway.ExitRejected,
 	statusCanceled:        slipway.ExitRejected,
 	statusInterrupted:     slipway.ExitInterrupted,
+	statusWaiting:         slipway.ExitInterrupted,
 	statusAmbiguous:       slipway.ExitUnknown,
 	statusUnknown:         slipway.ExitUnknown,
 	statusInvalid:         slipway.ExitUsage,

@@ -12,6 +12,7 @@ func (a *app) resumeCommand() *cobra.Command {
 	var yes bool
 	var promoteOver string
 	var confirm []string
+	var flags *waitFlags
 	c := a.command("resume [RUN]", "Go on with a run that was stopped, failed, or was approved meanwhile",
 		"Go on with a run that was stopped, failed, or was approved meanwhile. Requests whose reply was lost are looked for, not repeated.\n"+
 			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
@@ -24,12 +25,16 @@ func (a *app) resumeCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
+			if err := w.wait(ctx, flags); err != nil {
+				return result{}, err
+			}
 			run, err := w.run(ctx, args, false)
 			if err != nil {
 				return result{}, err
 			}
 			return w.resume(ctx, run, w.approver(yes, promoteOver, confirm))
 		})
+	flags = waits(c)
 	c.Flags().BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
 	c.Flags().StringVar(&promoteOver, "promote-over", "", "with --yes: move production even though it serves this deployment (`ID`)")
 	c.Flags().StringArrayVar(&confirm, "confirm", nil, "with --yes: "+confirmUsage)

@@ -13,6 +13,7 @@ import (
 func (a *app) rollbackCommand() *cobra.Command {
 	var yes bool
 	var promoteOver string
+	var flags *waitFlags
 	c := a.command("rollback [DEPLOYMENT]", "Move production back to an earlier deployment",
 		"Move every production domain back to a deployment that was built before, after an approval, and look until each serves it.\n"+
 			"DEPLOYMENT is an id; left out it is the one that the last promote took production away from. Its build keeps the values of then: those that were\n"+
@@ -27,6 +28,9 @@ func (a *app) rollbackCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
+			if err := w.wait(ctx, flags); err != nil {
+				return result{}, err
+			}
 			req := slipway.RollbackRequest{Manifest: w.raw, Environment: w.environment, Requester: a.actor(), Options: options}
 			run, err := w.engine.Rollback(ctx, req)
 			if err != nil {
@@ -36,6 +40,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 			w.answer(ctx, r)
 			return r, err
 		})
+	flags = waits(c)
 	c.Flags().BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
 	c.Flags().StringVar(&promoteOver, "promote-over", "", "move production even though it serves this deployment (`ID`), which Slipway did not put there")
 	return c

@@ -14,6 +14,7 @@ func (a *app) shipCommand() *cobra.Command {
 	var yes bool
 	var confirm []string
 	var options slipway.RunOptions
+	var flags *waitFlags
 	c := a.command("ship", "Bring the app to verified production",
 		"Plan, wait for an approval at each gate, make what is missing, deploy, verify and promote.\n"+
 			"An unfinished run that wants the same is continued. stdout is the URL at which the app answers.", cobra.NoArgs,
@@ -26,11 +27,15 @@ func (a *app) shipCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
+			if err := w.wait(ctx, flags); err != nil {
+				return result{}, err
+			}
 			r, err := w.ship(ctx, options, w.approver(yes, options.PromoteOver, confirm))
 			w.answer(ctx, r)
 			return r, err
 		})
 	f := c.Flags()
+	flags = waits(c)
 	f.BoolVar(&yes, "yes", false, "approve as this user what the plan shows")
 	f.StringArrayVar(&confirm, "confirm", nil, "with --yes: "+confirmUsage)
 	f.StringVar(&options.Plan, "plan", "", "refuse any plan but the one with this `digest` (sha256:…)")

@@ -112,6 +112,8 @@ func eventText(e slipway.Event) string {
 			return fmt.Sprintf("not reported to %s: %s", data("to"), data("error"))
 		}
 		return fmt.Sprintf("reported to %s: %s", data("to"), data("state"))
+	case slipway.EventNews:
+		return fmt.Sprintf("news from %s: %s", data("provider"), data("event"))
 	case slipway.EventRunStatus:
 		if s := data("status"); s != string(slipway.RunActive) {
 			return fmt.Sprintf("run %s: %s", e.Run, s)

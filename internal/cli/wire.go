@@ -30,6 +30,7 @@ type workspace struct {
 	store    *store.Store
 	engine   *engine.Engine
 	lock     *store.Lock // nil unless this process owns the app
+	deaf     func()      // ends the taking of webhooks; nil where none are
 }
 
 // need says what a command asks of a workspace.
@@ -127,6 +128,9 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if err := a.settings.check(providers, w.manifest); err != nil {
 		return nil, err
 	}
+	if _, err := a.webhookSecrets(); err != nil {
+		return nil, err
+	}
 	if err := a.refuseSecrets(raw); err != nil {
 		return nil, err
 	}
@@ -205,6 +209,9 @@ func (a *app) refuseSecrets(raw []byte) error {
 }
 
 func (w *workspace) close() {
+	if w.deaf != nil {
+		w.deaf()
+	}
 	if w.store != nil {
 		_ = w.store.Close() // every commit is durable by now
 	}

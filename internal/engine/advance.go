@@ -66,7 +66,11 @@ func (e *Engine) advance(ctx context.Context, id string) {
 		// Released even when ctx is over, so that the next owner need not wait for the lease.
 		_ = e.Store.Tx(context.WithoutCancel(ctx), func(tx slipway.Tx) error { return tx.Release(id, w.epoch) })
 	}()
-	if err := sheltered(func() error { return w.drive(ctx) }); err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
+	switch err := sheltered(func() error { return w.drive(ctx) }); {
+	case err == nil, ctx.Err() != nil, errors.Is(err, errFenced):
+	case errors.Is(err, errLeft):
+		w.noteLeft(id)
+	default:
 		w.fail(context.WithoutCancel(ctx), err, "")
 	}
 }
@@ -382,8 +386,8 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 		err  error
 	}
 	results := make(chan result)
-	inFlight := map[string]bool{}
-	var stop error // what ends the work once all in flight has come back
+	inFlight, left := map[string]bool{}, map[string]bool{} // those that are left count as in flight: somebody else sees how they end
+	var stop error                                         // what ends the work once all in flight has come back
 	ahead := false
 	for {
 		open, err := w.openGates(ctx)
@@ -405,7 +409,10 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 				}()
 			}
 		}
-		if len(inFlight) == 0 {
+		if len(inFlight) == len(left) {
+			if len(left) > 0 && stop == nil {
+				stop = errLeft
+			}
 			return verdictOf(ctx, next, stop)
 		}
 		var r result
@@ -414,7 +421,14 @@ func (w *worker) work(ctx context.Context) (verdict, error) {
 		case <-w.made:
 		}
 		for _, k := range r.keys {
-			delete(inFlight, k)
+			if errors.Is(r.err, errLeft) {
+				left[k] = true
+			} else {
+				delete(inFlight, k)
+			}
+		}
+		if errors.Is(r.err, errLeft) {
+			continue
 		}
 		if r.err != nil && (stop == nil || slipway.ErrorCode(r.err) == slipway.CodeFenced) {
 			stop = r.err

@@ -36,6 +36,7 @@ type cloud struct {
 	guided    map[string]any                // the input that the runbook gives, by the step's key
 	log       []string                      // lines that a deployment's build prints
 	read      int                           // how many of them were
+	building  func() bool                   // whether a deployment is still being built; nil: until its log is read
 }
 
 func newCloud() *cloud {

@@ -56,6 +56,12 @@ type Config struct {
 	HTTP http.RoundTripper
 	// Settle overrides how long a lost create is looked for. Default: as the kind says, else slipway.DefaultSettle.
 	Settle *slipway.Settle
+	// Notified are the providers whose news Wake is told of: what is pending there is looked at less often. Default: none.
+	Notified []string
+	// Calm is how often: news that is lost costs no more. Default: 30 s.
+	Calm time.Duration
+	// Leave makes this process leave a run whose next step waits for something outside, as soon as nothing else can be done. Left then tells so.
+	Leave bool
 	// Holder names this process in a lease. Default: a random name.
 	Holder string
 	// Now is the clock. Default: time.Now.
@@ -76,6 +82,8 @@ type Engine struct {
 	mine       map[string]slipway.FileSet // the runs that this process was asked to work on, and their source trees (nil for a destroy)
 	unwritable error                      // what keeps this process from writing
 	anew       map[string]bool            // the runs whose refused requests were asked to be tried again
+	bells      bells
+	left       map[string]bool // the runs that this process has left to whoever resumes them
 }
 
 var _ slipway.Service = (*Engine)(nil)
@@ -97,6 +105,9 @@ func New(c Config) *Engine {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Calm == 0 {
+		c.Calm = 30 * time.Second
+	}
 	if c.Policy == nil {
 		c.Policy = func() slipway.Policy { return anybody{} }
 	}
@@ -109,7 +120,7 @@ func New(c Config) *Engine {
 	if c.Holder == "" {
 		c.Holder = uuid.NewString()
 	}
-	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, mine: map[string]slipway.FileSet{}, anew: map[string]bool{}}
+	e := &Engine{Config: c, kinds: map[slipway.Kind]slipway.KindInfo{}, mine: map[string]slipway.FileSet{}, anew: map[string]bool{}, bells: bells{}, left: map[string]bool{}}
 	for _, p := range c.Providers {
 		for _, k := range p.Info().Kinds {
 			e.kinds[k.Kind] = k
@@ -142,11 +153,18 @@ func (e *Engine) Start(ctx context.Context) error { return e.queue.Start(ctx, e.
 // Stop ends the work at once and waits for it: requests in flight are given up, and what they did is looked for by whoever resumes.
 func (e *Engine) Stop() { e.queue.Stop() }
 
-// Wait returns the run as soon as it is no longer active. It fails with Err where that cannot be written.
+// Left reports whether this process has left a run, as Config.Leave says: it is still active, and nobody works on it.
+func (e *Engine) Left(run string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.left[run]
+}
+
+// Wait returns the run as soon as it is no longer active, or Left. It fails with Err where that cannot be written.
 func (e *Engine) Wait(ctx context.Context, id string) (slipway.Run, error) {
 	for {
 		run, err := e.run(ctx, id)
-		if err != nil || run.Status != slipway.RunActive {
+		if err != nil || run.Status != slipway.RunActive || e.Left(id) {
 			return run, err
 		}
 		if err := e.Err(); err != nil {

@@ -79,47 +79,43 @@ func (u *unit) unfollow() {
 	}
 }
 
-// await tells u's log for d, or until it has ended and there may be news: then the next look comes at once, but not twice in a row.
-func (w *worker) await(ctx context.Context, u *unit, d time.Duration) error {
+// await tells u's log for d, until bell rings, or until the log has ended and there may be news: then the next look comes at once, but not
+// twice in a row, and after a bell not within pace of the last. rung says that it was the bell.
+func (w *worker) await(ctx context.Context, u *unit, d time.Duration, bell <-chan struct{}) (rung bool, err error) {
 	w.follow(ctx, u)
-	if u.log == nil {
-		return sleep(ctx, d)
-	}
-	timer, flush := time.NewTimer(d), time.NewTicker(tapeFlush)
+	begun, timer, flush := time.Now(), time.NewTimer(d), time.NewTicker(tapeFlush)
 	defer timer.Stop()
 	defer flush.Stop()
-	for u.log != nil {
+	for {
+		var lines chan slipway.LogLine // nil, as all three of a log that is not read: never ready
+		var ended chan logEnd
+		var tick <-chan time.Time
+		if u.log != nil {
+			lines, ended, tick = u.log.lines, u.log.ended, flush.C
+		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return rung, ctx.Err()
 		case <-timer.C:
 			u.woken = false
-			return w.tellLog(ctx, u, "")
-		case <-flush.C:
-			if err := w.tellLog(ctx, u, ""); err != nil {
-				return err
-			}
-		case l := <-u.log.lines:
-			if err := w.hear(ctx, u, l); err != nil {
-				return err
-			}
-		case end := <-u.log.ended:
-			news, err := w.logEnded(ctx, u, end)
-			if err != nil {
-				return err
-			}
-			if news && !u.woken {
+			return rung, w.tellLog(ctx, u, "")
+		case <-bell:
+			rung, bell = true, nil
+			timer.Reset(min(d, pace) - time.Since(begun))
+		case <-tick:
+			err = w.tellLog(ctx, u, "")
+		case l := <-lines:
+			err = w.hear(ctx, u, l)
+		case end := <-ended:
+			var news bool
+			if news, err = w.logEnded(ctx, u, end); err == nil && news && !u.woken {
 				u.woken = true
-				return nil
+				return rung, nil
 			}
 		}
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		u.woken = false
-		return nil
+		if err != nil {
+			return rung, err
+		}
 	}
 }
 

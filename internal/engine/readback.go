@@ -18,6 +18,7 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 	defer u.unfollow()
 	mended, sessions := false, w.passes.current(w.wanted)
 	for poll := w.poll(u); ; sessions = w.wanted.pass() {
+		bell := w.bell(w.id)
 		if err := w.observeUnit(ctx, sessions, u); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -56,10 +57,15 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				return err
 			}
 		}
-		if err := w.await(ctx, u, poll.next(u.watched())); err != nil {
+		if w.leaves(u.obs.Pending, poll.spent) {
+			return errLeft
+		}
+		begun, wait := time.Now(), poll.next(u.watched())
+		rung, err := w.await(ctx, u, wait, bell)
+		if err != nil {
 			return err
 		}
-		if poll.over(u.obs.Pending) {
+		if poll.woken(rung, wait-time.Since(begun)); poll.over(u.obs.Pending) {
 			u.err = w.notSettled(u)
 			return nil
 		}
@@ -276,8 +282,12 @@ const (
 	shortPending = 30 * time.Second
 )
 
-// poller spaces the looks at something pending.
-type poller struct{ every, most, spent, limit time.Duration }
+// poller spaces the looks at something pending. Where its provider sends news it keeps calm, but for some looks after each.
+type poller struct {
+	every, most, spent, limit time.Duration
+	calm                      time.Duration // 0: there is no news
+	brisk                     int           // looks before it is calm again
+}
 
 func (w *worker) poll(u *unit) *poller {
 	p := &poller{every: w.kinds[u.effect.Address.Kind()].Poll, most: 2 * time.Second}
@@ -286,6 +296,9 @@ func (w *worker) poll(u *unit) *poller {
 	}
 	if moves(u.effect.Op) {
 		p.limit = movePending
+	}
+	if (u.watched() || moves(u.effect.Op)) && w.notified(u.effect.Address.Kind().Provider()) {
+		p.calm = w.Calm
 	}
 	return p
 }
@@ -300,9 +313,20 @@ func (p *poller) next(built bool) time.Duration {
 	if built {
 		d = max(pace, p.spent/12)
 	}
+	if p.calm > 0 && p.brisk == 0 {
+		d = max(d, p.calm)
+	}
+	p.brisk = max(p.brisk-1, 0)
 	p.spent += d
 	p.every = min(p.every*9/8, max(p.most, p.every))
 	return d
+}
+
+// woken takes back what was not waited, and makes the next looks come as if there were no more news, when a bell has rung.
+func (p *poller) woken(rung bool, unspent time.Duration) {
+	if p.spent -= max(unspent, 0); rung {
+		p.brisk = brisk
+	}
 }
 
 func (p *poller) over(pending bool) bool {

@@ -20,10 +20,17 @@ func (k *loggedDeploy) Observe(ctx context.Context, want slipway.Spec) (slipway.
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	o.Pending = o.Exists && k.read < len(k.log)
+	if k.building != nil {
+		o.Pending = o.Exists && k.building()
+	}
 	return o, err
 }
 
-func (k *loggedDeploy) Watch(_ context.Context, _ slipway.Receipt, since string, emit func(slipway.LogLine)) (string, error) {
+func (k *loggedDeploy) Watch(ctx context.Context, _ slipway.Receipt, since string, emit func(slipway.LogLine)) (string, error) {
+	if k.building != nil { // a log that is silent
+		<-ctx.Done()
+		return since, ctx.Err()
+	}
 	from, _ := strconv.Atoi(since)
 	for i, text := range k.log[:from+1] {
 		emit(slipway.LogLine{Stream: "stdout", Text: text, Again: i < from})

@@ -34,6 +34,7 @@ func suite(t *testing.T, open opener) {
 		"events":               testEvents,
 		"receipts":             testReceipts,
 		"due":                  testDue,
+		"delivered":            testDelivered,
 		"all or nothing":       testAllOrNothing,
 		"reading writes not":   testReadOnly,
 		"guard":                testGuard,
