@@ -7,6 +7,9 @@ type Shipped struct {
 	// Held are the names of what is held back because it looks like a credential, the first maxHeld of them; HeldBack is how many there are.
 	Held     []string `json:"held,omitempty"`
 	HeldBack int      `json:"held_back,omitempty"`
+	// Git is the commit that the files stand beside, nil for none; GitUnread is why it cannot be told, where there is one.
+	Git       *WorkTree `json:"git,omitempty"`
+	GitUnread string    `json:"git_unread,omitempty"`
 }
 
 // maxHeld is how many names a plan keeps.
@@ -27,6 +30,9 @@ func ShippedOf(files FileSet) *Shipped {
 		if s.HeldBack = len(s.Held); s.HeldBack > maxHeld {
 			s.Held = s.Held[:maxHeld:maxHeld]
 		}
+	}
+	if v, ok := files.(Versioned); ok {
+		s.Git, s.GitUnread = v.WorkTree()
 	}
 	return s
 }

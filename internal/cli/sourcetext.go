@@ -19,6 +19,12 @@ func shippedText(b *strings.Builder, p *slipway.Plan) {
 		}
 	}
 	b.WriteString("\n")
+	switch {
+	case p.Shipped.Git != nil:
+		fmt.Fprintf(b, "commit: %s\n", oneLine(p.Shipped.Git.String()))
+	case p.Shipped.GitUnread != "":
+		fmt.Fprintf(b, "commit: not recorded: %s\n", p.Shipped.GitUnread)
+	}
 	if n := p.Shipped.HeldBack; n > 0 {
 		fmt.Fprintf(b, "held back: %s that look like credentials\n", plural(n, "path"))
 		for _, name := range p.Shipped.Held {

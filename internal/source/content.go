@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"io/fs"
@@ -56,11 +57,12 @@ func modeOf(info fs.FileInfo) uint32 {
 
 const bufferSize = 128 << 10
 
-// hashAll fills in SHA1 on all cores. Each worker has one buffer and one open file.
-func hashAll(ctx context.Context, dir string, files []slipway.File) error {
+// hashAll fills in SHA1 on all cores. Each worker has one buffer and one open file. It returns git's hash of each file that head, if any, has.
+func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) (sums []string, err error) {
+	sums = make([]string, len(files))
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return unreadable(dir, err)
+		return nil, unreadable(dir, err)
 	}
 	defer root.Close()
 	var next atomic.Int64
@@ -73,16 +75,25 @@ func hashAll(ctx context.Context, dir string, files []slipway.File) error {
 				if i >= len(files) {
 					return nil
 				}
-				if err := hashOne(ctx, root, &files[i], buffer); err != nil {
+				var git hash.Hash
+				if head != nil && head.files[files[i].Path].hash != "" {
+					git = sha1.New() // https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+					fmt.Fprintf(git, "blob %d\x00", files[i].Size)
+				}
+				if err := hashOne(ctx, root, &files[i], buffer, git); err != nil {
 					return err
+				}
+				if git != nil {
+					sums[i] = hex.EncodeToString(git.Sum(nil))
 				}
 			}
 		})
 	}
-	return group.Wait()
+	return sums, group.Wait()
 }
 
-func hashOne(ctx context.Context, root *os.Root, f *slipway.File, buffer []byte) error {
+// hashOne fills in SHA1, and hands the content to git as well, unless that is nil.
+func hashOne(ctx context.Context, root *os.Root, f *slipway.File, buffer []byte, git hash.Hash) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -95,6 +106,9 @@ func hashOne(ctx context.Context, root *os.Root, f *slipway.File, buffer []byte)
 	for {
 		n, err := content.Read(buffer)
 		h.Write(buffer[:n])
+		if git != nil {
+			git.Write(buffer[:n])
+		}
 		size += int64(n)
 		if err == io.EOF {
 			break

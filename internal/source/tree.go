@@ -39,7 +39,11 @@ type Tree struct {
 	files  []slipway.File
 	denied []string
 	digest string
+	head   *head // nil for none
+	why    string
 }
+
+var _ slipway.Versioned = (*Tree)(nil)
 
 // Open reads the folder dir. It fails with CodeInvalid when the folder cannot be shipped: it is not there or empty, it holds sockets,
 // devices, links that lead outside or names that other machines cannot have, or it is too large; with CodeSourceChanged when a file
@@ -72,10 +76,15 @@ func (w *walk) tree(dir string) (*Tree, error) {
 	}
 	slices.SortFunc(w.files, func(a, b slipway.File) int { return cmp.Compare(a.Path, b.Path) })
 	slices.Sort(w.denied)
-	if err := hashAll(w.ctx, w.root, w.files); err != nil {
+	head, why := headOf(w.ctx, w.root)
+	sums, err := hashAll(w.ctx, w.root, w.files, head)
+	if err != nil {
 		return nil, orCanceled(w.ctx, err)
 	}
-	return &Tree{root: w.root, files: w.files, denied: w.denied, digest: Digest(w.files)}, nil
+	if head != nil {
+		head.compare(w.root, w.files, sums)
+	}
+	return &Tree{root: w.root, files: w.files, denied: w.denied, digest: Digest(w.files), head: head, why: why}, nil
 }
 
 func resolve(dir string) (string, error) {
@@ -146,6 +155,16 @@ func (t *Tree) Digest() string { return t.digest }
 
 // Files returns the files, sorted by path. The list is the caller's own.
 func (t *Tree) Files() []slipway.File { return slices.Clone(t.files) }
+
+// WorkTree returns the commit that the files stand beside, as git's folder told it when the tree was opened; nil for none, and why where there is
+// one that cannot be read.
+func (t *Tree) WorkTree() (*slipway.WorkTree, string) {
+	if t.head == nil {
+		return nil, t.why
+	}
+	w := t.head.WorkTree
+	return &w, ""
+}
 
 // Denied lists, sorted, what was held back because it looks like a credential, and was not ignored anyway. A folder ends with a slash.
 func (t *Tree) Denied() []string { return slices.Clone(t.denied) }

@@ -242,6 +242,9 @@ func deploymentBody(want slipway.Spec, in slipway.Receipt) map[string]any {
 		}
 	}
 	body := map[string]any{"name": want.Name, "project": in.ID, "meta": meta}
+	if git := gitMetadata(want.Files); git != nil {
+		body["gitMetadata"] = git
+	}
 	if len(projectSettings) > 0 {
 		body["projectSettings"] = projectSettings
 	}

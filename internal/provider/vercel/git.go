@@ -54,3 +54,21 @@ func gitSource(c slipway.Commit) map[string]any {
 func commitMeta(c slipway.Commit) map[string]string {
 	return map[string]string{metaKey(slipway.DetailRef): c.Ref, metaKey(slipway.DetailRepository): c.Repository}
 }
+
+// gitMetadata tells which commit a folder's files stand beside, as the vendor's CLI does, without author, message and remote: they are nobody's
+// business, and may hold credentials. https://vercel.com/docs/rest-api/deployments/create-a-new-deployment
+func gitMetadata(files slipway.FileSet) map[string]any {
+	v, ok := files.(slipway.Versioned)
+	if !ok {
+		return nil
+	}
+	w, _ := v.WorkTree()
+	if w == nil {
+		return nil
+	}
+	git := map[string]any{"commitSha": w.Commit, "dirty": !w.Clean}
+	if w.Branch != "" {
+		git["commitRef"] = w.Branch
+	}
+	return git
+}

@@ -35,6 +35,35 @@ func TestCommitDetails(t *testing.T) {
 	}
 }
 
+// besideGit is a folder in a work tree.
+type besideGit struct {
+	slipway.FileSet
+	at *slipway.WorkTree
+}
+
+func (b besideGit) WorkTree() (*slipway.WorkTree, string) { return b.at, "" }
+
+// TestGitMetadata: a folder's deployment tells its commit, and nothing of author, message or remote.
+func TestGitMetadata(t *testing.T) {
+	for name, test := range map[string]struct {
+		reason string
+		files  slipway.FileSet
+		want   any
+	}{
+		"clean":    {"commit and branch", besideGit{at: &slipway.WorkTree{Commit: "c0", Branch: "main", Clean: true}}, map[string]any{"commitSha": "c0", "commitRef": "main", "dirty": false}},
+		"changed":  {"what is deployed is not the commit; no branch", besideGit{at: &slipway.WorkTree{Commit: "c0", Changed: 1}}, map[string]any{"commitSha": "c0", "dirty": true}},
+		"no git":   {"nothing is said", besideGit{}, nil},
+		"no files": {"nothing is said", nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := deploymentBody(slipway.Spec{App: "shop", Address: slipway.NewAddress(kindDeployment, "shop", "preview"), Files: test.files}, slipway.Receipt{})
+			if d := cmp.Diff(test.want, body["gitMetadata"]); d != "" {
+				t.Errorf("%s (-want +got):\n%s", test.reason, d)
+			}
+		})
+	}
+}
+
 // TestALostLink: the second of a link's two calls is the one that links. Its lost reply is ambiguous, and a look finds the link, held.
 func TestALostLink(t *testing.T) {
 	emu := server()
