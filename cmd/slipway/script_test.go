@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -80,6 +81,11 @@ func setUp(ctx context.Context, env *testscript.Env) error {
 	env.Setenv("SLIPWAY_HOME", env.WorkDir+"/home")
 	env.Setenv("SLIPWAY_FINGERPRINT_KEY", "0123456789abcdef0123456789abcdef")
 	env.Setenv("HOME", env.WorkDir)
+	vectors, err := filepath.Abs("../../internal/audit/testdata") // bundles of each version
+	if err != nil {
+		return err
+	}
+	env.Setenv("VECTORS", vectors)
 	env.Values[wireKey{}] = w
 	// The servers' goroutines are there already: this write, and their next read, is what orders the hooks between them.
 	return os.WriteFile(env.WorkDir+"/.ready", []byte("ready"), 0o600)

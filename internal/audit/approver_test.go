@@ -2,6 +2,8 @@ package audit
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,15 +85,40 @@ func TestPoliciesInBundle(t *testing.T) {
 	if !bytes.Contains(data, []byte(policyText)) {
 		t.Error("the policy's text is not in the bundle")
 	}
+	missing := takeApart(t, data)
+	name := missing.name("core/policies/")
+	missing.drop(name)
+	missing.reindex(t, key(t, testKey), nil)
+	if _, err := verify(t, missing.assemble(), key(t, testKey)); place(err) != name {
+		t.Errorf("a bundle without the policy: %v", err)
+	}
 	if !bytes.Contains(data, []byte(`"tool":"slipway v0.0.0-test"`)) || bytes.Contains(data, []byte("tool of the run")) {
 		t.Error("the program that worked on the run is not in the bundle, or said to be missing")
 	}
 	c := takeApart(t, data)
-	name := c.name("core/policies/")
 	c.edit(t, name, `"2"`, `"1"`)
 	c.reindex(t, key(t, testKey), nil)
 	if _, err := verify(t, c.assemble(), key(t, testKey)); err == nil || !strings.Contains(err.Error(), "core/policies/") {
 		t.Errorf("another text is believed: %v", err)
+	}
+}
+
+// Version 1 did not promise the texts: without one it is valid, and says so. The exporter refuses to write such a bundle.
+func TestPoliciesBefore(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "v1", "approved.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := takeApart(t, data)
+	c.drop(c.name("core/policies/"))
+	c.reindex(t, key(t, testKey), nil)
+	r, err := verify(t, c.assemble(), key(t, testKey))
+	if err != nil || !slices.ContainsFunc(r.Asserted, func(s string) bool { return strings.Contains(s, "version 1 of the format does not promise its text") }) {
+		t.Errorf("%v: %q", err, r.Asserted)
+	}
+	st := newStoreOf(t, t.TempDir(), slipway.RunSucceeded, &story{people: true})
+	if _, err := exporter(t).Export(t.Context(), older{st, slipway.PolicyArtifact("")}, runID, &discard{}); slipway.ErrorCode(err) != slipway.CodeStore {
+		t.Errorf("without the policy's text it is exported: %v", err)
 	}
 }
 

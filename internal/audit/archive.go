@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -13,7 +12,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -154,6 +153,7 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // archive is one that was read.
 type archive struct {
+	version int // of the format, as the first entry tells it
 	r       io.ReaderAt
 	entries []entry
 	byName  map[string]entry
@@ -162,7 +162,8 @@ type archive struct {
 // openArchive reads the headers of an archive. A byte that archiver would not have written is a Fault; what is no bundle at all is Unusable.
 func openArchive(r io.ReaderAt, size int64) (*archive, error) {
 	a := &archive{r: r, byName: map[string]entry{}}
-	if err := checkMagic(r, size); err != nil {
+	var err error
+	if a.version, err = readVersion(r, size); err != nil {
 		return nil, err
 	}
 	at := int64(0)
@@ -198,26 +199,40 @@ func unreadable(err error) error {
 	return &Unusable{Message: fmt.Sprintf("the file cannot be read: %v", err)}
 }
 
-// checkMagic tells a bundle from other files, and its version from others.
-func checkMagic(r io.ReaderAt, size int64) error {
-	want := append(entry{name: nameMagic, size: int64(len(magic)), crc: crc32.ChecksumIEEE([]byte(magic))}.local(), magic...)
-	have := make([]byte, len(want))
-	if size < int64(len(want)) {
-		return &Unusable{Message: "this is no audit bundle"}
+// magicLine is the first entry's content in any version.
+var magicLine = regexp.MustCompile(`^` + magicText + `([1-9][0-9]{0,5})\n`)
+
+// readVersion tells a bundle from other files, and returns its version. What it relies on stays in all versions: a bundle begins with 30 bytes that
+// begin as a zip file does, the name BUNDLE, and the line with the version.
+func readVersion(r io.ReaderAt, size int64) (int, error) {
+	const at = localSize + len(nameMagic)
+	have := make([]byte, min(size, int64(at+len(magicText)+7)))
+	if _, err := r.ReadAt(have, 0); err != nil && !errors.Is(err, io.EOF) {
+		return 0, unreadable(err)
 	}
-	if _, err := r.ReadAt(have, 0); err != nil {
-		return unreadable(err)
+	no := &Unusable{Message: "this is no audit bundle"}
+	if len(have) < at || binary.LittleEndian.Uint32(have) != localMark || string(have[localSize:at]) != nameMagic {
+		return 0, no
 	}
-	text := string(have[localSize+len(nameMagic):])
-	switch {
-	case bytes.Equal(have, want):
-		return nil
-	case text == magic:
-		return fault(fmt.Sprintf("byte %d", firstDifference(want, have)), "the header of an entry is not as it is written")
-	case strings.HasPrefix(text, magic[:len(magic)-2]):
-		return &Unusable{Message: "this audit bundle has a version that this program does not know"}
+	found := magicLine.FindSubmatch(have[at:])
+	if found == nil {
+		return 0, no
 	}
-	return &Unusable{Message: "this is no audit bundle"}
+	version, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		return 0, no
+	}
+	if version > Version {
+		return 0, &Unusable{
+			Message: fmt.Sprintf("this audit bundle was made by a newer format (v%d), and this program knows up to v%d", version, Version), Newer: version,
+		}
+	}
+	text := magic(version)
+	want := append(entry{name: nameMagic, size: int64(len(text)), crc: crc32.ChecksumIEEE([]byte(text))}.local(), text...)
+	if i := firstDifference(want, have); i >= 0 {
+		return 0, fault(fmt.Sprintf("byte %d", i), "the header of an entry is not as it is written")
+	}
+	return version, nil
 }
 
 // readLocal reads the entry that begins at a byte. more is false where the entries end.

@@ -17,14 +17,30 @@ import (
 	"github.com/slipway-dev/slipway/internal/attest"
 )
 
-// What the format is called, and its version. A version changes when an older verifier would misread a newer bundle.
+// What the format is called, and the version that is written. docs/format-audit-bundle.md says when it is raised: any member, entry or statement
+// that an earlier one does not have. Every version up to this one can be read.
 const (
 	FormatName = "slipway.dev/audit-bundle"
-	Version    = 1
+	Version    = 2
 )
 
-// magic is the first entry's content.
-const magic = "slipway audit bundle 1\n"
+// What a version has that those before it have not.
+const (
+	sincePolicies   = 2 // the text of each policy that an approval names
+	sinceExact      = 2 // no document has a member that its version does not know
+	sinceStatements = 2 // provenance and test results as they are now; claim_v1.go has those before
+)
+
+// What provenance calls us, and what we do.
+const (
+	builderID = "https://slipway.dev/builder/v1"
+	buildType = "https://slipway.dev/build-types/deployment/v2"
+)
+
+// magic is the first entry's content in a version.
+func magic(version int) string { return fmt.Sprintf("%s%d\n", magicText, version) }
+
+const magicText = "slipway audit bundle "
 
 // Names of the entries. An archive holds them in the order of their bytes.
 const (
@@ -132,11 +148,14 @@ type Fault struct {
 func (f *Fault) Error() string { return f.Place + ": " + f.Message }
 
 func fault(place, format string, args ...any) *Fault {
-	return &Fault{Place: place, Message: fmt.Sprintf(format, args...)}
+	return &Fault{Place: visible(place), Message: visible(fmt.Sprintf(format, args...))}
 }
 
 // Unusable is the error for a file that is no bundle, or one of a version that this program does not know.
-type Unusable struct{ Message string }
+type Unusable struct {
+	Message string
+	Newer   int // the version of a bundle that is newer than this program; 0 for another file
+}
 
 func (u *Unusable) Error() string { return u.Message }
 

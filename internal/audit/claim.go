@@ -165,31 +165,31 @@ func (b *reading) openers(gate slipway.Gate, plan string) []string {
 	return ids
 }
 
+// testClaim is what a check found, test by test: passed is what is known to have passed.
 func (b *reading) testClaim(c slipway.Check, s slipway.Step, plan string, receipts map[slipway.Address]slipway.Receipt) claim {
-	tests := []string{}
-	for _, p := range c.Probes {
-		tests = append(tests, "GET "+p.Path)
+	if b.version < sinceStatements {
+		return b.testClaimV1(c, s, plan, receipts)
 	}
-	if c.Job != nil {
-		for _, argv := range c.Job.Commands {
-			tests = append(tests, strings.Join(argv, " "))
-		}
-	}
-	result, list := "PASSED", "passedTests"
+	m := map[string]any{"result": "PASSED", "configuration": []attest.Subject{attest.About("plan", plan)}}
 	if s.State == slipway.StepFailed {
-		result, list = "FAILED", "failedTests"
+		m["result"] = "FAILED"
 	}
-	m := map[string]any{"result": result, "configuration": []attest.Subject{attest.About("plan", plan)}}
-	if len(tests) > 0 {
-		m[list] = tests
+	went := wentWell(s.Basis)
+	for _, name := range testsOf(c) {
+		list := "failedTests"
+		if s.State == slipway.StepDone || went[name] {
+			list = "passedTests"
+		}
+		names, _ := m[list].([]string)
+		m[list] = append(names, name)
 	}
 	for _, name := range []string{"isolation", "probes"} {
 		if v := s.Basis[name]; v != nil {
-			m[name] = v
+			m["slipway_"+name] = v
 		}
 	}
 	if name, ok := s.Basis["transcript"].(string); ok {
-		m["transcript"] = attest.About("transcript", name)
+		m["slipway_transcript"] = attest.About("transcript", name)
 	}
 	r, made := receipts[c.Address]
 	switch {
@@ -199,10 +199,50 @@ func (b *reading) testClaim(c slipway.Check, s slipway.Step, plan string, receip
 		return claim{attest.TestResult, m, string(c.Address), plan}
 	}
 	if len(r.URLs) > 0 {
-		m["url"] = r.URLs[0]
+		m["slipway_url"] = r.URLs[0]
 	}
 	sum, _ := valueDigest(r) // it was decoded from JSON
 	return claim{attest.TestResult, m, string(c.Address), sum}
+}
+
+// testsOf are the names of a check's tests, in order.
+func testsOf(c slipway.Check) (names []string) {
+	for _, p := range c.Probes {
+		names = append(names, "GET "+p.Path)
+	}
+	if c.Job != nil {
+		for _, argv := range c.Job.Commands {
+			names = append(names, strings.Join(argv, " "))
+		}
+	}
+	return names
+}
+
+// wentWell are the tests of which the record says that they passed, each time.
+func wentWell(basis map[string]any) map[string]bool {
+	well := map[string]bool{}
+	tell := func(name string, ok bool) {
+		before, seen := well[name]
+		well[name] = ok && (before || !seen)
+	}
+	probes, _ := basis["probes"].([]any)
+	for _, p := range probes {
+		m, _ := p.(map[string]any)
+		path, _ := m["path"].(string)
+		tell("GET "+path, m["outcome"] == string(slipway.ProbePassed))
+	}
+	commands, _ := basis["commands"].([]any)
+	for _, c := range commands {
+		m, _ := c.(map[string]any)
+		var argv []string
+		list, _ := m["argv"].([]any)
+		for _, a := range list {
+			text, _ := a.(string)
+			argv = append(argv, text)
+		}
+		tell(strings.Join(argv, " "), m["end"] == string(slipway.JobExited) && m["exit"] == 0.0)
+	}
+	return well
 }
 
 func (b *reading) promotionClaim(x slipway.Effect, s slipway.Step, plan string) map[string]any {
@@ -220,35 +260,62 @@ func (b *reading) promotionClaim(x slipway.Effect, s slipway.Step, plan string) 
 	return m
 }
 
+// provenanceClaim is where a deployment comes from.
 func (b *reading) provenanceClaim(x slipway.Effect, s slipway.Step, plan string) map[string]any {
-	sums := map[string]string{}
-	for _, f := range b.index.Files {
-		sums[f.Path] = f.SHA256
-	}
-	dependencies := []attest.Subject{}
-	if b.run.Source != "" {
-		dependencies = append(dependencies, attest.About("source tree", b.run.Source))
-	}
-	dependencies = append(dependencies, attest.About(nameManifest, "sha256:"+sums[nameManifest]))
-	if s.Receipt != nil {
-		if sha := s.Receipt.Details[slipway.DetailCommit]; sha != "" {
-			dependencies = append(dependencies, attest.Subject{Name: s.Receipt.Details[slipway.DetailRepository], Digest: map[string]string{"gitCommit": sha}})
-		}
-	}
-	parameters := map[string]any{
-		"app": b.run.App, "environment": b.run.Environment, "plan": plan, "kind": x.Address.Kind(), "input": s.Basis["input"],
-	}
-	if s.Receipt != nil {
-		hosts := []string{}
-		for _, u := range s.Receipt.URLs {
-			hosts = append(hosts, strings.SplitN(strings.SplitN(u+"://", "://", 3)[1], "/", 2)[0])
-		}
-		parameters["id"], parameters["urls"], parameters["domains"] = s.Receipt.ID, s.Receipt.URLs, hosts
+	if b.version < sinceStatements {
+		return b.provenanceClaimV1(x, s, plan)
 	}
 	metadata := map[string]any{"invocationId": fmt.Sprintf("%s/%d/%s", b.run.ID, s.Revision, s.Key)}
 	put(metadata, map[string]any{"startedOn": timestamp(s.IntentAt), "finishedOn": timestamp(s.EndedAt)})
-	return map[string]any{
-		"buildDefinition": map[string]any{"buildType": buildType, "externalParameters": parameters, "resolvedDependencies": dependencies},
-		"runDetails":      map[string]any{"builder": map[string]any{"id": builderID}, "metadata": metadata},
+	builder := map[string]any{"id": builderID}
+	if name, version, ok := strings.Cut(b.run.Tool, " "); ok {
+		builder["version"] = map[string]string{name: version}
 	}
+	deployment := map[string]any{"urls": []string{}, "domains": []string{}}
+	if s.Receipt != nil {
+		urls, hosts := []string{}, []string{}
+		for _, u := range s.Receipt.URLs {
+			urls, hosts = append(urls, u), append(hosts, strings.SplitN(strings.SplitN(u+"://", "://", 3)[1], "/", 2)[0])
+		}
+		deployment = map[string]any{"id": s.Receipt.ID, "urls": urls, "domains": hosts}
+	}
+	from, dependencies := b.origin(s)
+	return map[string]any{
+		"buildDefinition": map[string]any{
+			"buildType":            buildType,
+			"externalParameters":   map[string]any{"app": b.run.App, "environment": b.run.Environment, "source": from},
+			"internalParameters":   map[string]any{"plan": plan, "kind": x.Address.Kind(), "input": s.Basis["input"]},
+			"resolvedDependencies": dependencies,
+		},
+		"runDetails": map[string]any{"builder": builder, "metadata": metadata, "slipway_deployment": deployment},
+	}
+}
+
+// origin is the source that was asked for, and all that went into a deployment, each by its digest.
+func (b *reading) origin(s slipway.Step) (from string, all []map[string]any) {
+	sha256 := func(name, sum string) {
+		all = append(all, map[string]any{"name": name, "digest": map[string]string{"sha256": strings.TrimPrefix(sum, "sha256:")}})
+	}
+	if from = "folder"; b.run.Source != "" {
+		sha256("source tree", b.run.Source)
+	}
+	for _, name := range []string{nameManifest, nameSource} {
+		for _, f := range b.index.Files {
+			if f.Path == name {
+				sha256(name, f.SHA256)
+			}
+		}
+	}
+	if r := s.Receipt; r != nil && r.Details[slipway.DetailCommit] != "" {
+		d := r.Details
+		from = strings.TrimSuffix(fmt.Sprintf("git+https://github.com/%s@%s", d[slipway.DetailRepository], d[slipway.DetailRef]), "@")
+		return from, append(all, map[string]any{"uri": from, "digest": map[string]string{"gitCommit": d[slipway.DetailCommit]}})
+	}
+	if p := b.plans[s.Revision-1]; p.Shipped != nil && p.Shipped.Git != nil {
+		g := *p.Shipped.Git
+		notes := map[string]any{"clean": g.Clean, "changed": g.Changed, "added": g.Added, "removed": g.Removed}
+		put(notes, map[string]any{"branch": g.Branch, "folder": g.Folder})
+		all = append(all, map[string]any{"name": "work tree", "digest": map[string]string{"gitCommit": g.Commit}, "annotations": notes})
+	}
+	return from, all
 }

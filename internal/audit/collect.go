@@ -97,13 +97,33 @@ func (e *export) addRecords() error {
 			return err
 		}
 	}
-	if !slices.ContainsFunc(e.steps, func(s slipway.Step) bool { return s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" }) {
-		e.left = append(e.left, Remark{"commit", "the version control of the source is not recorded; the source is named by its digest"})
+	if why := e.commitUnknown(); why != "" {
+		e.left = append(e.left, Remark{"commit", why + "; the source is named by its digest"})
 	}
 	if e.run.Tool == "" {
 		e.left = append(e.left, Remark{"tool of the run", "which version of slipway worked on it is not recorded; the signature names the one that exported"})
 	}
 	return nil
+}
+
+// commitUnknown says why the commit of the run's source is not told; "" where it is, or where the run has no source.
+func (e *export) commitUnknown() string {
+	why := "the version control of the source is not recorded"
+	for _, p := range e.plans {
+		switch {
+		case p.Commit != nil || p.Shipped != nil && p.Shipped.Git != nil:
+			return ""
+		case p.Shipped != nil && p.Shipped.GitUnread != "":
+			why = p.Shipped.GitUnread
+		case p.Shipped != nil:
+			why = "the source folder is in no git work tree"
+		}
+	}
+	built := slices.ContainsFunc(e.steps, func(s slipway.Step) bool { return s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" })
+	if e.run.Source == "" || built {
+		return ""
+	}
+	return why
 }
 
 func (e *export) addPlans() error {
@@ -139,8 +159,8 @@ func (e *export) addPolicies() error {
 		name := fmt.Sprintf(namePolicy, hash)
 		text, err := e.tx.Artifact(slipway.PolicyArtifact(a.Policy))
 		if slipway.ErrorCode(err) == slipway.CodeNotFound {
-			e.left = append(e.left, Remark{"policy " + a.Policy, "its text was not kept"})
-			continue
+			return slipway.Errorf(slipway.CodeStore, "the database does not have the policy %s, under which the %s gate was asked", a.Policy, a.Gate).
+				WithHint("export from a copy of the database that has it: a bundle without it would not be valid")
 		}
 		if err != nil {
 			return err
@@ -159,7 +179,6 @@ func (e *export) addSource() error {
 		return nil
 	}
 	if slices.ContainsFunc(e.plans, func(p *slipway.Plan) bool { return p.Commit != nil }) {
-		e.left = slices.DeleteFunc(e.left, func(r Remark) bool { return r.What == "commit" })
 		e.left = append(e.left, Remark{"source files", "the source is a commit, which the plan names; its files are not listed"})
 		return nil
 	}

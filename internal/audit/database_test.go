@@ -74,17 +74,23 @@ func TestAnotherDatabase(t *testing.T) {
 	}
 }
 
-// older is a store of before the list of a source's files was kept.
-type older struct{ slipway.Store }
-
-func (s older) Read(ctx context.Context, f func(slipway.Tx) error) error {
-	return s.Store.Read(ctx, func(tx slipway.Tx) error { return f(olderTx{tx}) })
+// older is a store of before artifacts whose names begin so were kept.
+type older struct {
+	slipway.Store
+	lacks string
 }
 
-type olderTx struct{ slipway.Tx }
+func (s older) Read(ctx context.Context, f func(slipway.Tx) error) error {
+	return s.Store.Read(ctx, func(tx slipway.Tx) error { return f(olderTx{tx, s.lacks}) })
+}
+
+type olderTx struct {
+	slipway.Tx
+	lacks string
+}
 
 func (t olderTx) Artifact(name string) ([]byte, error) {
-	if strings.HasPrefix(name, slipway.SourceArtifact("")) {
+	if strings.HasPrefix(name, t.lacks) {
 		return nil, slipway.Errorf(slipway.CodeNotFound, "no artifact %s", name)
 	}
 	return t.Tx.Artifact(name)
@@ -95,7 +101,7 @@ func TestWhatWasNotKept(t *testing.T) {
 	x.Runbook = func(slipway.Run, *slipway.Plan, map[slipway.Address]slipway.Receipt) (slipway.Runbook, error) {
 		return slipway.Runbook{}, slipway.Errorf(slipway.CodeInvalid, "the manifest says what this program does not know")
 	}
-	data, _ := bundle(t, x, older{newStore(t, t.TempDir(), slipway.RunSucceeded, 0)})
+	data, _ := bundle(t, x, older{newStore(t, t.TempDir(), slipway.RunSucceeded, 0), slipway.SourceArtifact("")})
 	r, err := verify(t, data, key(t, testKey))
 	if err != nil {
 		t.Fatal(err)

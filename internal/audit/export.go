@@ -83,7 +83,7 @@ func (e *export) writeAll(ctx context.Context, out Output) (s Summary, err error
 		return s, err
 	}
 	a := &archiver{out: out}
-	if _, err := a.add(nameMagic, func(w io.Writer) error { _, err := io.WriteString(w, magic); return err }); err != nil {
+	if _, err := a.add(nameMagic, func(w io.Writer) error { _, err := io.WriteString(w, magic(Version)); return err }); err != nil {
 		return s, err
 	}
 	for _, p := range e.parts {

@@ -25,6 +25,7 @@ type facts struct {
 	words     []string       // of people: the steps that stand on one
 	proved    []string       // approvals that a known key has signed
 	unproved  []string       // approvals that another key has signed
+	untold    []string       // what an earlier version of the format does not have
 }
 
 // eventLog is what the events tell. Lines of output are counted alone.
@@ -36,7 +37,7 @@ type eventLog struct {
 // takeEvent decodes an event.
 func (b *reading) takeEvent(place string, seq int64, data []byte) error {
 	var e slipway.Event
-	if err := decode(place, data, &e); err != nil {
+	if err := b.exactly(place, data, &e); err != nil {
 		return err
 	}
 	switch {
@@ -58,7 +59,7 @@ func (b *reading) document(name string, v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return data, decode(name, data, v)
+	return data, b.exactly(name, data, v)
 }
 
 func (b *reading) checkPlans(context.Context) error {
@@ -72,7 +73,7 @@ func (b *reading) checkPlans(context.Context) error {
 	switch {
 	case r.ID != i.Run || r.App != i.App || r.Environment != i.Environment || string(r.Status) != i.Status || r.Status.Final() != i.Complete:
 		return fault(nameRun, "it is not the run that the index names")
-	case spec.Bundle != Version:
+	case spec.Bundle != b.version:
 		return fault(nameSpec, "bundle version %d", spec.Bundle)
 	case b.lastStatus() != r.Status:
 		return fault(nameRun+" status", "it is %s, and the events end with %s", r.Status, b.lastStatus())

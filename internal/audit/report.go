@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 // Report is what a bundle holds and what was found to be right. Text and HTML are made from it alone.
 type Report struct {
+	Format      int              `json:"format,omitempty"` // version of the format
 	Run         string           `json:"run,omitempty"`
 	App         string           `json:"app,omitempty"`
 	Environment string           `json:"environment,omitempty"`
@@ -25,7 +27,7 @@ type Report struct {
 	URL         string           `json:"url,omitempty"`
 	Error       string           `json:"error,omitempty"`
 	Source      string           `json:"source,omitempty"`
-	Commit      string           `json:"commit,omitempty"` // repository and commit that the deployment was built from
+	Commit      string           `json:"commit,omitempty"` // that the deployment was built from, with its repository; of a folder, how that stands to it
 	Files       int              `json:"files,omitempty"`  // of the source that are listed
 	Core        string           `json:"core,omitempty"`
 	SignedBy    string           `json:"signed_by,omitempty"` // the key's id
@@ -80,6 +82,7 @@ type ReportApproval struct {
 // summarize fills the report from what was verified.
 func (b *reading) summarize() {
 	r, run := b.report, b.run
+	r.Format = b.version
 	r.Run, r.App, r.Environment, r.Operation, r.Status, r.Complete = run.ID, run.App, run.Environment, string(run.Operation), string(run.Status), b.index.Complete
 	r.Requester, r.Created, r.URL, r.Source = run.Requester.Name, run.CreatedAt, run.URL, run.Source
 	if run.Error != nil {
@@ -104,12 +107,18 @@ func (b *reading) summarize() {
 		}
 		r.Approvals = append(r.Approvals, x)
 	}
+	for _, p := range b.plans {
+		if p.Shipped != nil && p.Shipped.Git != nil {
+			r.Commit = p.Shipped.Git.String()
+		}
+	}
 	for _, s := range b.steps {
 		if s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" {
 			r.Commit = strings.TrimSpace(s.Receipt.Details[slipway.DetailRepository] + " " + s.Receipt.Details[slipway.DetailCommit])
 		}
 	}
 	b.weigh()
+	show(reflect.ValueOf(r).Elem())
 }
 
 func (b *reading) reportPlan(revision int, p *slipway.Plan) ReportPlan {
@@ -173,7 +182,13 @@ func (b *reading) weigh() {
 	r.Witnessed = append(r.Witnessed, seen...)
 	r.Asserted = append(r.Asserted, b.words...)
 	r.Witnessed = append(r.Witnessed, b.proved...)
-	r.Asserted = append(r.Asserted, b.unproved...)
+	r.Asserted = append(append(r.Asserted, b.unproved...), b.untold...)
+	for _, p := range b.plans {
+		if p.Shipped != nil && p.Shipped.Git != nil {
+			r.Asserted = append(r.Asserted, fmt.Sprintf("commit %s: the folder of the source said that it stood there", p.Shipped.Git.Commit))
+			break
+		}
+	}
 	for _, a := range b.approvals {
 		switch {
 		case a.By != nil && (len(a.Votes) == 0 || a.State == slipway.ApprovalRejected):
@@ -275,7 +290,7 @@ func (r Report) Findings() string {
 	for _, l := range r.Left {
 		fmt.Fprintf(&b, "%-10s %s: %s\n", "left out", l.What, l.Why)
 	}
-	fmt.Fprintf(&b, "%-10s %d entries, %d events, %d statements, %d bytes; core %s\n", "in all", r.Entries, r.Events, r.Statements, r.Bytes, r.Core)
+	fmt.Fprintf(&b, "%-10s %d entries, %d events, %d statements, %d bytes, version %d of the format; core %s\n", "in all", r.Entries, r.Events, r.Statements, r.Bytes, r.Format, r.Core)
 	return b.String()
 }
 

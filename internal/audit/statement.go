@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -76,37 +77,70 @@ type (
 		Approvals  []string `json:"approvals"`
 		EndedAt    string   `json:"ended_at,omitempty"`
 	}
+	// testResult: https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
 	testResult struct {
 		Result        string           `json:"result"`
 		Configuration []attest.Subject `json:"configuration"`
-		URL           string           `json:"url,omitempty"`
 		PassedTests   []string         `json:"passedTests,omitempty"`
-		FailedTests   []string         `json:"failedTests,omitempty"`
-		// Extensions: where commands were run, apart from what, and what they have printed; and how each probe went.
-		Isolation  any             `json:"isolation,omitempty"`
-		Transcript *attest.Subject `json:"transcript,omitempty"`
-		Probes     any             `json:"probes,omitempty"`
+		FailedTests   []string         `json:"failedTests,omitempty"` // those that are not known to have passed, in a check that has failed
+		// Extensions: the deployment that was asked, where commands were run, apart from what, and what they have printed; and how each
+		// probe went.
+		URL        string          `json:"slipway_url,omitempty"`
+		Isolation  any             `json:"slipway_isolation,omitempty"`
+		Transcript *attest.Subject `json:"slipway_transcript,omitempty"`
+		Probes     any             `json:"slipway_probes,omitempty"`
 	}
+	// provenance: https://slsa.dev/spec/v1.0/provenance
 	provenance struct {
 		Definition buildDefinition `json:"buildDefinition"`
 		Details    runDetails      `json:"runDetails"`
 	}
 	buildDefinition struct {
-		Type         string           `json:"buildType"`
-		Parameters   map[string]any   `json:"externalParameters"`
-		Dependencies []attest.Subject `json:"resolvedDependencies"`
+		Type         string             `json:"buildType"`
+		External     externalParameters `json:"externalParameters"`
+		Internal     internalParameters `json:"internalParameters"`
+		Dependencies []resource         `json:"resolvedDependencies"`
+	}
+	externalParameters struct {
+		App         string `json:"app"`
+		Environment string `json:"environment"`
+		Source      string `json:"source"` // folder, or git+https://github.com/OWNER/NAME@REF
+	}
+	internalParameters struct {
+		Plan  string `json:"plan"`
+		Kind  string `json:"kind"`
+		Input any    `json:"input"` // digest of all that decides what a deployment is; null where nothing told it
+	}
+	// resource: https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
+	resource struct {
+		Name        string            `json:"name,omitempty"`
+		URI         string            `json:"uri,omitempty"`
+		Digest      map[string]string `json:"digest"`
+		Annotations *workTree         `json:"annotations,omitempty"`
+	}
+	// workTree tells how the source that was shipped stands to the commit that it stood beside.
+	workTree struct {
+		Branch  string `json:"branch,omitempty"`
+		Folder  string `json:"folder,omitempty"`
+		Clean   bool   `json:"clean"`
+		Changed int    `json:"changed"`
+		Added   int    `json:"added"`
+		Removed int    `json:"removed"`
 	}
 	runDetails struct {
-		Builder    map[string]string `json:"builder"`
+		Builder    builder           `json:"builder"`
 		Metadata   map[string]string `json:"metadata"`
-		Byproducts []attest.Subject  `json:"byproducts,omitempty"`
+		Deployment deployed          `json:"slipway_deployment"` // an extension: what came out
 	}
-)
-
-// What provenance calls us.
-const (
-	builderID = "https://slipway.dev/builder/v1"
-	buildType = "https://slipway.dev/build-types/deployment/v1"
+	builder struct {
+		ID      string            `json:"id"`
+		Version map[string]string `json:"version,omitempty"` // of the program that worked on the run last
+	}
+	deployed struct {
+		ID      string   `json:"id,omitempty"`
+		URLs    []string `json:"urls"`
+		Domains []string `json:"domains"`
+	}
 )
 
 // statements are all that the bundle states, in order: approvals, then what the steps did, then the checkpoint.
@@ -213,12 +247,12 @@ func (e *export) promoted(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 func (e *export) verified(plan *slipway.Plan, c slipway.Check, s slipway.Step) statement {
 	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}, Isolation: s.Basis["isolation"], Probes: s.Basis["probes"]}
 	for _, p := range c.Probes {
-		t.PassedTests = append(t.PassedTests, "GET "+p.Path)
+		t.add("GET "+p.Path, s)
 	}
 	about := attest.About(string(c.Address), plan.Digest())
 	if c.Job != nil {
 		for _, argv := range c.Job.Commands {
-			t.PassedTests = append(t.PassedTests, strings.Join(argv, " "))
+			t.add(strings.Join(argv, " "), s)
 		}
 		about = attest.About("source tree", e.run.Source)
 	} else if r, ok := e.receipts[c.Address]; ok {
@@ -231,44 +265,114 @@ func (e *export) verified(plan *slipway.Plan, c slipway.Check, s slipway.Step) s
 		transcript := attest.About("transcript", name)
 		t.Transcript = &transcript
 	}
-	if s.State == slipway.StepFailed { // which of them did not pass is in the step
-		t.Result, t.PassedTests, t.FailedTests = "FAILED", nil, t.PassedTests
+	if s.State == slipway.StepFailed {
+		t.Result = "FAILED"
 	}
 	return statement{attest.TestResult, t, []attest.Subject{about}}
 }
 
-// deployed is where a deployment comes from.
-func (e *export) deployed(plan *slipway.Plan, x slipway.Effect, s slipway.Step) statement {
-	dependencies := []attest.Subject{}
-	if e.run.Source != "" {
-		dependencies = append(dependencies, attest.About("source tree", e.run.Source))
+// add puts a test where it belongs: all have passed in a check that did, else those that are recorded to have.
+func (t *testResult) add(name string, s slipway.Step) {
+	if s.State == slipway.StepDone || passed(name, s.Basis) {
+		t.PassedTests = append(t.PassedTests, name)
+		return
 	}
-	dependencies = append(dependencies, attest.About(nameManifest, digest([]byte(e.run.Manifest))))
-	if s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "" {
-		dependencies = append(dependencies, commitSubject(*s.Receipt))
-	}
-	d := runDetails{
-		Builder:  map[string]string{"id": builderID},
-		Metadata: map[string]string{"invocationId": e.run.ID + "/" + fmt.Sprint(s.Revision) + "/" + s.Key},
-	}
-	if at := timestamp(s.IntentAt); at != "" {
-		d.Metadata["startedOn"] = at
-	}
-	if at := timestamp(s.EndedAt); at != "" {
-		d.Metadata["finishedOn"] = at
-	}
-	parameters := map[string]any{
-		"app": e.run.App, "environment": e.run.Environment, "plan": plan.Digest(), "kind": string(x.Address.Kind()), "input": s.Basis["input"],
-	}
-	if s.Receipt != nil {
-		parameters["id"], parameters["urls"], parameters["domains"] = s.Receipt.ID, s.Receipt.URLs, domains(s.Receipt.URLs)
-	}
-	return statement{attest.Provenance, provenance{buildDefinition{buildType, parameters, dependencies}, d}, subject(plan, s.Key, s)}
+	t.FailedTests = append(t.FailedTests, name)
 }
 
-// commitSubject names the commit that a deployment was built from: https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md
-func commitSubject(r slipway.Receipt) attest.Subject {
-	return attest.Subject{Name: r.Details[slipway.DetailRepository], Digest: map[string]string{"gitCommit": r.Details[slipway.DetailCommit]}}
+// passed reports whether a step's record has a test, and has it as passed wherever it has it.
+func passed(name string, basis map[string]any) bool {
+	var results struct {
+		Probes   []slipway.ProbeResult
+		Commands []slipway.CommandResult
+	}
+	raw, err := json.Marshal(basis)
+	if err != nil || json.Unmarshal(raw, &results) != nil {
+		return false
+	}
+	found := false
+	for _, p := range results.Probes {
+		if "GET "+p.Path == name {
+			if found = p.Outcome == slipway.ProbePassed; !found {
+				return false
+			}
+		}
+	}
+	for _, c := range results.Commands {
+		if strings.Join(c.Argv, " ") == name {
+			if found = c.Passed(); !found {
+				return false
+			}
+		}
+	}
+	return found
+}
+
+// deployed is where a deployment comes from.
+func (e *export) deployed(plan *slipway.Plan, x slipway.Effect, s slipway.Step) statement {
+	p := provenance{
+		buildDefinition{
+			buildType,
+			externalParameters{e.run.App, e.run.Environment, "folder"},
+			internalParameters{plan.Digest(), string(x.Address.Kind()), s.Basis["input"]},
+			e.dependencies(plan, s),
+		},
+		runDetails{
+			builder{ID: builderID},
+			map[string]string{"invocationId": e.run.ID + "/" + fmt.Sprint(s.Revision) + "/" + s.Key},
+			deployed{URLs: []string{}, Domains: []string{}},
+		},
+	}
+	if at := timestamp(s.IntentAt); at != "" {
+		p.Details.Metadata["startedOn"] = at
+	}
+	if at := timestamp(s.EndedAt); at != "" {
+		p.Details.Metadata["finishedOn"] = at
+	}
+	if name, version, ok := strings.Cut(e.run.Tool, " "); ok {
+		p.Details.Builder.Version = map[string]string{name: version}
+	}
+	if s.Receipt != nil {
+		p.Details.Deployment = deployed{s.Receipt.ID, append([]string{}, s.Receipt.URLs...), domains(s.Receipt.URLs)}
+		if s.Receipt.Details[slipway.DetailCommit] != "" {
+			p.Definition.External.Source = commitURI(*s.Receipt)
+		}
+	}
+	return statement{attest.Provenance, p, subject(plan, s.Key, s)}
+}
+
+// dependencies are what went into a deployment.
+func (e *export) dependencies(plan *slipway.Plan, s slipway.Step) (all []resource) {
+	if e.run.Source != "" {
+		all = append(all, resource{Name: "source tree", Digest: attest.About("", e.run.Source).Digest})
+	}
+	for _, name := range []string{nameManifest, nameSource} {
+		for _, f := range e.files {
+			if f.Path == name {
+				all = append(all, resource{Name: name, Digest: map[string]string{"sha256": f.SHA256}})
+			}
+		}
+	}
+	switch {
+	case s.Receipt != nil && s.Receipt.Details[slipway.DetailCommit] != "":
+		all = append(all, resource{URI: commitURI(*s.Receipt), Digest: map[string]string{"gitCommit": s.Receipt.Details[slipway.DetailCommit]}})
+	case plan.Shipped != nil && plan.Shipped.Git != nil:
+		g := plan.Shipped.Git
+		all = append(all, resource{
+			Name: "work tree", Digest: map[string]string{"gitCommit": g.Commit},
+			Annotations: &workTree{g.Branch, g.Folder, g.Clean, g.Changed, g.Added, g.Removed},
+		})
+	}
+	return all
+}
+
+// commitURI names the repository and the ref that a commit was asked for by: https://slsa.dev/spec/v1.0/provenance#builddefinition
+func commitURI(r slipway.Receipt) string {
+	uri := "git+https://github.com/" + r.Details[slipway.DetailRepository]
+	if ref := r.Details[slipway.DetailRef]; ref != "" {
+		uri += "@" + ref
+	}
+	return uri
 }
 
 // domains are the hosts of URLs.

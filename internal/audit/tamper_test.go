@@ -105,7 +105,7 @@ func TestForgery(t *testing.T) {
 		"path out":       {"a name that leads out", "has the name", func(c *contents) { c.add("core/../../x", "x") }},
 		"absolute":       {"an absolute name", "no audit bundle", func(c *contents) { c.add("/x", "x"); slices.Sort(c.names) }},
 		"folder":         {"a folder", "has the name", func(c *contents) { c.add("core/x/", "") }},
-		"newer":          {"another version of the format", "does not know", func(c *contents) { c.of[nameMagic] = []byte("slipway audit bundle 2\n") }},
+		"newer":          {"another version of the format", "newer format (v3)", func(c *contents) { c.of[nameMagic] = []byte("slipway audit bundle 3\n") }},
 		"bundle of none": {"nothing but the first entry", "index.json: it is missing", func(c *contents) { c.names = c.names[:1] }},
 		"nothing":        {"an archive without entries", "no audit bundle", func(c *contents) { c.names = nil }},
 		"signed: cut": {"the tail, the chain mended, and the old checkpoint", "the chain ends at event", func(c *contents) {
@@ -191,13 +191,19 @@ func TestForgery(t *testing.T) {
 			c.edit(t, c.name("core/transcripts/"), "ok", "KO")
 			c.reindex(t, k, nil)
 		}},
+		"signed: member": {"a member that the version does not have", "core/run.json: it is not written as this version", func(c *contents) { c.edit(t, nameRun, `"id":`, `"future":1,"id":`); c.reindex(t, k, nil) }},
+		"signed: member of an event": {"the same in an event", "core/events.jsonl line 1: it is not written as this version", func(c *contents) {
+			c.edit(t, nameEvents, `"data":{`, `"aaa":1,"data":{`)
+			relabel(*c)
+		}},
+		"signed: name's case":        {"a decoder that does not look at the case would take it", "core/run.json: it is not", func(c *contents) { c.edit(t, nameRun, `"app":`, `"APP":`); c.reindex(t, k, nil) }},
 		"signed: no transcript":      {"it is left out", "basis transcript", func(c *contents) { c.drop(c.name("core/transcripts/")); c.reindex(t, k, nil) }},
 		"signed: another transcript": {"of no step", "no step names it", func(c *contents) { c.add("core/transcripts/x.txt", "x"); c.reindex(t, k, nil) }},
 		"signed: one less":           {"the last statement is left out", "is missing", func(c *contents) { c.drop(c.names[len(c.names)-1]); c.reindex(t, k, nil) }},
 		"signed: another run":        {"the events of another run", "index.json events", func(c *contents) { c.reindex(t, k, func(i *Index, _ *Envelope) { i.Run = "run_2" }) }},
 		"signed: key":                {"the key that is shown is not the signer's", "signature.json key", func(c *contents) { c.reindex(t, k, func(_ *Index, e *Envelope) { e.Key = other.String() }) }},
-		"signed: not JSON":           {"a document that is none", "core/steps.json: it is not canonical JSON", func(c *contents) { c.of[nameSteps] = []byte("["); c.reindex(t, k, nil) }},
-		"signed: keys twice":         {"the same member twice", "core/run.json: it is not canonical JSON", func(c *contents) { c.edit(t, nameRun, `{"app":`, `{"app":"x","app":`); c.reindex(t, k, nil) }},
+		"signed: not JSON":           {"a document that is none", "core/steps.json: it is not the document", func(c *contents) { c.of[nameSteps] = []byte("["); c.reindex(t, k, nil) }},
+		"signed: keys twice":         {"the same member twice", "core/run.json: it is not written as this version", func(c *contents) { c.edit(t, nameRun, `{"app":`, `{"app":"x","app":`); c.reindex(t, k, nil) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := takeApart(t, whole)
@@ -209,7 +215,7 @@ func TestForgery(t *testing.T) {
 		})
 		sum++
 	}
-	t.Logf("%d forgeries, every one found", sum)
+	t.Logf("%d forgeries; found are all but those that fail above", sum)
 	c := takeApart(t, whole)
 	c.reindex(t, k, nil)
 	if again := c.assemble(); !bytes.Equal(again, whole) {

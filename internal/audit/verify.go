@@ -57,7 +57,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: v.Trusted, approvers: v.Approvers, report: report}
+	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), report: report}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error
@@ -83,6 +83,19 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	}
 	b.summarize()
 	return report, nil
+}
+
+// strong are the keys that prove something: nothing is believed that anybody can sign.
+func strong(keys []attest.Key) []attest.Key {
+	return slices.DeleteFunc(slices.Clone(keys), attest.Key.Weak)
+}
+
+// exactly decodes a document of the core, of which the version knows every member. Documents of version 1 may have others.
+func (b *reading) exactly(place string, data []byte, v any) error {
+	if b.version < sinceExact {
+		return decode(place, data, v)
+	}
+	return exact(place, data, v)
 }
 
 // exact decodes a document and refuses any bytes but those that v is written as.
@@ -119,8 +132,8 @@ func (b *reading) readIndex(context.Context) error {
 	}
 	i := b.index
 	switch {
-	case i.Format != FormatName || i.Version != Version:
-		return fault(nameIndex, "format %q, version %d", i.Format, i.Version)
+	case i.Format != FormatName || i.Version != b.version:
+		return fault(nameIndex, "format %q, version %d, in an archive of version %d", i.Format, i.Version, b.version)
 	case i.Events.Run != i.Run:
 		return fault(nameIndex+" events", "they are of run %q", i.Events.Run)
 	}
@@ -183,10 +196,13 @@ func (b *reading) open(ctx context.Context, name string) (s attest.Statement, pa
 		f := fault(name, "it is signed by the key %s, which is not trusted here", e.Signatures[0].ID)
 		f.Signer = e.Signatures[0].ID
 		return s, nil, "", f
-	case err != nil:
+	case err != nil || !slices.Contains(keys, e.Signatures[0].ID):
 		return s, nil, "", fault(name, "the signature by the key %s is not of this content", e.Signatures[0].ID)
 	}
-	return s, payload, keys[0], nil
+	if written, err := attest.Payload(s.PredicateType, s.Predicate, s.Subject...); err != nil || !bytes.Equal(written, payload) {
+		return s, nil, "", fault(name, "the statement is not written as it is")
+	}
+	return s, payload, e.Signatures[0].ID, nil
 }
 
 // subjectIs says that a statement is about one thing, by its SHA-256 in hex.

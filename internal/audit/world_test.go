@@ -64,6 +64,8 @@ type story struct {
 	intents map[string]time.Time
 	log     int  // lines that the build prints
 	people  bool // two people approve each gate under a policy, one with a key
+	git     bool // the source folder is in a git work tree, with changes
+	failing bool // one of two probes on the staged deployment fails
 }
 
 func (s *story) check(err error) {
@@ -234,6 +236,33 @@ func effects(name string) []slipway.Effect {
 	}
 }
 
+// planOf is newPlan, beside git where the story has it.
+func (s *story) planOf(name string) *slipway.Plan {
+	p := newPlan(name, s.run.Source)
+	if s.git {
+		p.Shipped = &slipway.Shipped{Files: 2, Bytes: 137, Git: &slipway.WorkTree{Commit: strings.Repeat("c1", 20), Branch: "main", Folder: "site", Changed: 1, Added: 2}}
+	}
+	return p
+}
+
+// checked looks at the staged deployment, and reports whether it may go on.
+func (s *story) checked() bool {
+	check := s.step(deployment + "#check")
+	check.Basis, check.EndedAt = nil, s.tick()
+	told, data := slipway.EventStepDone, map[string]any{"probes": 2, "url": "https://shop-1.vercel.app", "id": "dpl_1"}
+	if s.failing {
+		check.State, told, data["code"] = slipway.StepFailed, slipway.EventStepFailed, "check_failed"
+		check.Error = &slipway.RunError{Code: slipway.CodeCheckFailed, Message: "GET /api/health answered 500", Step: check.Key}
+		check.Basis = map[string]any{"probes": []slipway.ProbeResult{
+			{URL: "https://shop-1.vercel.app", Path: "/", Outcome: slipway.ProbePassed, Status: 200, Millis: 12, Attempts: 1},
+			{URL: "https://shop-1.vercel.app", Path: "/api/health", Outcome: slipway.ProbeFailed, Status: 500, Millis: 7, Attempts: 5},
+		}}
+	}
+	s.check(s.tx.SaveStep(check))
+	s.event(told, check.Key, data)
+	return !s.failing
+}
+
 func newPlan(name, source string) *slipway.Plan {
 	return &slipway.Plan{
 		Format: slipway.PlanFormat, Operation: slipway.OperationShip, App: "shop", Environment: slipway.Production, Source: source, Effects: effects(name),
@@ -262,9 +291,9 @@ func (s *story) tell(end slipway.RunStatus) {
 	s.check(err)
 	s.check(s.tx.PutArtifact(slipway.SourceArtifact(source), list))
 	s.event(slipway.EventRunCreated, "", map[string]any{"operation": "ship", "environment": "production", "by": "ada"})
-	s.planned(newPlan("shop", source))
+	s.planned(s.planOf("shop"))
 	s.gate(slipway.GateApply, nil, true)
-	s.planned(newPlan("the-shop", source))
+	s.planned(s.planOf("the-shop"))
 	if end == slipway.RunWaitingApproval {
 		s.status(end)
 		return
@@ -281,14 +310,14 @@ func (s *story) tell(end slipway.RunStatus) {
 	}
 	var details map[string]string
 	if s.people {
-		details = map[string]string{slipway.DetailRepository: "acme/shop", slipway.DetailCommit: strings.Repeat("c0", 20)}
+		details = map[string]string{slipway.DetailRepository: "acme/shop", slipway.DetailRef: "main", slipway.DetailCommit: strings.Repeat("c0", 20)}
 	}
 	s.done(deployment+"#deploy", slipway.Receipt{ID: "dpl_1", URLs: []string{"https://shop-1.vercel.app"}, Details: details}, map[string]any{"exists": true, "input": "sha256:in"})
-	check := s.step(deployment + "#check")
-	check.Basis, check.EndedAt = nil, s.tick()
-	s.check(s.tx.SaveStep(check))
-	s.event(slipway.EventStepDone, check.Key, map[string]any{"probes": 2, "url": "https://shop-1.vercel.app", "id": "dpl_1"})
-	s.gate(slipway.GatePromote, map[string]any{"deployment": "dpl_1", "serving": "dpl_before", "verified": []any{check.Key}}, false)
+	if !s.checked() {
+		s.status(end)
+		return
+	}
+	s.gate(slipway.GatePromote, map[string]any{"deployment": "dpl_1", "serving": "dpl_before", "verified": []any{deployment + "#check"}}, false)
 	s.intend(production + "#promote")
 	s.done(production+"#promote", slipway.Receipt{ID: "prj_1", URLs: []string{"https://shop.example.com"}}, map[string]any{"exists": true, "deployment": "dpl_1"})
 	s.run.URL = "https://shop.example.com"

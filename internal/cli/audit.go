@@ -227,7 +227,11 @@ func (a *app) verify(ctx context.Context, name string, trust []string) (*audit.R
 	}
 	r, err := audit.Verifier{Trusted: keys, Approvers: a.approverKeys()}.Verify(ctx, f, info.Size())
 	if u := (*audit.Unusable)(nil); errors.As(err, &u) {
-		return unusable("%s: %s", name, u.Message)
+		_, res, bad := unusable("%s: %s", name, u.Message)
+		if u.Newer > 0 {
+			bad = slipway.Errorf(slipway.CodeUnsupported, "%s: %s", name, u.Message).WithHint("verify it with the slipway that wrote it, or a newer one: see slipway version")
+		}
+		return nil, res, bad
 	}
 	if fault := (*audit.Fault)(nil); errors.As(err, &fault) {
 		e := slipway.Errorf(slipway.CodeCheckFailed, "%s is not valid: %v", name, fault)
@@ -275,6 +279,10 @@ func (a *app) trusted(named []string) ([]attest.Key, error) {
 			if key, err = attest.PublicKey(string(text)); err != nil {
 				return nil, err
 			}
+		}
+		if key.Weak() {
+			return nil, slipway.Errorf(slipway.CodeInvalid, "--trust: the key %s is one under which anybody can sign", key.ID()).
+				WithHint("ask whoever signed the bundle for the key that slipway audit export printed")
 		}
 		keys = append(keys, key)
 	}

@@ -20,7 +20,8 @@ for (let at = 0; zip.readUInt32LE(at) === 0x04034b50;) {
   entries.set(zip.toString('ascii', at + 30, body), zip.subarray(body, body + size));
   at = body + size;
 }
-check(entries.get('BUNDLE')?.toString() === 'slipway audit bundle 1\n', 'BUNDLE');
+const version = Number(/^slipway audit bundle ([1-9][0-9]*)\n$/.exec(entries.get('BUNDLE') ?? '')?.[1]);
+check(version === 1 || version === 2, 'BUNDLE');
 
 // RFC 8785: JSON.stringify writes numbers and strings as it asks, and members are sorted by UTF-16 code units, as sort() does.
 const canonical = (v) => Array.isArray(v) ? `[${v.map(canonical).join(',')}]`
@@ -44,6 +45,7 @@ const open = (name) => {
 };
 
 const index = json('index.json');
+check(index.version === version, 'the version of the index');
 const core = hex(entries.get('index.json'));
 const { statement: seal } = open('signature.json');
 check(seal.predicateType === 'https://slipway.dev/attestation/audit-bundle/v1', 'signature.json');
@@ -79,5 +81,9 @@ for (let n = 1; n <= run.revision; n++) {
 }
 for (const a of json('core/approvals.json')) {
   check(`sha256:${hex(canonical(a.content))}` === a.subject, `approval ${a.id}`);
+  if (a.policy && version >= 2) {
+    const text = entries.get(`core/policies/${a.policy.slice('sha256:'.length)}.cedar`);
+    check(text && `sha256:${hex(text)}` === a.policy, `the policy of approval ${a.id}`);
+  }
 }
 console.log(`valid: ${entries.size} entries, ${seq} events, core sha256:${core}`);
