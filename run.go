@@ -118,7 +118,7 @@ type Step struct {
 	Attempt  int            `json:"attempt,omitempty"` // requests sent
 	Basis    map[string]any `json:"basis,omitempty"`   // done: what was observed after it; of a job, done or failed: its JobResult
 	Receipt  *Receipt       `json:"receipt,omitempty"` // done: what was made; intended: nil
-	Since    string         `json:"since,omitempty"`   // where a followed log goes on
+	Since    string         `json:"since,omitempty"`   // where a followed log goes on; of a job that is not over, its JobMark as JSON
 	Error    *RunError      `json:"error,omitempty"`
 	Taken    *Principal     `json:"taken,omitempty"`    // manual: who does it
 	Evidence *Evidence      `json:"evidence,omitempty"` // manual: what the last check found

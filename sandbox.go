@@ -23,6 +23,14 @@ type Sandbox interface {
 	Stop(ctx context.Context, get Settings, o Order) error
 }
 
+// Resumer is a Sandbox whose jobs outlive the process that began them.
+type Resumer interface {
+	// Resume goes on with the job that o.Mark tells of, as Run would have: commands that have ended are not run again, and the output of all
+	// of them is given from the beginning. An error of RetryLater says that there is nothing to go on with: the caller calls Stop, and Run
+	// under another name.
+	Resume(ctx context.Context, get Settings, o Order, emit func(LogLine)) (JobResult, error)
+}
+
 // Job is what a verification runs, where, and within what limits. All of it is in the plan's digest.
 type Job struct {
 	Commands [][]string `json:"commands"`          // argv each; nothing else of the app's is run
@@ -78,6 +86,29 @@ type Order struct {
 	Name   string   // of the sandbox; the same for one attempt of one step in every process
 	Files  FileSet  // the source tree
 	Parent *Receipt // of the resource that Ready asked for
+	Mark   JobMark  // how far the job is; of one that is new only Began is set
+	// Save, where it is set, keeps a mark: a Resumer calls it before a command is asked for, and when it knows more of what it has begun. A
+	// job whose mark cannot be kept ends with its error.
+	Save func(context.Context, JobMark) error
+}
+
+// JobMark is how far a job is, for whoever goes on with it.
+type JobMark struct {
+	Began    time.Time     `json:"began,omitzero"`
+	Project  string        `json:"project,omitempty"`  // where the sandbox is
+	Session  string        `json:"session,omitempty"`  // of the sandbox; "" while it is not known whether there is one
+	Commands []CommandMark `json:"commands,omitempty"` // those that may have been asked for, in order; with the first the source is laid out
+	// The engine's: Told is how many lines of output were told as events, and Ended that the step's basis is the job's result, so that only the
+	// sandbox is left to be stopped.
+	Told  int  `json:"told,omitempty"`
+	Ended bool `json:"ended,omitempty"`
+}
+
+// CommandMark is how far a command is.
+type CommandMark struct {
+	ID    string         `json:"id,omitempty"` // "" while it is not known whether it was asked for
+	Began time.Time      `json:"began"`
+	End   *CommandResult `json:"end,omitempty"` // nil until it is known
 }
 
 // Isolation is what commands were kept apart by: evidence.

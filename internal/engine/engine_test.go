@@ -90,7 +90,7 @@ func (b *bench) open() {
 	}
 	var boxes []slipway.Sandbox
 	if b.box != nil {
-		boxes = append(boxes, b.box)
+		boxes = append(boxes, b.box.place())
 	}
 	b.store = &mortal{Store: s}
 	config := engine.Config{

@@ -18,15 +18,20 @@ const (
 	tapeFlush  = 250 * time.Millisecond
 )
 
-// tape takes the output of one job: redacted, bounded, its beginning told as events and its end kept.
+// tape takes the output of one job: redacted, bounded, its beginning told as events and its end kept. It writes the job's step as long as the
+// job runs: what was told is committed together with the mark that says so.
 type tape struct {
 	w     *worker
-	key   string
 	clean map[string]func(string) string // by stream
+
+	writing sync.Mutex // held over a commit; guards step and mark
+	step    slipway.Step
+	mark    slipway.JobMark // kept in the step, where the job can be resumed
 
 	mu      sync.Mutex
 	pending []slipway.LogLine // to be told
 	told    int
+	again   int               // lines yet to come that were told before
 	kept    []slipway.LogLine // the last ones
 	size    int               // bytes of kept
 	lines   int64
@@ -37,9 +42,12 @@ type tape struct {
 }
 
 // record begins a tape. Whoever calls it calls end.
-func (w *worker) record(ctx context.Context, key string) *tape {
+func (w *worker) record(ctx context.Context, step slipway.Step, mark slipway.JobMark) *tape {
 	ctx, cancel := context.WithCancel(ctx)
-	t := &tape{w: w, key: key, clean: map[string]func(string) string{}, cancel: cancel, done: make(chan error, 1)}
+	t := &tape{
+		w: w, step: step, mark: mark, told: mark.Told, again: min(mark.Told, tapeEvents), clean: map[string]func(string) string{},
+		cancel: cancel, done: make(chan error, 1),
+	}
 	go func() {
 		tick := time.NewTicker(tapeFlush)
 		defer tick.Stop()
@@ -69,10 +77,12 @@ func (t *tape) add(l slipway.LogLine) {
 		t.clean[l.Stream] = t.w.Lines()
 	}
 	l.Text = cut(t.clean[l.Stream](l.Text))
-	if t.told < tapeEvents {
+	if t.again > 0 && l.Stream != "state" {
+		t.again--
+	} else if t.told < tapeEvents {
 		t.told++
 		t.pending = append(t.pending, l)
-	} else if t.told == tapeEvents {
+	} else if t.told == tapeEvents && t.again == 0 {
 		t.told++
 		t.pending = append(t.pending, slipway.LogLine{At: l.At, Stream: "state", Text: "the rest of the output is not told here; the transcript keeps its end"})
 	}
@@ -100,32 +110,62 @@ func cut(text string) string {
 
 // flush tells what has come since the last time.
 func (t *tape) flush(ctx context.Context) error {
+	t.writing.Lock()
+	defer t.writing.Unlock()
 	t.mu.Lock()
-	lines := t.pending
+	lines, told := t.pending, t.told
 	t.pending = nil
 	t.mu.Unlock()
 	if len(lines) == 0 {
 		return nil
 	}
-	return t.w.commit(ctx, func(tx slipway.Tx) error {
+	mark := t.mark
+	mark.Told = told
+	return t.write(ctx, mark, lines)
+}
+
+// save keeps how far the job is. It is the Save of the job's slipway.Order.
+func (t *tape) save(ctx context.Context, mark slipway.JobMark) error {
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	mark.Told = t.mark.Told
+	return t.write(ctx, mark, nil)
+}
+
+// write commits lines and mark together. t.writing is held.
+func (t *tape) write(ctx context.Context, mark slipway.JobMark, lines []slipway.LogLine) error {
+	step := t.step
+	if step.Since != "" {
+		step.Since = since(mark)
+	}
+	err := t.w.commit(ctx, func(tx slipway.Tx) error {
 		for _, l := range lines {
-			if err := t.w.event(tx, t.w.id, slipway.EventLog, t.key, map[string]any{"stream": l.Stream, "text": l.Text}); err != nil {
+			if err := t.w.event(tx, t.w.id, slipway.EventLog, step.Key, map[string]any{"stream": l.Stream, "text": l.Text}); err != nil {
 				return err
 			}
 		}
-		return nil
+		if step.Since == "" {
+			return nil
+		}
+		return tx.SaveStep(step)
 	})
+	if err == nil {
+		t.step, t.mark = step, mark
+		t.w.remember(step)
+	}
+	return err
 }
 
-// end tells the rest. The error is that the database could not be written, or that the run is somebody else's.
-func (t *tape) end() error {
+// end tells the rest, and returns the step as it was written last. The error is that the database could not be written, or that the run is somebody else's.
+func (t *tape) end() (slipway.Step, error) {
 	t.cancel()
 	if err := <-t.done; err != nil {
-		return err
+		return t.step, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	return t.flush(ctx)
+	err := t.flush(ctx)
+	return t.step, err
 }
 
 // transcript is the end of the output as JSON lines: first how much there was and how much of it is kept, then a line each.

@@ -51,9 +51,9 @@ func runsJob(plan *slipway.Plan) bool {
 }
 
 // order is a check's job for one attempt of its step.
-func (w *worker) order(ctx context.Context, c slipway.Check, run string, attempt int) (slipway.Sandbox, slipway.Order, error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", run, c.Key, attempt))
-	o := slipway.Order{Job: *c.Job, Name: "slipway-" + hex.EncodeToString(sum[:10]), Files: w.files}
+func (w *worker) order(ctx context.Context, c slipway.Check, step slipway.Step) (slipway.Sandbox, slipway.Order, error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", step.Run, c.Key, step.Attempt))
+	o := slipway.Order{Job: *c.Job, Name: "slipway-" + hex.EncodeToString(sum[:10]), Files: w.files, Mark: markOf(step)}
 	i := slices.IndexFunc(w.Sandboxes, func(s slipway.Sandbox) bool { return s.Name() == c.Job.Sandbox })
 	if i < 0 {
 		return nil, o, slipway.Errorf(slipway.CodeUnsandboxed, "there is no sandbox %s", c.Job.Sandbox)
@@ -71,12 +71,17 @@ func (w *worker) order(ctx context.Context, c slipway.Check, run string, attempt
 	return w.Sandboxes[i], o, err
 }
 
-// verify runs a check's job and commits how it went. Before the sandbox is asked for, the step says so: its attempt names the sandbox, and
-// whoever resumes after a kill stops that one before it begins another.
+// verify runs a check's job and commits how it went. Before the sandbox is asked for, the step says so: its attempt names the sandbox, and its
+// mark tells how far the job is. Whoever resumes after a kill goes on with it where the sandbox outlives the process, and else stops that one
+// before it begins another.
 func (w *worker) verify(ctx context.Context, c slipway.Check) error {
 	step := w.step(c.Key)
-	if step.State == slipway.StepIntended {
-		if err := w.stopJob(ctx, c, w.id, step.Attempt); err != nil {
+	resumed := step.State == slipway.StepIntended && step.Since != ""
+	switch {
+	case resumed && markOf(step).Ended:
+		return w.concludeJob(ctx, c, step)
+	case step.State == slipway.StepIntended && !resumed:
+		if err := w.stopJob(ctx, c, step); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -88,55 +93,95 @@ func (w *worker) verify(ctx context.Context, c slipway.Check) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return w.failJob(ctx, c, step, err, false)
+		return w.failJob(ctx, c, step, err, resumed)
 	}
 	for try := 1; ; try++ {
-		box, o, err := w.order(ctx, c, w.id, step.Attempt+1)
-		if err != nil {
-			return w.failJob(ctx, c, step, err, false)
-		}
-		o.Files = files
-		if step, err = w.intendJob(ctx, c, step); err != nil {
+		again, err := w.runJob(ctx, c, step, files, resumed, try == jobTries)
+		if err != nil || !again {
 			return err
 		}
-		tape := w.record(ctx, c.Key)
-		result, err := box.Run(ctx, w.settingsFor(w.wanted.manifest), o, tape.add)
-		tapeErr := tape.end()
-		left := w.stopJob(ctx, c, w.id, step.Attempt)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case tapeErr != nil:
-			return tapeErr
-		case err == nil:
-			return w.finishJob(ctx, c, step, result, tape, left)
-		case slipway.RetryClass(err) == slipway.RetryNever || try == jobTries || left != nil:
-			return w.failJob(ctx, c, step, err, left != nil)
-		}
-		if err := w.tellJobAgain(ctx, c, err); err != nil {
-			return err
-		}
+		step, resumed = w.step(c.Key), false
 	}
 }
 
-// stopJob ends the sandbox of one attempt, also when ctx has ended.
-func (w *worker) stopJob(ctx context.Context, c slipway.Check, run string, attempt int) error {
+// runJob runs a job in one sandbox, or goes on with it there. again says that the sandbox was lost and is stopped, so that another may be begun.
+func (w *worker) runJob(ctx context.Context, c slipway.Check, step slipway.Step, files slipway.FileSet, resumed, last bool) (again bool, err error) {
+	if !resumed {
+		step.Attempt++
+		step.Since = ""
+	}
+	box, o, err := w.order(ctx, c, step)
+	if err != nil {
+		return false, w.failJob(ctx, c, step, err, resumed)
+	}
+	resumer, resumable := box.(slipway.Resumer)
+	run := box.Run
+	if resumed {
+		run = resumer.Resume
+		err = w.tellJob(ctx, c, slipway.EventNote, map[string]any{"resumed": o.Name, "session": o.Mark.Session})
+	} else {
+		step, err = w.intendJob(ctx, c, step, resumable)
+	}
+	if err != nil {
+		return false, err
+	}
+	o.Files, o.Mark = files, markOf(step)
+	tape := w.record(ctx, step, o.Mark)
+	if resumable {
+		o.Save = tape.save
+	}
+	result, err := run(ctx, w.settingsFor(w.wanted.manifest), o, tape.add)
+	step, tapeErr := tape.end()
+	if ctx.Err() == nil && tapeErr == nil && err == nil {
+		return false, w.finishJob(ctx, c, step, result, tape)
+	}
+	left := w.stopJob(ctx, c, step)
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case tapeErr != nil:
+		return false, tapeErr
+	case slipway.RetryClass(err) == slipway.RetryNever || last && !resumed || left != nil:
+		return false, w.failJob(ctx, c, step, err, left != nil)
+	}
+	return true, w.tellJob(ctx, c, slipway.EventStepRetry, map[string]any{"code": string(slipway.ErrorCode(err)), "error": w.Redact(err.Error())})
+}
+
+// since is a mark as a step keeps it.
+func since(m slipway.JobMark) string {
+	raw, _ := json.Marshal(m) // it always encodes
+	return string(raw)
+}
+
+// markOf is the mark that a step keeps.
+func markOf(s slipway.Step) (m slipway.JobMark) {
+	if s.Since != "" {
+		_ = json.Unmarshal([]byte(s.Since), &m) // since wrote it
+	}
+	return m
+}
+
+// stopJob ends the sandbox of a step's attempt, also when ctx has ended.
+func (w *worker) stopJob(ctx context.Context, c slipway.Check, step slipway.Step) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	box, o, err := w.order(ctx, c, run, attempt)
+	box, o, err := w.order(ctx, c, step)
 	if err != nil {
 		return err
 	}
 	return withOp(box.Stop(ctx, w.settingsFor(w.wanted.manifest), o), "stopping the sandbox %s", o.Name)
 }
 
-func (w *worker) intendJob(ctx context.Context, c slipway.Check, step slipway.Step) (slipway.Step, error) {
+// intendJob commits that the step's attempt is about to begin, with a mark where it can be resumed.
+func (w *worker) intendJob(ctx context.Context, c slipway.Check, step slipway.Step, resumable bool) (slipway.Step, error) {
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
 		if err := w.consume(ctx, tx, c.Gate); err != nil {
 			return err
 		}
-		step.Attempt++
 		step.IntentAt, step.Error, step.Unknown, step.Basis = w.Now(), nil, false, nil
+		if resumable {
+			step.Since = since(slipway.JobMark{Began: step.IntentAt})
+		}
 		if step, err = w.save(tx, step, slipway.StepIntended); err != nil {
 			return err
 		}
@@ -148,35 +193,56 @@ func (w *worker) intendJob(ctx context.Context, c slipway.Check, step slipway.St
 	return step, err
 }
 
-func (w *worker) tellJobAgain(ctx context.Context, c slipway.Check, why error) error {
-	return w.commit(ctx, func(tx slipway.Tx) error {
-		data := map[string]any{"code": string(slipway.ErrorCode(why)), "error": w.Redact(why.Error())}
-		return w.event(tx, w.id, slipway.EventStepRetry, c.Key, data)
-	})
+func (w *worker) tellJob(ctx context.Context, c slipway.Check, event slipway.EventType, data map[string]any) error {
+	return w.commit(ctx, func(tx slipway.Tx) error { return w.event(tx, w.id, event, c.Key, data) })
 }
 
-// finishJob commits the result of commands that were run, with the transcript. left is why the sandbox may still be there: the step then
-// fails, and whoever resumes stops it first.
-func (w *worker) finishJob(ctx context.Context, c slipway.Check, step slipway.Step, result slipway.JobResult, tape *tape, left error) error {
+// finishJob commits the result of commands that were run, with the transcript, before the sandbox is stopped: whoever dies in between leaves
+// nothing to be run again.
+func (w *worker) finishJob(ctx context.Context, c slipway.Check, step slipway.Step, result slipway.JobResult, tape *tape) error {
 	transcript := tape.transcript()
 	sum := sha256.Sum256(transcript)
 	result.Transcript = "sha256:" + hex.EncodeToString(sum[:])
+	mark := markOf(step)
+	mark.Ended = true
+	step.Since = since(mark)
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
-		step.EndedAt = w.Now()
 		if step.Basis, err = asBasis(result); err != nil {
 			return err
 		}
 		if err := tx.PutArtifact(result.Transcript, transcript); err != nil {
 			return err
 		}
-		bad := jobFault(c, result)
-		if bad == nil && left != nil {
-			bad = left
-		}
-		if bad != nil {
-			step, err = w.saveFailedJob(tx, c, step, bad, left != nil)
-			return err
-		}
+		return tx.SaveStep(step)
+	})
+	if err != nil {
+		_ = w.stopJob(ctx, c, step) // whoever goes on does it too
+		return err
+	}
+	w.remember(step)
+	return w.concludeJob(ctx, c, step)
+}
+
+// concludeJob stops the sandbox of a job that is over, and commits the step's outcome. Where the sandbox may still be there the step fails with
+// an unknown outcome, and whoever resumes comes here again when the commands have passed.
+func (w *worker) concludeJob(ctx context.Context, c slipway.Check, step slipway.Step) error {
+	result, err := asResult(step.Basis)
+	if err != nil {
+		return err
+	}
+	left := w.stopJob(ctx, c, step)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	bad := jobFault(c, result)
+	if bad == nil && left != nil {
+		return w.failJob(ctx, c, step, left, true)
+	}
+	if step.Since = ""; bad != nil {
+		return w.failJob(ctx, c, step, bad, left != nil)
+	}
+	err = w.commit(ctx, func(tx slipway.Tx) (err error) {
+		step.EndedAt = w.Now()
 		if step, err = w.save(tx, step, slipway.StepDone); err != nil {
 			return err
 		}
@@ -189,27 +255,25 @@ func (w *worker) finishJob(ctx context.Context, c slipway.Check, step slipway.St
 	return err
 }
 
-// failJob commits that a job could not be run. left says that its sandbox may still be there.
+// failJob commits that a job has failed, or could not be run. left says that its sandbox may still be there; what else the step's mark tells is
+// kept then.
 func (w *worker) failJob(ctx context.Context, c slipway.Check, step slipway.Step, bad error, left bool) error {
+	e := w.runError(bad, c.Key)
+	step.Error, step.Unknown = &e, left
+	if !left {
+		step.Since = ""
+	}
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
 		step.EndedAt = w.Now()
-		step, err = w.saveFailedJob(tx, c, step, bad, left)
-		return err
+		if step, err = w.save(tx, step, slipway.StepFailed); err != nil {
+			return err
+		}
+		return w.event(tx, w.id, slipway.EventStepFailed, c.Key, map[string]any{"code": string(e.Code), "error": e.Message, "hint": e.Hint})
 	})
 	if err == nil {
 		w.remember(step)
 	}
 	return err
-}
-
-func (w *worker) saveFailedJob(tx slipway.Tx, c slipway.Check, step slipway.Step, bad error, left bool) (slipway.Step, error) {
-	e := w.runError(bad, c.Key)
-	step.Error, step.Unknown = &e, left
-	step, err := w.save(tx, step, slipway.StepFailed)
-	if err != nil {
-		return step, err
-	}
-	return step, w.event(tx, w.id, slipway.EventStepFailed, c.Key, map[string]any{"code": string(e.Code), "error": e.Message, "hint": e.Hint})
 }
 
 // asBasis is a result as a step keeps it.
@@ -219,6 +283,15 @@ func asBasis(r slipway.JobResult) (out map[string]any, err error) {
 		err = json.Unmarshal(raw, &out)
 	}
 	return out, err
+}
+
+// asResult is the reverse of asBasis.
+func asResult(basis map[string]any) (r slipway.JobResult, err error) {
+	raw, err := json.Marshal(basis)
+	if err == nil {
+		err = json.Unmarshal(raw, &r)
+	}
+	return r, err
 }
 
 // jobFault is CodeCheckFailed for a job that has not passed, nil for one that has.
@@ -275,7 +348,7 @@ func (w *worker) carryJobs(tx slipway.Tx, before *slipway.Plan, steps map[string
 
 // settleJob stops the sandbox that a worker left which was killed or superseded, and closes its step.
 func (w *worker) settleJob(ctx context.Context, c slipway.Check, step slipway.Step) error {
-	err := w.stopJob(ctx, c, step.Run, step.Attempt)
+	err := w.stopJob(ctx, c, step)
 	stopped := err == nil
 	if err != nil && slipway.ErrorCode(err) != slipway.CodeUnsandboxed { // whose credential is gone: it ends by itself within minutes
 		return err
@@ -286,7 +359,7 @@ func (w *worker) settleJob(ctx context.Context, c slipway.Check, step slipway.St
 				return err
 			}
 		}
-		step.Unknown, step.EndedAt = false, w.Now()
+		step.Unknown, step.EndedAt, step.Since = false, w.Now(), ""
 		if err := tx.SaveStep(step); err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ type box struct {
 	point   func(where string) error
 	cloud   *cloud // whose point is this one's as well; nil: none
 	run     outcome
+	lasting *lasting // what is remembered of its jobs where they outlive the process; nil: they do not
 }
 
 // outcome is what becomes of the nth job; nil: it passes.
@@ -427,11 +428,21 @@ func TestASupersededJobIsStopped(t *testing.T) {
 }
 
 // TestVerificationKilledAnywhere kills a ship with commands at its commits and requests: the resumed run leaves no sandbox, never has two at
-// once, and does not repeat what has passed.
+// once, and does not repeat what has passed. Where the sandbox outlives the process there is one alone, each command runs once in it, and no
+// line is told twice.
 func TestVerificationKilledAnywhere(t *testing.T) {
+	for name, lasts := range map[string]bool{"that starts again": false, "that lasts": true} {
+		t.Run(name, func(t *testing.T) { killVerification(t, lasts) })
+	}
+}
+
+func killVerification(t *testing.T, lasts bool) {
 	var last *bench
 	op := operation{least: 80, before: func(b *bench) {
 		last, b.box = b, newBox()
+		if lasts {
+			b.box.lasting = &lasting{ran: map[string]int{}}
+		}
 		b.box.cloud = b.cloud
 		b.restart()
 	}, begin: func(ctx context.Context, b *bench) (slipway.Run, error) {
@@ -439,7 +450,9 @@ func TestVerificationKilledAnywhere(t *testing.T) {
 	}}
 	reference := newBench(t, newCloud())
 	op.before(reference)
-	reference.mustSucceed(reference.ship(request(t, verified(), "one")))
+	run := reference.ship(request(t, verified(), "one"))
+	reference.mustSucceed(run)
+	told := reference.told(run.ID)
 	first, stride := sample(t)
 	for point := first; ; point += stride {
 		where := killedAt(t, op, point, reference.cloud)
@@ -449,8 +462,27 @@ func TestVerificationKilledAnywhere(t *testing.T) {
 			}
 			return
 		}
-		if box := last.box; len(box.live) != 0 || box.most > 1 || len(box.jobs) > 2 {
+		box := last.box
+		if len(box.live) != 0 || box.most > 1 || len(box.jobs) > 2 || lasts && len(box.jobs) != 1 {
 			t.Errorf("point %d (%s): %d sandboxes left, %d at once, %d jobs", point, where, len(box.live), box.most, len(box.jobs))
+		}
+		if !lasts {
+			continue
+		}
+		for argv, n := range box.lasting.ran {
+			if n != 1 {
+				t.Errorf("point %d (%s): %s was run %d times", point, where, argv, n)
+			}
+		}
+		runs, err := last.Runs(t.Context(), slipway.RunFilter{})
+		if err != nil || len(runs) != 1 {
+			t.Fatalf("%v, %d runs", err, len(runs))
+		}
+		if d := cmp.Diff(told, last.told(runs[0].ID)); d != "" {
+			t.Errorf("point %d (%s): told (-uninterrupted +resumed)\n%s", point, where, d)
+		}
+		if transcript, err := last.Transcript(t.Context(), runs[0].ID); err != nil || bytes.Count(transcript, []byte("ran npm")) != 2 {
+			t.Errorf("point %d (%s): %v: %s", point, where, err, transcript)
 		}
 	}
 }

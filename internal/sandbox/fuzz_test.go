@@ -50,14 +50,20 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte(`{"stream":"error","data":{"code":"sandbox_stopped","message":"\u001b[2J"}}`))
 	f.Add([]byte(`{"stream":"stdout","data":{"x":1}}` + "\n{"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		j := &job{now: time.Now, out: &outlet{emit: func(l slipway.LogLine) {
+		p := newPipes(&outlet{emit: func(l slipway.LogLine) {
 			if strings.ContainsFunc(l.Text, unicode.IsControl) {
 				t.Errorf("a line that is not plain: %q", l.Text)
 			}
-		}}}
-		id, code, err := j.follow(bytes.NewReader(body))
-		if code != nil && (err != nil || !bytes.Contains(body, []byte("xit"))) {
-			t.Errorf("%q %v %v", id, *code, err)
+		}}, time.Now)
+		end, err := p.follow(bytes.NewReader(body), func(remoteCommand) error { return nil })
+		if end.command != nil && (err != nil || !bytes.Contains(body, []byte("xit"))) {
+			t.Errorf("%+v %v", end.command, err)
+		}
+		p.rewind()
+		got := p.got
+		_, _ = p.follow(bytes.NewReader(body), func(remoteCommand) error { return nil })
+		if p.end(); p.got != got {
+			t.Errorf("%d bytes were given again", p.got-got)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func (l *local) dir(o slipway.Order) string {
 }
 
 func (l *local) Run(ctx context.Context, _ slipway.Settings, o slipway.Order, emit func(slipway.LogLine)) (slipway.JobResult, error) {
-	ctx, cancel := withLimit(ctx, o.Job)
+	ctx, cancel := l.config.withLimit(ctx, o, false)
 	defer cancel()
 	deadline := l.config.Now().Add(seconds(o.Job))
 	uid, dir, out := isolate.NewUID(), l.dir(o), &outlet{emit: emit}

@@ -49,10 +49,23 @@ func environment() map[string]string { return map[string]string{"CI": "1"} }
 // seconds is the time limit of a job.
 func seconds(j slipway.Job) time.Duration { return time.Duration(j.Timeout) * time.Second }
 
+// lookTime is how long whoever goes on with a job whose time is over may look at how it ended.
+const lookTime = 10 * time.Second
+
 // withLimit is ctx until the job's time is over.
-func withLimit(ctx context.Context, j slipway.Job) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, seconds(j), errTime)
+func (c Config) withLimit(ctx context.Context, o slipway.Order, resumed bool) (context.Context, context.CancelFunc) {
+	left := seconds(o.Job)
+	if !o.Mark.Began.IsZero() {
+		left = deadline(o).Sub(c.Now())
+	}
+	if resumed {
+		left = max(left, lookTime)
+	}
+	return context.WithTimeoutCause(ctx, left, errTime)
 }
+
+// deadline is when a job's time is over.
+func deadline(o slipway.Order) time.Time { return o.Mark.Began.Add(seconds(o.Job)) }
 
 // errTime is the cause of a context that the job's own limit has ended.
 var errTime = errors.New("the job's time is over")

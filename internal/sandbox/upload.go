@@ -110,11 +110,11 @@ func (j *job) link(ctx context.Context, links []slipway.File) error {
 			return err
 		}
 		for _, argv := range [][]string{{"mkdir", "-p", "--", path.Dir(f.Path)}, {"ln", "-sfn", "--", target.String(), f.Path}} {
-			exit, err := j.exec(ctx, argv, false)
+			end, err := j.exec(ctx, argv, "", false, func(string) error { return nil })
 			if err != nil {
 				return err
 			}
-			if exit != 0 {
+			if *end.ExitCode != 0 {
 				return slipway.Errorf(slipway.CodeRefused, "the link %s could not be made in the sandbox", f.Path).WithHint("replace it by a file, or run in verify.sandbox: local")
 			}
 		}

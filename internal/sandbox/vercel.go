@@ -133,6 +133,9 @@ func (v *remote) client(get slipway.Settings, o slipway.Order) (*client, error) 
 		return nil, err
 	}
 	if a.project == "" {
+		a.project = o.Mark.Project
+	}
+	if a.project == "" {
 		if o.Parent == nil || o.Parent.ID == "" {
 			return nil, slipway.Errorf(slipway.CodeUnsandboxed, "Vercel Sandbox needs the app's project, which is not known").
 				WithHint("set %s to a token from: vercel env pull", settingOIDC)
@@ -170,14 +173,26 @@ func mapError(status int, _ http.Header, body []byte) *slipway.Error {
 	return e
 }
 
-// session is what the API tells of a running sandbox.
+// session is what the API tells of a running sandbox. Times are milliseconds, since 1970 where they are no spans.
 type session struct {
-	ID            string
-	Status        string
-	NetworkPolicy struct{ Mode string }
+	ID                 string
+	Status             string
+	StartedAt, Timeout float64
+	NetworkPolicy      struct{ Mode string }
 }
 
-type sessionReply struct{ Session session }
+// left is how long the session lives, whatever it was asked for; life where it does not tell.
+func (s session) left(life time.Duration, now time.Time) time.Duration {
+	if s.StartedAt == 0 || s.Timeout == 0 {
+		return life
+	}
+	return min(life, time.UnixMilli(int64(s.StartedAt+s.Timeout)).Sub(now))
+}
+
+type sessionReply struct {
+	Session session
+	Sandbox struct{ Tags map[string]string }
+}
 
 func (r *sessionReply) Missing() string {
 	if r.Session.ID == "" {
@@ -186,34 +201,74 @@ func (r *sessionReply) Missing() string {
 	return ""
 }
 
-// create makes the sandbox: https://vercel.com/docs/rest-api/sandboxes. What it has is gone when it stops.
-func (v *remote) create(ctx context.Context, c *client, o slipway.Order) (session, error) {
-	policy, mode := networkPolicy(o.Job)
+// ours is the tag of all sandboxes that Slipway makes.
+var ours = map[string]string{"made-by": "slipway"}
+
+// creates is how often a create is sent whose reply was lost: no two sandboxes of a project have one name [? sandbox-name-taken].
+const creates = 3
+
+// create makes the sandbox: https://vercel.com/docs/rest-api/sandboxes. What it has is gone when it stops. One of that name is the job's own
+// where the request, or that of a process before this one, may have made it.
+func (j *job) create(ctx context.Context, life time.Duration, resumed bool) (session, error) {
+	o := j.order
+	policy, _ := networkPolicy(o.Job)
 	vcpus := vcpus(o.Memory)
 	body := map[string]any{
-		"projectId": c.project, "name": o.Name, "runtime": o.Runtime, "persistent": false, "env": environment(), "networkPolicy": policy,
-		"timeout": min(v.life, seconds(o.Job)+time.Minute).Milliseconds(), "tags": map[string]string{"made-by": "slipway"},
+		"projectId": j.project, "name": o.Name, "runtime": o.Runtime, "persistent": false, "env": environment(), "networkPolicy": policy,
+		"timeout": min(life, seconds(o.Job)+time.Minute).Milliseconds(), "tags": ours,
 		"resources": map[string]any{"vcpus": vcpus, "memory": vcpus * mibPerVCPU},
 	}
+	for n := 1; ; n++ {
+		var out sessionReply
+		err := j.Do(ctx, rest.Request{Op: "sandbox create", Method: http.MethodPost, Path: "/v2/sandboxes", Body: body}, &out)
+		switch {
+		case slipway.ErrorCode(err) == slipway.CodeConflict && (resumed || n > 1):
+			return j.named(ctx)
+		case slipway.RetryClass(err) != slipway.RetryAmbiguous || n == creates || ctx.Err() != nil:
+			return out.Session, err
+		}
+	}
+}
+
+// named returns the session of the sandbox that has the job's name, errGone where it is not found.
+func (j *job) named(ctx context.Context) (session, error) {
 	var out sessionReply
-	r := rest.Request{Op: "sandbox create", Method: http.MethodPost, Path: "/v2/sandboxes", Body: body}
-	if err := c.Do(ctx, r, &out); err != nil {
-		return session{}, err
+	err := j.Do(ctx, rest.Request{
+		Op: "sandbox look", Method: http.MethodGet, Path: rest.Path("/v2/sandboxes/%s", j.order.Name), Query: url.Values{"projectId": {j.project}},
+	}, &out)
+	if slipway.ErrorCode(err) == slipway.CodeNotFound {
+		err = fmt.Errorf("%w: %w", errGone, err)
 	}
-	for out.Session.Status == "pending" {
+	if err == nil && out.Sandbox.Tags["made-by"] != ours["made-by"] {
+		err = slipway.Errorf(slipway.CodeConflict, "the sandbox %s is not Slipway's", j.order.Name).WithHint("find out who made it; then resume the run")
+	}
+	return out.Session, err
+}
+
+func (j *job) look(ctx context.Context, id string) (session, error) {
+	var out sessionReply
+	err := j.Do(ctx, rest.Request{Op: "sandbox look", Method: http.MethodGet, Path: rest.Path("/v2/sandboxes/sessions/%s", id)}, &out)
+	return out.Session, err
+}
+
+// started waits until s runs. errGone says that it never will, or no more.
+func (j *job) started(ctx context.Context, s session) (_ session, err error) {
+	for s.Status == "pending" {
 		if err := pause(ctx, time.Second); err != nil {
-			return session{}, err
+			return s, err
 		}
-		r := rest.Request{Op: "sandbox look", Method: http.MethodGet, Path: rest.Path("/v2/sandboxes/sessions/%s", out.Session.ID)}
-		if err := c.Do(ctx, r, &out); err != nil {
-			return session{}, err
+		if s, err = j.look(ctx, s.ID); err != nil {
+			return s, err
 		}
 	}
-	if got := out.Session.NetworkPolicy.Mode; got != "" && got != mode {
-		return session{}, slipway.Errorf(slipway.CodeMalformed, "the sandbox has the network policy %s, not %s", got, mode).
+	if s.Status != "running" && s.Status != "" {
+		return s, fmt.Errorf("%w: it is %s", errGone, s.Status)
+	}
+	if _, mode := networkPolicy(j.order.Job); s.NetworkPolicy.Mode != "" && s.NetworkPolicy.Mode != mode {
+		return s, slipway.Errorf(slipway.CodeMalformed, "the sandbox has the network policy %s, not %s", s.NetworkPolicy.Mode, mode).
 			WithHint("nothing was run in it; see whether the team has a policy of its own")
 	}
-	return out.Session, nil
+	return s, nil
 }
 
 // networkPolicy is a job's network as the API takes it, and the mode that it then tells.
