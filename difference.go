@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // PlanDifferences tells, a line each, how after differs from before in what an approval binds: effects that came, went or changed, then the
@@ -145,3 +146,34 @@ func count(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+// TextDifferences tells how the lines of after differ from those of before, in order: "- " for one that is gone, "+ " for one that came.
+func TextDifferences(before, after string) (out []string) {
+	a, b := textLines(before), textLines(after)
+	same := make([][]int, len(a)+1) // same[i][j]: how many lines a[i:] and b[j:] have in common, in order
+	for i := range same {
+		same[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if same[i][j] = max(same[i+1][j], same[i][j+1]); a[i] == b[j] {
+				same[i][j] = same[i+1][j+1] + 1
+			}
+		}
+	}
+	i, j := 0, 0
+	for i < len(a) || j < len(b) {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && same[i+1][j] >= same[i][j+1]:
+			out, i = append(out, "- "+a[i]), i+1
+		default:
+			out, j = append(out, "+ "+b[j]), j+1
+		}
+	}
+	return out
+}
+
+// textLines are the lines of a text; those of an enormous one beyond the 4,000th are one.
+func textLines(s string) []string { return strings.SplitN(strings.TrimSuffix(s, "\n"), "\n", 4000) }

@@ -41,6 +41,7 @@ const (
 	GatePromote  Gate = "promote"  // moving production
 	GateRollback Gate = "rollback" // moving production back
 	GateDestroy  Gate = "destroy"  // delete and replace
+	GatePolicy   Gate = "policy"   // another policy than the one in force: before every other gate, and behind it is no effect
 )
 
 // Operation is what a run is for.

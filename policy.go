@@ -18,8 +18,17 @@ type Policy interface {
 	Digest() string
 	// Text is what the digest is of.
 	Text() []byte
+	// Err is what is wrong with the text; nil where rules could be read from it.
+	Err() error
 	// Ask answers. A policy that cannot be read allows nothing, and its answers say so.
 	Ask(q Question) Answer
+}
+
+// PolicyChange is a policy that an app's folder has, and that its approvals are not given under.
+type PolicyChange struct {
+	Before string   `json:"before"` // digest of the policy in force
+	After  string   `json:"after"`  // digest of the folder's
+	Lines  []string `json:"lines"`  // what differs, a line each: "- " was, "+ " would be
 }
 
 // Question is all that a policy knows when it decides.

@@ -43,6 +43,11 @@ type Tx interface {
 	// OpenIntents returns the steps of an app's runs, except those of the run named, whose outcome is not known.
 	OpenIntents(app, except string) ([]Step, error)
 
+	// PolicyInForce returns the digest of the policy that an app's approvals are given under; "" before the first request for one.
+	PolicyInForce(app string) (digest string, err error)
+	// PutPolicyInForce makes another the app's.
+	PutPolicyInForce(app, digest string) error
+
 	SaveApproval(Approval) error
 	// Approvals returns a run's, the oldest first.
 	Approvals(run string) ([]Approval, error)

@@ -81,6 +81,9 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, k
 		return r, err
 	}
 	a.object("approval", approval)
+	if change, err := w.engine.PolicyChange(ctx, run.App); err == nil && change != nil && approval.Gate != slipway.GatePolicy {
+		a.tell("note: it was decided under the policy in force (%s), not under the one here\n", change.Before)
+	}
 	if approval.State == slipway.ApprovalRequested {
 		a.say("%s approvals of %s of run %s\n", approval.Standing(), approval.Gate, run.ID)
 		r.Status, r.Hint = statusWaitingApproval, "somebody else must approve it too: slipway approve "+run.ID

@@ -94,6 +94,10 @@ func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.A
 			return nil, err
 		}
 	}
+	if a.Gate == slipway.GatePolicy {
+		return nil, slipway.Errorf(slipway.CodeForbidden, "the policy here is not the one that approvals of %s are given under, and --yes does not change it", d.Run.App).
+			WithHint("look at the change with: slipway status %s; then: slipway approve %s --gate policy, or bring the other back", d.Run.ID, d.Run.ID)
+	}
 	if missing := a.Unconfirmed(y.confirm); len(missing) > 0 {
 		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back (%s), and --yes alone does not open it",
 			strings.Join(missing, ", ")).WithHint("add%s, or: slipway approve %s%s", a.ConfirmFlags(), d.Run.ID, a.ConfirmFlags())
@@ -148,7 +152,7 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 			}
 		}
 	}
-	if !movesProduction(a) && len(a.Differs) > 0 {
+	if !movesProduction(a) && (len(a.Differs) > 0 || a.Gate == slipway.GatePolicy) {
 		p.tell("%s", meaningText(a, d.Plan))
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -198,6 +202,13 @@ func contentText(a slipway.Approval) string {
 // meaningText tells what each effect behind the gate means, and what differs from what was approved before.
 func meaningText(a slipway.Approval, plan *slipway.Plan) string {
 	var b strings.Builder
+	if a.Gate == slipway.GatePolicy {
+		b.WriteString("  another policy is to say who may approve; those approve it who may approve apply under the one in force\n")
+		for _, line := range a.Differs {
+			fmt.Fprintf(&b, "  policy  %s\n", visible(line))
+		}
+		return b.String()
+	}
 	if plan != nil {
 		for _, c := range a.Consequences(plan) {
 			fmt.Fprintf(&b, "  %s: %s\n", c.Effect, oneLine(c.Means))

@@ -32,7 +32,16 @@ func (a *app) planCommand() *cobra.Command {
 				}
 			}
 			a.say("%s", planText(p))
-			a.object("plan", map[string]any{"plan": p, "digest": p.Digest()})
+			object := map[string]any{"plan": p, "digest": p.Digest()}
+			change, err := w.engine.PolicyChange(ctx, w.manifest.App)
+			if err != nil {
+				return result{}, err
+			}
+			if change != nil {
+				object["policy_change"] = change
+				a.say("%s", changeText(change))
+			}
+			a.object("plan", object)
 			if runbook {
 				book, err := w.engine.RunbookOf(ctx, slipway.ShipRequest{Manifest: w.raw, Environment: w.environment}, p)
 				if err != nil {

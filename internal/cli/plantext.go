@@ -271,6 +271,16 @@ func countText(p *slipway.Plan) string {
 	return strings.Join(parts, ", ")
 }
 
+// changeText tells of a policy that is not in force yet.
+func changeText(c *slipway.PolicyChange) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "policy: the one here (%s) is not in force (%s is): ship asks for its approval first\n", c.After, c.Before)
+	for _, line := range c.Lines {
+		fmt.Fprintf(&b, "  policy  %s\n", visible(line))
+	}
+	return b.String()
+}
+
 func remarks(b *strings.Builder, p *slipway.Plan) {
 	for _, a := range p.Undeclared {
 		fmt.Fprintf(b, "undeclared: %s is ours and stays; delete it with: slipway destroy --only %s\n", a, a.Key())

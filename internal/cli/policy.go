@@ -79,6 +79,12 @@ func (a *app) policies() func() slipway.Policy {
 	return func() slipway.Policy { return a.policyBy(last) }
 }
 
+// inForceName is what a policy is called in messages that is in force and is not the folder's.
+const inForceName = "policy in force"
+
+// readInForce reads the text of a policy that was in force before.
+func readInForce(text []byte) slipway.Policy { return policy.Read(inForceName, text) }
+
 // goodPolicy refuses a policy with a fault, before anything is done under it.
 func (a *app) goodPolicy() error {
 	if err := a.policy().Err(); err != nil {
@@ -109,12 +115,21 @@ type policyObject struct {
 }
 
 func (a *app) policyShowCommand() *cobra.Command {
-	var byDefault bool
-	c := a.command("show", "Print the policy that is in force", "Print the policy that is in force, and its version on stderr. One with a fault is printed too; exit status 2.",
-		cobra.NoArgs, func(context.Context, []string) (result, error) {
+	var byDefault, inForce bool
+	c := a.command("show", "Print the policy beside the manifest, or the one in force",
+		"Print the policy beside the manifest, or the default where there is none, and its version on stderr. One with a fault is printed too; exit\n"+
+			"status 2. With --in-force it is the one that approvals of this app are given under: another counts once its change is approved.\n"+
+			"What a terminal would take for a command is shown as its code; --json has the text as it is.",
+		cobra.NoArgs, func(ctx context.Context, _ []string) (result, error) {
 			p := a.policy()
-			if byDefault {
+			switch {
+			case byDefault:
 				p = policy.Default()
+			case inForce:
+				var err error
+				if p, err = a.policyInForce(ctx); err != nil {
+					return result{}, err
+				}
 			}
 			o := policyObject{Name: p.Name(), Digest: p.Digest(), Text: string(p.Text())}
 			err := p.Err()
@@ -123,12 +138,46 @@ func (a *app) policyShowCommand() *cobra.Command {
 				err = slipway.Errorf(slipway.CodeInvalid, "%v", err).WithHint("until it is mended nothing can be approved; what rules can say: slipway policy schema")
 			}
 			a.object("policy", o)
-			a.say("%s", o.Text)
-			a.tell("%s, version %s\n", o.Name, o.Digest)
+			a.say("%s", visibleText(o.Text))
+			a.tell("%s, version %s\n", visible(o.Name), o.Digest)
+			if !byDefault && !inForce {
+				a.tellChange(ctx)
+			}
 			return result{}, err
 		})
+	c.Flags().BoolVar(&inForce, "in-force", false, "the one that approvals of this app are given under in this home")
 	c.Flags().BoolVar(&byDefault, "default", false, "the one that holds where there is no slipway.policy")
 	return c
+}
+
+// policyInForce is the policy that approvals of the app are given under in this home.
+func (a *app) policyInForce(ctx context.Context) (*policy.Policy, error) {
+	w, err := a.open(ctx, need{})
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	p, err := w.engine.PolicyInForce(ctx, w.manifest.App)
+	if err != nil {
+		return nil, err
+	}
+	own := a.policy()
+	if p.Digest() == own.Digest() {
+		return own, nil
+	}
+	return policy.Read(inForceName, p.Text()), nil
+}
+
+// tellChange says where this home knows of another policy in force. A folder without a manifest, or a home without the app, knows of none.
+func (a *app) tellChange(ctx context.Context) {
+	w, err := a.open(ctx, need{})
+	if err != nil {
+		return
+	}
+	defer w.close()
+	if change, err := w.engine.PolicyChange(ctx, w.manifest.App); err == nil && change != nil {
+		a.tell("not in force: approvals of %s are given under %s; slipway policy show --in-force\n", w.manifest.App, change.Before)
+	}
 }
 
 func (a *app) policySchemaCommand() *cobra.Command {
@@ -185,7 +234,7 @@ func (a *app) showResults(all []policy.Result) error {
 			failed++
 			mark = "FAIL"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark, r.Name, r.Want, r.Got)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", mark, visible(r.Name), visible(r.Want), visible(r.Got))
 	}
 	_ = table.Flush() // into memory
 	a.say("%s", b.String())

@@ -176,12 +176,13 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
 		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
-		Connect:   connect.All(a.restConfig()),
-		DNS:       lookup,
-		Policy:    a.policies(),
-		Witness:   a.witness,
-		Tool:      "slipway " + readVersion().Version,
-		Sandboxes: sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
+		Connect:    connect.All(a.restConfig()),
+		DNS:        lookup,
+		Policy:     a.policies(),
+		ReadPolicy: readInForce,
+		Witness:    a.witness,
+		Tool:       "slipway " + readVersion().Version,
+		Sandboxes:  sandbox.All(sandbox.Config{REST: a.restConfig(), Dir: filepath.Join(filepath.Dir(w.database), "verify")}),
 	})
 	return w, nil
 }

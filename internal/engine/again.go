@@ -11,14 +11,13 @@ import (
 // lapsed tells why an approval that nobody has used yet opens nothing now, though it was given: the policy would not let one of its approvers
 // approve at this moment (a freeze has begun), or the key that has signed is no longer trusted. "" where it still holds. What an approval has
 // opened stays open: work that has begun is not left half done.
-func (w *worker) lapsed(ctx context.Context, a slipway.Approval) string {
+func (w *worker) lapsed(ctx context.Context, a slipway.Approval, policy slipway.Policy) string {
 	if a.State != slipway.ApprovalApproved {
 		return ""
 	}
 	for i, v := range a.Votes {
-		q := slipway.About(w.run, w.plan, a.Gate, w.kinds)
-		q.Action, q.Approvals, q.Now = slipway.PolicyAction(a.Gate), i, w.Now()
-		q.Principal, q.Proof = v.By, v.Proof
+		q := w.question(w.run, w.plan, a.Gate)
+		q.Approvals, q.Principal, q.Proof = i, v.By, v.Proof
 		switch {
 		case v.Proof == slipway.ProofPolicy:
 			q.Action, q.Principal = slipway.ActionAutoApprove, w.run.Requester
@@ -29,7 +28,7 @@ func (w *worker) lapsed(ctx context.Context, a slipway.Approval) string {
 			}
 			q = by.Asks(q)
 		}
-		if answer := w.Policy().Ask(q); !answer.Allow {
+		if answer := policy.Ask(q); !answer.Allow {
 			return fmt.Sprintf("the policy would not let %s approve now: %s", w.whose(v), answer.Why)
 		}
 	}

@@ -18,6 +18,7 @@ type anybody struct{}
 
 func (anybody) Digest() string { return "" }
 func (anybody) Text() []byte   { return nil }
+func (anybody) Err() error     { return nil }
 
 func (anybody) Ask(q slipway.Question) slipway.Answer {
 	return slipway.Answer{Allow: q.Action != slipway.ActionAutoApprove, Approvers: 1}
@@ -27,8 +28,9 @@ func noWitness(context.Context, json.RawMessage) (b slipway.Ballot, by slipway.A
 	return b, by, slipway.Errorf(slipway.CodeForbidden, "no key is trusted here")
 }
 
-// Decide approves or rejects at a gate; the run goes on when an owner works on its database. A request that was made under another policy than
-// the one in force is made anew, and the answer is CodeVoided.
+// Decide approves or rejects at a gate; the run goes on when an owner works on its database. It is decided under the policy in force for the app,
+// whatever policy the folder has from which somebody decides. A request that was made under another policy than that is made anew, and the
+// answer is CodeVoided.
 func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Approval, err error) {
 	var ballot *slipway.Ballot
 	if d.Statement != nil && !d.Approve {
@@ -41,7 +43,6 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 		}
 		ballot, d.By, d.Until, d.Reason, d.Confirm, d.Over = &b, by, b.ExpiresAt, b.Reason, b.Confirm, b.Over
 	}
-	policy := e.Policy()
 	var refused error // after what is written
 	err = e.Store.Tx(ctx, func(tx slipway.Tx) error {
 		run, err := tx.Run(d.Run)
@@ -55,6 +56,10 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 		if out, err = requested(tx, d); err != nil {
 			return err
 		}
+		policy, _, err := e.inForce(tx, run.App)
+		if err != nil {
+			return err
+		}
 		if ballot != nil {
 			if err := out.Takes(*ballot, e.Now()); err != nil && out.State == slipway.ApprovalRequested {
 				return err
@@ -63,7 +68,7 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 		if d.Approve && out.State == slipway.ApprovalRequested && out.Policy != policy.Digest() {
 			refused = slipway.Errorf(slipway.CodeVoided, "the policy has changed since the %s gate was asked for", out.Gate).
 				WithHint("look at it again with: slipway status %s", run.ID)
-			out, err = e.askAnew(tx, out, policy)
+			out, err = e.askAnew(tx, run.App, out, policy)
 			return err
 		}
 		if out, err = e.decided(tx, run, out, d, policy); err != nil {
@@ -85,8 +90,8 @@ func (e *Engine) decided(tx slipway.Tx, run slipway.Run, a slipway.Approval, d s
 		if err != nil {
 			return a, err
 		}
-		q := d.By.Asks(slipway.About(run, plan, a.Gate, e.kinds))
-		q.Action, q.Approvals, q.Now = slipway.PolicyAction(a.Gate), len(a.Votes), e.Now()
+		q := d.By.Asks(e.question(run, plan, a.Gate))
+		q.Approvals = len(a.Votes)
 		answer = policy.Ask(q)
 	}
 	a, err := a.Decide(d, answer, e.Now())
@@ -123,7 +128,7 @@ func (e *Engine) afterDecision(tx slipway.Tx, run slipway.Run, a slipway.Approva
 }
 
 // askAnew makes a request again under the policy that is in force now.
-func (e *Engine) askAnew(tx slipway.Tx, a slipway.Approval, policy slipway.Policy) (slipway.Approval, error) {
+func (e *Engine) askAnew(tx slipway.Tx, app string, a slipway.Approval, policy slipway.Policy) (slipway.Approval, error) {
 	content := map[string]any{}
 	for name, v := range a.Content {
 		content[name] = v
@@ -134,7 +139,7 @@ func (e *Engine) askAnew(tx slipway.Tx, a slipway.Approval, policy slipway.Polic
 		return a, err
 	}
 	next := newRequest(a.Run, a.Gate, content, e.Now())
-	return next, e.saveRequest(tx, next)
+	return next, e.saveRequest(tx, app, next)
 }
 
 // newRequest is a request for gate about content.
@@ -146,10 +151,10 @@ func newRequest(run string, gate slipway.Gate, content map[string]any, now time.
 	}
 }
 
-// saveRequest keeps a request, with the text of the policy that it is made under.
-func (e *Engine) saveRequest(tx slipway.Tx, a slipway.Approval) error {
+// saveRequest keeps a request, with the text of the policy that it is made under: the first one's is the app's from then on.
+func (e *Engine) saveRequest(tx slipway.Tx, app string, a slipway.Approval) error {
 	if policy := e.Policy(); a.Policy != "" && policy.Digest() == a.Policy {
-		if err := tx.PutArtifact(slipway.PolicyArtifact(a.Policy), policy.Text()); err != nil {
+		if err := e.pin(tx, app, policy); err != nil {
 			return err
 		}
 	}

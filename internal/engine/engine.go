@@ -46,6 +46,8 @@ type Config struct {
 	Attest func(ctx context.Context, step, digest string, predicate any) (json.RawMessage, error)
 	// Policy returns the policy that is in force, whenever it is asked. Default: every person may approve at every gate, and nothing opens by itself.
 	Policy func() slipway.Policy
+	// ReadPolicy reads the text of a policy that was in force before. Default: approvals are given under Policy, whatever was asked before.
+	ReadPolicy func(text []byte) slipway.Policy
 	// Witness verifies the envelope of a signed Ballot, and tells who holds the key. Default: no key is trusted.
 	Witness func(ctx context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error)
 	// Tool names this program and its version, in what it records of a run. Default: it does not.

@@ -40,7 +40,8 @@ type bench struct {
 	bare  bool              // no credential is set
 	box   *box              // where commands run; nil: nowhere
 	edit  func(*engine.Config)
-	rules slipway.Policy // nil: every person may
+	rules slipway.Policy            // nil: every person may
+	known map[string]slipway.Policy // that were in force, by their text
 	// untrusted is the person whose key is trusted no longer.
 	untrusted string
 	ahead     atomic.Int64 // how far the clock is ahead, in nanoseconds
@@ -96,7 +97,8 @@ func (b *bench) open() {
 	config := engine.Config{
 		Store: b.store, Providers: []slipway.Provider{b.cloud}, Fingerprints: fingerprintKey(b.t), Settle: &slipway.Settle{Reads: 6, Over: 5 * time.Millisecond},
 		Settings: b.setting, Secrets: b.secret, Sandboxes: boxes, Parse: parse, Policy: b.policy(), Witness: b.witness,
-		Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
+		ReadPolicy: func(text []byte) slipway.Policy { return b.known[string(text)] },
+		Now:        func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) },
 		Attest: func(_ context.Context, step, digest string, _ any) (json.RawMessage, error) {
 			return json.Marshal(map[string]string{"step": step, "plan": digest})
 		},

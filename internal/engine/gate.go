@@ -9,20 +9,27 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-// openGates returns the gates that a valid approval has opened for what would be done now.
+// openGates returns the gates that a valid approval has opened for what would be done now; none while another policy is in force than the folder's.
 func (w *worker) openGates(ctx context.Context) (map[slipway.Gate]bool, error) {
 	var approvals []slipway.Approval
 	var receipts map[slipway.Address]slipway.Receipt
+	var proposed slipway.Policy
 	err := w.Store.Read(ctx, func(tx slipway.Tx) (err error) {
 		if approvals, err = tx.Approvals(w.id); err != nil {
+			return err
+		}
+		if _, proposed, err = w.inForce(tx, w.run.App); err != nil {
 			return err
 		}
 		receipts, err = tx.Receipts(w.run.App)
 		return err
 	})
 	open := map[slipway.Gate]bool{}
+	if proposed != nil {
+		return open, err
+	}
 	for _, a := range approvals {
-		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) && w.lapsed(ctx, a) == "" {
+		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) && w.lapsed(ctx, a, w.Policy()) == "" {
 			open[a.Gate] = true
 		}
 	}
@@ -168,7 +175,21 @@ func (w *worker) park(ctx context.Context) (parked bool, err error) {
 		if moved, err := w.movedOn(tx); err != nil || moved {
 			return err
 		}
+		if changed, err := w.changePolicy(ctx, tx); err != nil || changed {
+			return err
+		}
 		parked = true
+		policy, proposed, err := w.inForce(tx, w.run.App)
+		if err != nil {
+			return err
+		}
+		if proposed != nil {
+			if err := w.requestChange(ctx, tx, policy, proposed); err != nil {
+				return err
+			}
+			_, err = w.setStatus(tx, w.run, slipway.RunWaitingApproval)
+			return err
+		}
 		all, err := tx.Approvals(w.id)
 		if err != nil {
 			return err
@@ -212,13 +233,19 @@ func (w *worker) request(ctx context.Context, tx slipway.Tx, all []slipway.Appro
 		}
 	}
 	a := newRequest(w.id, gate, content, w.Now())
-	if before != nil {
+	if gate == slipway.GatePolicy {
+		policy, proposed, err := w.inForce(tx, w.run.App)
+		if err != nil {
+			return a, err
+		}
+		a.Differs = changeOf(policy, proposed).Lines
+	} else if before != nil {
 		var err error
 		if a.Differs, err = w.differences(tx, before.Content, content); err != nil {
 			return a, err
 		}
 	}
-	return a, w.saveRequest(tx, a)
+	return a, w.saveRequest(tx, w.run.App, a)
 }
 
 // void ends an approval that is not about what would be done now, and says what differs.
@@ -230,7 +257,11 @@ func (w *worker) void(ctx context.Context, tx slipway.Tx, a slipway.Approval, co
 	if a.Differs, err = w.differences(tx, a.Content, content); err != nil {
 		return err
 	}
-	if why := w.lapsed(ctx, a); why != "" {
+	policy, _, err := w.inForce(tx, w.run.App)
+	if err != nil {
+		return err
+	}
+	if why := w.lapsed(ctx, a, policy); why != "" {
 		a.Differs = append(a.Differs, why)
 	}
 	return w.saveVoided(tx, a, content)
@@ -273,9 +304,12 @@ func (w *worker) consume(ctx context.Context, tx slipway.Tx, gate slipway.Gate) 
 	if err != nil {
 		return err
 	}
+	if _, proposed, err := w.inForce(tx, w.run.App); err != nil || proposed != nil {
+		return cmp.Or(err, error(slipway.Errorf(slipway.CodeVoided, "another policy is in force").WithHint("look at it again with: slipway status %s", w.id)))
+	}
 	used := false
 	for _, a := range all {
-		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a, receipts) || w.lapsed(ctx, a) != "" {
+		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a, receipts) || w.lapsed(ctx, a, w.Policy()) != "" {
 			continue
 		}
 		if a.State == slipway.ApprovalApproved {

@@ -70,6 +70,19 @@ func (t *tx) OpenIntents(app, except string) ([]slipway.Step, error) {
 		ORDER BY r.created_at, r.id, s.revision, s.key`, app, except)
 }
 
+// PolicyInForce returns the digest of the policy that an app's approvals are given under; "" before the first request for one.
+func (t *tx) PolicyInForce(app string) (digest string, err error) {
+	_, err = t.read(`SELECT digest FROM policies WHERE app = $1`, func(scan row) error { return scan(&digest) }, app)
+	return digest, err
+}
+
+// PutPolicyInForce makes another the app's.
+func (t *tx) PutPolicyInForce(app, digest string) error {
+	_, err := t.write("policies", `INSERT INTO policies (app, digest) VALUES ($1, $2) ON CONFLICT (app) DO UPDATE SET digest = excluded.digest`, nil,
+		column{"app", app}, column{"digest", digest})
+	return err
+}
+
 // SaveApproval writes an approval. What it binds (run, gate, subject, content, policy, nonce) is written once: another one under the same id
 // is CodeConflict.
 func (t *tx) SaveApproval(a slipway.Approval) error {
