@@ -30,7 +30,7 @@ type VercelSettings struct {
 	Team            string   `json:"team,omitempty"` // slug, or id (team_…); default: the token's own account, or VERCEL_TEAM_ID
 	Framework       string   `json:"framework,omitempty"`
 	Regions         []string `json:"regions,omitempty"` // at most one for now: serverlessFunctionRegion
-	Domains         []string `json:"domains,omitempty"`
+	Domains         []Domain `json:"domains,omitempty"`
 	BuildCommand    string   `json:"build_command,omitempty"`
 	InstallCommand  string   `json:"install_command,omitempty"`
 	OutputDirectory string   `json:"output_directory,omitempty"`
@@ -38,6 +38,14 @@ type VercelSettings struct {
 	NodeVersion     string   `json:"node_version,omitempty"` // such as 22.x
 	// Existing is a project that is there already; nil: Slipway makes one.
 	Existing *VercelExisting `json:"existing,omitempty"`
+}
+
+// Domain is a hostname of the app, which serves production unless it redirects or serves a branch.
+type Domain struct {
+	Name     string `json:"name"`
+	Redirect string `json:"redirect,omitempty"` // hostname that visitors are sent to
+	Status   int    `json:"status,omitempty"`   // of the redirect: 301, 302, 307 or 308 (default)
+	Branch   string `json:"branch,omitempty"`   // of source.github: the domain serves its preview deployments
 }
 
 // VercelExisting names a Vercel project that is there already.

@@ -19,7 +19,8 @@ func records(ts *testscript.TestScript, neg bool, args []string) {
 	call(ts, false, []string{"vercel", http.MethodPut, "/_emulator/dns", ts.ReadFile(args[0])})
 }
 
-// served HOST TEXT: a visitor whom the DNS leads to Vercel finds TEXT at a domain. With ! they do not.
+// served HOST TEXT: a visitor whom the DNS leads to Vercel finds TEXT at a domain; where they are sent on, its status and where to.
+// With ! they do not.
 func served(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: [!] served HOST TEXT")
@@ -32,11 +33,15 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 	req.Host = args[0]
 	transport := rest.NewTransport()
 	defer transport.CloseIdleConnections()
-	res, err := (&http.Client{Transport: transport}).Do(req)
+	here := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := (&http.Client{Transport: transport, CheckRedirect: here}).Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	ts.Check(err)
+	if to := res.Header.Get("Location"); to != "" {
+		res.StatusCode, body = http.StatusOK, []byte(res.Status+" to "+to)
+	}
 	if (res.StatusCode == http.StatusOK && strings.Contains(string(body), args[1])) == neg {
 		ts.Fatalf("%s answers %d: %s", args[0], res.StatusCode, body)
 	}

@@ -73,7 +73,7 @@ func TestParseReadsEverything(t *testing.T) {
 	want := &slipway.Manifest{
 		App: "storefront", Environments: []string{"production", "preview", "qa-1"},
 		Source: slipway.Source{GitHub: "acme/storefront", Ref: "main"},
-		Vercel: slipway.VercelSettings{Team: "acme", Framework: "nextjs", Regions: []string{"iad1"}, Domains: []string{"shop.example.com"}, NodeVersion: "22.x"},
+		Vercel: slipway.VercelSettings{Team: "acme", Framework: "nextjs", Regions: []string{"iad1"}, Domains: []slipway.Domain{{Name: "shop.example.com"}}, NodeVersion: "22.x"},
 		Resources: map[string]slipway.ManifestResource{
 			"db":     {Type: "neon.postgres", Fields: map[string]any{"region": "aws-eu-central-1", "version": int64(17)}},
 			"cache":  {Type: "upstash.redis", PerEnvironment: true, Fields: map[string]any{"region": "us-east-1", "eviction": false, "read_regions": []string{"eu-west-1"}}},
@@ -200,6 +200,7 @@ var invalid = map[string]sample{
 	"two regions":                 {"app: a\nvercel: {regions: [iad1, fra1]}\n", []string{"2:19 vercel.regions: has 2 entries, and at most 1 are supported"}, "", "the project has one function region", false},
 	"region":                      {"app: a\nvercel: {regions: [us-east-1]}\n", []string{"2:20 vercel.regions.0: must be a Vercel region"}, "iad1", "AWS names are no Vercel names", false},
 	"domains":                     {"app: a\nvercel: {domains: ['https://a.com', '*.a.com', a_b.com, localhost, A.com, a.com]}\n", []string{"2:20 vercel.domains.0: must be a domain", "2:37 vercel.domains.1: must be a domain", "2:48 vercel.domains.2: must be a domain", "2:57 vercel.domains.3: must be a domain", "2:68 vercel.domains.4: must be a domain"}, "xn--", "all entries are checked", false},
+	"domain objects":              {"app: a\nvercel: {domains: [{name: a.com}, a.com, {redirect: a.com}, {name: b.com, redirect: a.com, branch: x}, {name: c.com, status: 308}, {name: d.com, redirect: a.com, status: 303}]}\n", []string{"2:35 vercel.domains.1: \"a.com\" stands there twice", "2:42 vercel.domains.2: the key name is missing", "2:92 vercel.domains.3: redirect and branch exclude each other", "2:118 vercel.domains.4.status: means nothing without redirect", "2:171 vercel.domains.5.status: \"303\" is not one of the allowed values"}, "", "an entry is told by its name", false},
 	"domains as text":             {"app: a\nvercel: {domains: a.com}\n", []string{"2:19 vercel.domains: must be a list, not text"}, "[shop.example.com]", "no guessing", false},
 	"node version":                {"app: a\nvercel: {node_version: 22}\n", []string{"2:24 vercel.node_version: must be text, not a number"}, `"22"`, "Vercel wants 22.x", false},
 	"resource type":               {"app: a\nresources:\n  db: {type: neon.postgre}\n", []string{`3:14 resources.db.type: "neon.postgre" is not a type of resource`}, "did you mean neon.postgres?", "only known types are provisioned", false},

@@ -19,6 +19,9 @@ func (r *reader) read(n *node, y ast.Node, path []string) any {
 	case list:
 		return r.readList(n, y, path)
 	case object:
+		if n.short != "" && isText(y) {
+			return map[string]any{n.short: r.read(n.keyNode(n.short), y, path)}
+		}
 		return r.readObject(n, y, path)
 	case mapping:
 		return r.readMapping(n, y, path)
@@ -88,7 +91,7 @@ func (r *reader) readList(n *node, y ast.Node, path []string) any {
 		at := append(slices.Clone(path), strconv.Itoa(i))
 		r.places[pathKey(at)] = place{value: start(entry)}
 		v := r.read(n.item, entry, at)
-		if s, isString := v.(string); isString && n.unique {
+		if s, isString := n.item.named(v); isString && n.unique {
 			if first, twice := seen[s]; twice {
 				r.refuse(start(entry), at, fmt.Sprintf("it stands on line %d already; remove one", first.line), "%s stands there twice", quoted(s))
 			}
@@ -97,6 +100,19 @@ func (r *reader) readList(n *node, y ast.Node, path []string) any {
 		out = append(out, v)
 	}
 	return out
+}
+
+// named is the text that an entry is told from others by.
+func (n *node) named(v any) (s string, ok bool) {
+	if fields, isObject := v.(map[string]any); isObject && n.short != "" {
+		v = fields[n.short]
+	}
+	s, ok = v.(string)
+	return s, ok
+}
+
+func (n *node) keyNode(name string) *node {
+	return n.keys[slices.IndexFunc(n.keys, func(k key) bool { return k.name == name })].node
 }
 
 func (r *reader) count(n *node, have int, y ast.Node, path []string) {

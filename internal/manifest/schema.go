@@ -62,6 +62,9 @@ func (n *node) schema() map[string]any {
 	case object:
 		s["type"] = "object"
 		n.objectInto(s)
+		if n.short != "" {
+			s = map[string]any{"anyOf": []any{n.keyNode(n.short).schema(), s}}
+		}
 	}
 	if len(n.enum) > 0 {
 		s["enum"] = n.enumValues()

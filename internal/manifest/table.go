@@ -40,6 +40,7 @@ type node struct {
 	one    bool              // object: exactly one of alone
 	needs  map[string]string // object: a key that makes no sense without another one
 	waiver string            // object: with this key, no other is required and no default is filled in
+	short  string            // object: text in its place stands for one with this key alone
 	kinds  []kind            // object: the keys depend on the key type
 }
 
@@ -195,7 +196,7 @@ func vercelNode() *node {
 		{"team", false, &node{rule: teamRule, help: "team slug or id; default: VERCEL_TEAM_ID, else the token's own account"}},
 		{"framework", false, &node{enum: Frameworks(), help: "framework preset; decides the build command and output folder"}},
 		{"regions", false, &node{shape: list, max: 1, example: "[iad1]", help: "where functions run", item: &node{rule: regionRule}}},
-		{"domains", false, &node{shape: list, max: 50, unique: true, example: "[shop.example.com]", help: "domains that production serves", item: &node{rule: domainRule}}},
+		{"domains", false, &node{shape: list, max: 50, unique: true, example: "[shop.example.com]", help: "domains of the app", item: domainNode()}},
 		{"build_command", false, &node{rule: lineRule, help: "replaces the preset's build command"}},
 		{"install_command", false, &node{rule: lineRule, help: "replaces the install command that Vercel derives from the lock file"}},
 		{"output_directory", false, &node{rule: outputRule, help: "replaces the preset's output folder"}},
@@ -312,5 +313,17 @@ func probesNode(help string) *node {
 			{"retries", false, &node{shape: integer, min: 0, max: 100, help: "GETs after one that did not pass; default: 4"}},
 			{"interval", false, &node{rule: latencyRule, help: "time between two GETs, such as 500ms or 5s; default: 1s"}},
 		}},
+	}
+}
+
+// domainNode is a domain: its name, or an object that says what it serves.
+func domainNode() *node {
+	return &node{
+		shape: object, short: "name", alone: []string{"redirect", "branch"}, needs: map[string]string{"status": "redirect"}, example: "shop.example.com", keys: []key{
+			{"name", true, &node{rule: domainRule, example: "www.example.com", help: "hostname that production serves, unless it redirects or serves a branch"}},
+			{"redirect", false, &node{rule: domainRule, help: "hostname that visitors are sent to"}},
+			{"status", false, &node{shape: integer, enum: []string{"301", "302", "307", "308"}, help: "of the redirect; default 308"}},
+			{"branch", false, &node{rule: lineRule, help: "branch of source.github whose preview deployments it serves"}},
+		},
 	}
 }

@@ -257,14 +257,14 @@ func scenarios() map[string]scenario {
 		"domains": {
 			reason: "domains are added, one is taken over from a branch, and serves production", before: shipped, want: func(w *world) {
 				w.addsDomain("theirs.example.com", map[string]any{"gitBranch": "fix"})
-				w.manifest.Vercel.Domains = []string{"shop.example.com", "theirs.example.com"}
+				w.manifest.Vercel.Domains = []slipway.Domain{{Name: "shop.example.com"}, {Name: "theirs.example.com"}}
 			}, only: of("vercel.domain"),
 		},
 		"a domain's redirect": {
 			reason: "a domain of ours serves production again", before: func(w *world) {
 				shipped(w)
 				w.addsDomain("shop.example.com", map[string]any{"redirect": "example.org"})
-				w.manifest.Vercel.Domains = []string{"shop.example.com"}
+				w.manifest.Vercel.Domains = []slipway.Domain{{Name: "shop.example.com"}}
 				w.receipts["vercel.domain/shop.example.com@production"] = w.look().observed["vercel.domain/shop.example.com@production"].Receipt
 			}, only: of("vercel.domain"),
 		},
@@ -272,7 +272,7 @@ func scenarios() map[string]scenario {
 			reason: "it stops answering", before: func(w *world) {
 				shipped(w)
 				w.addsDomain("shop.example.com", nil)
-				w.manifest.Vercel.Domains = []string{"shop.example.com"}
+				w.manifest.Vercel.Domains = []slipway.Domain{{Name: "shop.example.com"}}
 			}, made: deletes("vercel.domain/shop.example.com@production"),
 		},
 		"a link": {

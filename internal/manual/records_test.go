@@ -13,7 +13,7 @@ import (
 func TestRecordsByHand(t *testing.T) {
 	w := newWorld(t)
 	w.manifest.Resources, w.manifest.Env = nil, nil
-	w.manifest.Vercel.Domains = []string{"shop.example.com", "example.org"}
+	w.manifest.Vercel.Domains = []slipway.Domain{{Name: "shop.example.com"}, {Name: "example.org"}}
 	w.automate(only(w.plan(w.look(), nil), of("vercel.project", "vercel.domain")))
 	s := w.look()
 	plan := only(w.plan(s, nil), of("vercel.dns"))
@@ -27,7 +27,8 @@ func TestRecordsByHand(t *testing.T) {
 	person := w.person(byhand.DNS)
 	sees := func(verified, configured bool) {
 		t.Helper()
-		for _, name := range w.manifest.Vercel.Domains {
+		for _, d := range w.manifest.Vercel.Domains {
+			name := d.Name
 			a := slipway.NewAddress("vercel.dns", name, slipway.Production)
 			spec := s.spec(a)
 			if err := w.handler(a).(slipway.Verifier).Verify(t.Context(), spec); err != nil {

@@ -110,7 +110,7 @@ func tables(all []slipway.Provider) (map[string]slipway.ProviderInfo, map[slipwa
 func shop() *slipway.Manifest {
 	return &slipway.Manifest{
 		App: "shop", Environments: []string{"production", "preview"}, Source: slipway.Source{GitHub: "acme/shop"},
-		Vercel: slipway.VercelSettings{Framework: "nextjs", Domains: []string{"shop.example.com"}},
+		Vercel: slipway.VercelSettings{Framework: "nextjs", Domains: []slipway.Domain{{Name: "shop.example.com"}}},
 		Resources: map[string]slipway.ManifestResource{
 			"db":     {Type: "neon.postgres"},
 			"cache":  {Type: "upstash.redis", Fields: map[string]any{"region": "us-east-1"}},

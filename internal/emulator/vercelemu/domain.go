@@ -3,7 +3,9 @@ package vercelemu
 import (
 	"cmp"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -260,11 +262,57 @@ func owner(ours bool, p *project) string {
 	return "another Vercel account"
 }
 
-// serveDomain lets a verified domain serve what production serves.
+// serveDomain lets a verified domain serve what production serves; one with a branch that branch's newest preview, one with a redirect
+// nothing.
 func (s *Server) serveDomain(d *domain) {
-	if now := s.serving(d.project.primary); d.verified && d.redirect == "" && d.gitBranch == "" && d.customEnv == "" && now != nil {
-		s.point(d.name, now)
+	now := s.serving(d.project.primary)
+	switch {
+	case d.redirect != "":
+		now = nil
+	case d.gitBranch != "":
+		now = s.newestOf(d.project, d.gitBranch)
+	case d.customEnv != "":
+		return
 	}
+	switch a := s.aliases[d.name]; {
+	case d.verified && now != nil:
+		s.point(d.name, now)
+	case a != nil && a.project == d.project && (d.redirect != "" || d.gitBranch != ""):
+		s.unpoint(a)
+	}
+}
+
+// newestOf is the newest preview of a branch that is ready; nil for none.
+func (s *Server) newestOf(p *project, branch string) (newest *deployment) {
+	for _, d := range p.deployments {
+		if d.git != nil && d.git.Ref == branch && d.target == "" && d.custom == nil && d.state(s.Clock()) == ready {
+			newest = d
+		}
+	}
+	return newest
+}
+
+// redirected is where a request's host is sent to by its domain, with the status; "" for nowhere. The path is kept:
+// https://vercel.com/docs/domains/working-with-domains/deploying-and-redirecting#redirecting-domains
+func (s *Server) redirected(r *http.Request) (to string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	host, port, err := net.SplitHostPort(strings.ToLower(r.Host))
+	if err != nil {
+		host, port = strings.ToLower(r.Host), ""
+	}
+	for _, sc := range s.scopes {
+		d := sc.domain(host)
+		if d == nil || d.redirect == "" || !d.verified {
+			continue
+		}
+		at := url.URL{Scheme: "http", Host: d.redirect, Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+		if port != "" {
+			at.Host = net.JoinHostPort(d.redirect, port)
+		}
+		return at.String(), cmp.Or(d.redirectStatus, http.StatusPermanentRedirect)
+	}
+	return "", 0
 }
 
 func (s *Server) getDomain(c *call) (any, *failure) {

@@ -25,6 +25,10 @@ func (s *Server) Hosting() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.once.Do(s.init)
 		w.Header().Set("Server", "Vercel")
+		if to, status := s.redirected(r); to != "" {
+			http.Redirect(w, r, to, status)
+			return
+		}
 		site, why := s.site(r)
 		switch {
 		case why != "":

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/rest"
 )
 
@@ -15,6 +14,7 @@ import (
 type projectDomain struct {
 	Name, ApexName                           string
 	GitBranch, Redirect, CustomEnvironmentID string
+	RedirectStatusCode                       int
 	Verified                                 bool
 	Verification                             []struct{ Type, Domain, Value string }
 	CreatedAt                                float64
@@ -22,17 +22,13 @@ type projectDomain struct {
 
 func (d *projectDomain) Missing() string { return absent("name", d.Name) }
 
-// serves tells what the domain serves: production, or what else was made of it.
-func (d *projectDomain) serves() string {
-	switch {
-	case d.Redirect != "":
-		return "a redirect to " + d.Redirect
-	case d.GitBranch != "":
-		return "the branch " + d.GitBranch
-	case d.CustomEnvironmentID != "":
-		return "the environment " + d.CustomEnvironmentID
+// serves is what the domain serves.
+func (d *projectDomain) serves() service {
+	s := service{redirect: d.Redirect, branch: d.GitBranch, environment: d.CustomEnvironmentID}
+	if d.Redirect != "" {
+		s.status = d.RedirectStatusCode
 	}
-	return slipway.Production
+	return s
 }
 
 // domainConfig is what Vercel sees of a domain's DNS.
@@ -89,9 +85,9 @@ func (c *client) getDomain(ctx context.Context, op, projectID, name string) (*pr
 }
 
 // addDomain: https://vercel.com/docs/rest-api/reference/endpoints/projects/add-a-domain-to-a-project
-func (c *client) addDomain(ctx context.Context, op, projectID, name string) (*projectDomain, error) {
+func (c *client) addDomain(ctx context.Context, op, projectID string, body map[string]any) (*projectDomain, error) {
 	out := &projectDomain{}
-	err := c.call(ctx, op, http.MethodPost, rest.Path("/v10/projects/%s/domains", projectID), nil, map[string]string{"name": name}, out)
+	err := c.call(ctx, op, http.MethodPost, rest.Path("/v10/projects/%s/domains", projectID), nil, body, out)
 	return out, err
 }
 

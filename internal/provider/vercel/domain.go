@@ -9,7 +9,7 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-// domains makes vercel.domain: a domain on the project that serves production. Its id is its name.
+// domains makes vercel.domain: a domain on the project, which serves production, a redirect or a branch. Its id is its name.
 type domains struct{ *client }
 
 var _ slipway.Handler = domains{}
@@ -41,7 +41,7 @@ func (h domains) Observe(ctx context.Context, want slipway.Spec) (slipway.Observ
 	if err != nil {
 		return slipway.Observation{}, err
 	}
-	return slipway.Observation{Exists: true, Receipt: d.receipt(want, in, config), Fields: map[string]any{"serves": d.serves()}}, nil
+	return slipway.Observation{Exists: true, Receipt: d.receipt(want, in, config), Fields: map[string]any{"serves": d.serves().String()}}, nil
 }
 
 // elsewhere is the observation of a domain that is not on the project: where it leads to, as far as this account sees it.
@@ -91,7 +91,7 @@ func (h domains) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt
 	if !ok {
 		return slipway.Receipt{}, orphan(op)
 	}
-	d, err := h.addDomain(ctx, op, in.ID, want.Address.Key())
+	d, err := h.addDomain(ctx, op, in.ID, domainBody(want))
 	if own := (*slipway.Error)(nil); errors.As(err, &own) && own.Code == slipway.CodeConflict {
 		return slipway.Receipt{}, own.WithHint("%s", domainHint)
 	}
@@ -101,7 +101,14 @@ func (h domains) Create(ctx context.Context, want slipway.Spec) (slipway.Receipt
 	return d.receipt(want, in, nil), nil
 }
 
-// Update lets a domain serve production that was given a redirect or a branch. One of a custom environment is refused: nothing documented
+// domainBody is what adds a domain.
+func domainBody(want slipway.Spec) map[string]any {
+	body := parseService(text(want.Params["serves"])).from(service{})
+	body["name"] = want.Address.Key()
+	return body
+}
+
+// Update lets a domain serve what is declared. One of a custom environment is refused: nothing documented
 // takes it from there.
 func (h domains) Update(ctx context.Context, want slipway.Spec, have slipway.Observation) (slipway.Receipt, error) {
 	const op = "vercel.domain update"
@@ -109,19 +116,16 @@ func (h domains) Update(ctx context.Context, want slipway.Spec, have slipway.Obs
 	if !ok {
 		return slipway.Receipt{}, orphan(op)
 	}
-	body := map[string]any{}
-	switch was := text(have.Fields["serves"]); {
-	case was == slipway.Production:
-		return have.Receipt, nil
-	case strings.HasPrefix(was, "a redirect"):
-		body["redirect"] = nil
-	case strings.HasPrefix(was, "the branch"):
-		body["gitBranch"] = nil
-	default:
+	was := parseService(text(have.Fields["serves"]))
+	if was.environment != "" {
 		e := slipway.Errorf(slipway.CodeRefused, "the domain %s serves %s", want.Address.Key(), was).
 			WithHint("remove it from that environment in the Vercel project, then run this again")
 		e.Op = op
 		return slipway.Receipt{}, e
+	}
+	body := parseService(text(want.Params["serves"])).from(was)
+	if len(body) == 0 {
+		return have.Receipt, nil
 	}
 	d, err := h.updateDomain(ctx, op, in.ID, want.Address.Key(), body)
 	if err != nil {
@@ -172,7 +176,7 @@ func (h names) Observe(ctx context.Context, want slipway.Spec) (slipway.Observat
 		obs.Note = "its DNS does not lead to Vercel"
 	case config.Misconfigured:
 		obs.Note = "its DNS leads to Vercel, and no certificate can be issued for it"
-	case d.serves() == slipway.Production:
+	case d.serves() == service{}:
 		obs.Pending, err = h.behind(ctx, op, in.ID, d.Name)
 	}
 	return obs, err

@@ -27,46 +27,54 @@ func (g *guide) domain() {
 	at := all + "/" + name
 	remove := g.form("DELETE", 200, at, nil)
 	page := []string{"Settings", "Domains"}
+	serves := parseService(text(g.spec.Params["serves"]))
+	add := domainBody(g.spec)
+	add["name"] = name
 	switch g.effect.Op {
 	case slipway.OpDelete:
 		g.step.Title = fmt.Sprintf("Remove the domain %s from the Vercel project: it stops answering", name)
 		g.step.Ways = []slipway.Way{remove, place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit", "Remove"))}
-		g.step.Undo = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", map[string]any{"name": name})}
+		g.step.Undo = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", add)}
 		g.step.See, g.step.Check = "the domain is no longer in the list", "GET "+at+" answers 404"
 		return
 	case slipway.OpCreate, slipway.OpReplace:
 		g.step.Title = fmt.Sprintf("Add the domain %s to the Vercel project", name)
-		g.step.Ways = []slipway.Way{
-			g.form("POST", 200, "/v10/projects/"+project+"/domains", map[string]any{"name": name}),
-			g.command("domains", "add", name, g.projectName()),
-			place(ofProject("/settings/domains"), checkedDomains, append(page, "Add Domain"), entry("Domain", name)),
+		g.step.Ways = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", add)}
+		fields := []slipway.Field{entry("Domain", name)}
+		if serves == (service{}) {
+			g.step.Ways = append(g.step.Ways, g.command("domains", "add", name, g.projectName())) // it has no options
+		} else {
+			fields = append(fields, serves.how()...)
 		}
+		g.step.Ways = append(g.step.Ways, place(ofProject("/settings/domains"), checkedDomains, append(page, "Add Domain"), fields...))
 		g.step.Undo = []slipway.Way{remove}
 	default:
-		g.step.Title = fmt.Sprintf("Let the domain %s serve production", name)
-		g.step.Ways = []slipway.Way{
-			g.form("PATCH", 200, at, map[string]any{"gitBranch": nil, "redirect": nil}),
-			place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit"), entry("Connect to an environment", "Production")),
+		was := formerly(g.effect.Changes)
+		body := serves.from(was)
+		if len(body) == 0 { // nothing tells what it was
+			body = map[string]any{"gitBranch": nil, "redirect": nil}
 		}
-		if before := formerly(g.effect.Changes); len(before) > 0 {
+		g.step.Title = fmt.Sprintf("Let the domain %s serve %s", name, serves)
+		g.step.Ways = []slipway.Way{
+			g.form("PATCH", 200, at, body),
+			place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit"), serves.how()...),
+		}
+		if before := was.from(serves); len(before) > 0 {
 			g.step.Undo = []slipway.Way{g.form("PATCH", 200, at, before)}
 		}
 	}
-	g.step.See = "the domain in the list, for Production"
-	g.step.Check = "GET " + at + " shows it, without branch and redirect"
+	g.step.See = "the domain in the list, for " + serves.String()
+	g.step.Check = "GET " + at + " shows it, and that it serves " + serves.String()
 }
 
-// formerly is the request that gives a domain back what it served.
-func formerly(changes []slipway.Change) map[string]any {
+// formerly is what a domain served before the changes; production where nothing tells.
+func formerly(changes []slipway.Change) service {
 	for _, c := range changes {
-		if to, ok := strings.CutPrefix(text(c.From), "a redirect to "); ok {
-			return map[string]any{"redirect": to}
-		}
-		if branch, ok := strings.CutPrefix(text(c.From), "the branch "); ok {
-			return map[string]any{"gitBranch": branch}
+		if c.Field == "serves" {
+			return parseService(text(c.From))
 		}
 	}
-	return nil
+	return service{}
 }
 
 func (g *guide) dns() {

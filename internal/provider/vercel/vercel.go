@@ -77,8 +77,8 @@ func (provider) Info() slipway.ProviderInfo {
 				slipway.OpRollback: "moves every production domain back to a deployment that was built before, with the values of then",
 			}},
 			{Kind: kindDomain, Docs: docs("projects/add-a-domain-to-a-project"), Ledgered: true, Contained: true, Pruned: true, Consequence: map[slipway.Op]string{
-				slipway.OpCreate: "adds the domain to the project; it serves production as soon as its DNS leads to Vercel",
-				slipway.OpUpdate: "lets the domain serve production; the branch or redirect that it had is lost",
+				slipway.OpCreate: "adds the domain to the project; it serves what is declared as soon as its DNS leads to Vercel",
+				slipway.OpUpdate: "lets the domain serve what is declared; the branch or redirect that it had is lost",
 				slipway.OpAdopt:  "takes over a domain that Slipway did not add; it will never be removed",
 				slipway.OpDelete: "takes the domain off the project: it stops answering at once, and its DNS still leads to Vercel",
 			}},
@@ -138,9 +138,7 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 			refuse("the environment "+quote(env)+" would be a custom environment at Vercel, which is not supported", "use production and preview", "environments")
 		}
 	}
-	if len(m.Vercel.Domains) > 0 && len(m.Environments) > 0 && !slices.Contains(m.Environments, slipway.Production) {
-		refuse("domains serve production, which environments does not have", "add production to environments, or leave the domains out", "vercel", "domains")
-	}
+	checkDomains(m, refuse)
 	checkSettings(m.Vercel, refuse)
 	size := 0
 	for _, key := range slices.Sorted(maps.Keys(m.Env)) {
@@ -253,8 +251,8 @@ func (provider) Expand(m *slipway.Manifest, environment string) []slipway.Spec {
 		deployment.Params["prebuilt"], deployment.Note = path.Join(m.Vercel.RootDirectory, ".vercel/output"), "only what was built beforehand is shipped"
 	}
 	specs = append(specs, deployment)
+	specs = append(specs, expandDomains(m.Vercel.Domains, environment, needs)...)
 	if environment == slipway.Production {
-		specs = append(specs, expandDomains(m.Vercel.Domains, needs)...)
 		specs = append(specs, slipway.Spec{
 			Address: slipway.NewAddress(kindProduction, m.App, environment), Name: name, Needs: needs,
 			Params: map[string]any{"deployment": nil}, IDs: map[string]slipway.Address{"deployment": deployment.Address},
@@ -276,21 +274,6 @@ func expandProject(m *slipway.Manifest, at slipway.Address) slipway.Spec {
 	}
 	s.Inputs = map[string]slipway.Input{"ledger": {Ledger: true, CreateOnly: true}}
 	return s
-}
-
-// expandDomains gives each domain, and what its DNS is to say.
-func expandDomains(names []string, project []slipway.Address) []slipway.Spec {
-	var out []slipway.Spec
-	for _, name := range names {
-		at := slipway.NewAddress(kindDomain, name, slipway.Production)
-		out = append(out,
-			slipway.Spec{Address: at, Name: name, Needs: project, Params: map[string]any{"serves": slipway.Production}},
-			slipway.Spec{
-				Address: slipway.NewAddress(kindDNS, name, slipway.Production), Name: name, Needs: append([]slipway.Address{at}, project...),
-				Params: map[string]any{"verified": true, "configured": true},
-			})
-	}
-	return out
 }
 
 func expandEnv(key string, v slipway.EnvVar, environment string, needs []slipway.Address) slipway.Spec {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -188,7 +189,13 @@ func TestLink(t *testing.T) {
 func withDomains(a slipway.Address) providertest.Subject {
 	s := subject(a)
 	m := *s.Manifest
-	m.Vercel.Domains = []string{"shop.example.com"}
+	m.Environments = []string{slipway.Production, slipway.Preview}
+	m.Vercel.Domains = []slipway.Domain{
+		{Name: "shop.example.com"},
+		{Name: "www.example.com", Redirect: "shop.example.com"},
+		{Name: "old.example.com", Redirect: "elsewhere.example.org", Status: 301},
+		{Name: "next.example.com", Branch: "next"},
+	}
 	s.Manifest = &m
 	whole := s.Emulator
 	s.Emulator = func() providertest.Emulator {
@@ -202,12 +209,45 @@ func withDomains(a slipway.Address) providertest.Subject {
 }
 
 func TestDomain(t *testing.T) {
-	s := withDomains("vercel.domain/shop.example.com@production")
-	s.Field = "serves"
-	s.Drift = func(w *providertest.World, have slipway.Receipt) {
-		w.Send("PATCH", "/v9/projects/"+have.Details["project_id"]+"/domains/"+have.ID, map[string]any{"redirect": "other.example.com"}, nil)
+	for a, changed := range map[slipway.Address]map[string]any{
+		"vercel.domain/shop.example.com@production": {"redirect": "other.example.com"},
+		"vercel.domain/www.example.com@production":  {"redirectStatusCode": 302},
+		"vercel.domain/old.example.com@production":  {"redirect": nil},
+		"vercel.domain/next.example.com@preview":    {"gitBranch": "other"},
+	} {
+		t.Run(string(a), func(t *testing.T) {
+			s := withDomains(a)
+			s.Field = "serves"
+			s.Drift = func(w *providertest.World, have slipway.Receipt) {
+				w.Send("PATCH", "/v9/projects/"+have.Details["project_id"]+"/domains/"+have.ID, changed, nil)
+			}
+			providertest.Run(t, s)
+		})
 	}
-	providertest.Run(t, s)
+}
+
+func TestService(t *testing.T) {
+	tests := map[string]struct {
+		reason     string
+		from, to   service
+		text, body string
+	}{
+		"production":    {"nothing to send", service{}, service{}, "production", `{}`},
+		"redirect":      {"with its status", service{}, service{redirect: "a.com", status: 307}, "a redirect to a.com with status 307", `{"redirect":"a.com","redirectStatusCode":307}`},
+		"status":        {"the two go together", service{redirect: "a.com"}, service{redirect: "a.com", status: 308}, "a redirect to a.com with status 308", `{"redirect":"a.com","redirectStatusCode":308}`},
+		"bare redirect": {"somebody gave no status", service{branch: "x"}, service{redirect: "a.com"}, "a redirect to a.com", `{"gitBranch":null,"redirect":"a.com"}`},
+		"branch":        {"what it redirected to goes", service{redirect: "a.com", status: 308}, service{branch: "next"}, "the branch next", `{"gitBranch":"next","redirect":null}`},
+		"back":          {"all of it goes", service{redirect: "a.com", status: 308}, service{}, "production", `{"redirect":null}`},
+		"environment":   {"is never declared", service{}, service{environment: "env_1"}, "the environment env_1", `{}`},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			raw, _ := json.Marshal(tc.to.from(tc.from))
+			if got := tc.to.String(); got != tc.text || parseService(got) != tc.to || string(raw) != tc.body {
+				t.Errorf("%s: %q, read as %+v, sent as %s", tc.reason, got, parseService(got), raw)
+			}
+		})
+	}
 }
 
 func TestDNS(t *testing.T) {
@@ -295,18 +335,29 @@ func TestCheck(t *testing.T) {
 		change func(*slipway.Manifest)
 		want   []string
 	}{
-		"good":         {"nothing to refuse", func(*slipway.Manifest) {}, nil},
-		"name":         {"Vercel's names are lower case", func(m *slipway.Manifest) { m.Name = "Shop" }, []string{"name"}},
-		"app":          {"the app is the name when there is none", func(m *slipway.Manifest) { m.App, m.Name = "a---b", "" }, []string{"app"}},
-		"environment":  {"custom environments are not there", func(m *slipway.Manifest) { m.Environments = []string{"production", "qa"} }, []string{"environments"}},
-		"framework":    {"a closed list", func(m *slipway.Manifest) { m.Vercel.Framework = "rails" }, []string{"vercel/framework"}},
-		"node":         {"a closed list", func(m *slipway.Manifest) { m.Vercel.NodeVersion = "22" }, []string{"vercel/node_version"}},
-		"region":       {"not a region's form", func(m *slipway.Manifest) { m.Vercel.Regions = []string{"frankfurt"} }, []string{"vercel/regions"}},
-		"regions":      {"one at most", func(m *slipway.Manifest) { m.Vercel.Regions = []string{"fra1", "iad1"} }, []string{"vercel/regions"}},
-		"command":      {"256 characters at most", func(m *slipway.Manifest) { m.Vercel.BuildCommand = strings.Repeat("x", 257) }, []string{"vercel/build_command"}},
-		"variable":     {"no digit first", func(m *slipway.Manifest) { m.Env["1A"] = slipway.EnvVar{} }, []string{"env/1A"}},
-		"ledger":       {"the ledger's name is taken", func(m *slipway.Manifest) { m.Env["SLIPWAY"] = slipway.EnvVar{} }, []string{"env/SLIPWAY"}},
-		"reserved":     {"Vercel sets it itself", func(m *slipway.Manifest) { m.Env["TZ"] = slipway.EnvVar{} }, []string{"env/TZ"}},
+		"good":        {"nothing to refuse", func(*slipway.Manifest) {}, nil},
+		"name":        {"Vercel's names are lower case", func(m *slipway.Manifest) { m.Name = "Shop" }, []string{"name"}},
+		"app":         {"the app is the name when there is none", func(m *slipway.Manifest) { m.App, m.Name = "a---b", "" }, []string{"app"}},
+		"environment": {"custom environments are not there", func(m *slipway.Manifest) { m.Environments = []string{"production", "qa"} }, []string{"environments"}},
+		"framework":   {"a closed list", func(m *slipway.Manifest) { m.Vercel.Framework = "rails" }, []string{"vercel/framework"}},
+		"node":        {"a closed list", func(m *slipway.Manifest) { m.Vercel.NodeVersion = "22" }, []string{"vercel/node_version"}},
+		"region":      {"not a region's form", func(m *slipway.Manifest) { m.Vercel.Regions = []string{"frankfurt"} }, []string{"vercel/regions"}},
+		"regions":     {"one at most", func(m *slipway.Manifest) { m.Vercel.Regions = []string{"fra1", "iad1"} }, []string{"vercel/regions"}},
+		"command":     {"256 characters at most", func(m *slipway.Manifest) { m.Vercel.BuildCommand = strings.Repeat("x", 257) }, []string{"vercel/build_command"}},
+		"variable":    {"no digit first", func(m *slipway.Manifest) { m.Env["1A"] = slipway.EnvVar{} }, []string{"env/1A"}},
+		"ledger":      {"the ledger's name is taken", func(m *slipway.Manifest) { m.Env["SLIPWAY"] = slipway.EnvVar{} }, []string{"env/SLIPWAY"}},
+		"reserved":    {"Vercel sets it itself", func(m *slipway.Manifest) { m.Env["TZ"] = slipway.EnvVar{} }, []string{"env/TZ"}},
+		"redirect":    {"not to itself", func(m *slipway.Manifest) { m.Vercel.Domains = []slipway.Domain{{Name: "a.com", Redirect: "a.com"}} }, []string{"vercel/domains/0/redirect"}},
+		"redirects": {"not in a chain, and never in a circle", func(m *slipway.Manifest) {
+			m.Vercel.Domains = []slipway.Domain{{Name: "a.com", Redirect: "b.com"}, {Name: "b.com", Redirect: "a.com"}}
+		}, []string{"vercel/domains/0/redirect", "vercel/domains/1/redirect"}},
+		"branch": {"a folder has none", func(m *slipway.Manifest) { m.Vercel.Domains = []slipway.Domain{{Name: "a.com", Branch: "next"}} }, []string{"vercel/domains/0/branch"}},
+		"no preview": {"a branch is served by previews", func(m *slipway.Manifest) {
+			m.Source.GitHub, m.Environments, m.Vercel.Domains = "a/b", []string{"production"}, []slipway.Domain{{Name: "a.com", Branch: "next"}}
+		}, []string{"vercel/domains/0/branch"}},
+		"no production": {"a domain serves it", func(m *slipway.Manifest) {
+			m.Environments, m.Vercel.Domains = []string{"preview"}, []slipway.Domain{{Name: "a.com"}}
+		}, []string{"vercel/domains/0"}},
 		"large values": {"64 KB in all", func(m *slipway.Manifest) { m.Env["BIG"] = slipway.EnvVar{Value: strings.Repeat("x", 64<<10)} }, []string{"env"}},
 	}
 	for name, tc := range tests {
