@@ -89,17 +89,26 @@ func PublicKey(text string) (Key, error) {
 	return Key{public: raw}, nil
 }
 
-// Weak reports whether signatures that nobody has made verify under the key: it is a point of small order, of which eight are
-// on the curve. https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7
+// smallOrder are the eight points of small order on the curve, as they can be written: without the sign, and with numbers that were not reduced.
+// https://www.rfc-editor.org/rfc/rfc8032#section-5.1.3
+var smallOrder = []string{
+	"0100000000000000000000000000000000000000000000000000000000000000", // order 1
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // order 2
+	"0000000000000000000000000000000000000000000000000000000000000000", // order 4
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", // order 8
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", // order 8
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // order 4, not reduced
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // order 1, not reduced
+}
+
+// Weak reports whether signatures that nobody has made verify under the key: it is a point of small order.
 func (k Key) Weak() bool {
-	forged := make([]byte, ed25519.SignatureSize)
-	forged[0] = 1 // R is the neutral point, S is 0: it verifies where the order divides the hash
-	for i := range 128 {
-		if ed25519.Verify(k.public, []byte{byte(i)}, forged) {
-			return true
-		}
+	if len(k.public) != ed25519.PublicKeySize {
+		return true
 	}
-	return false
+	y := slices.Clone(k.public)
+	y[len(y)-1] &= 0x7f
+	return slices.Contains(smallOrder, hex.EncodeToString(y))
 }
 
 // ID is the first 16 hex digits of the SHA-256 of the public key.

@@ -1,7 +1,10 @@
 package attest
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -108,5 +111,41 @@ func TestKeyVector(t *testing.T) {
 		if _, err := NewKey(slipway.NewSecret(seed)); slipway.ErrorCode(err) != slipway.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestWeak: what nobody has made verifies under each of the points of small order, however they are written, and under no other key.
+func TestWeak(t *testing.T) {
+	forgeable := func(public []byte) bool {
+		forged := make([]byte, ed25519.SignatureSize)
+		forged[0] = 1 // R is the neutral point, S is 0: it verifies where the order divides the hash
+		for i := range 256 {
+			if ed25519.Verify(public, []byte{byte(i)}, forged) {
+				return true
+			}
+		}
+		return false
+	}
+	check := func(public []byte, want bool) {
+		t.Helper()
+		k, err := PublicKey(hex.EncodeToString(public))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.Weak() != want || forgeable(public) != want {
+			t.Errorf("%x is weak: %v; signatures can be forged: %v", public, k.Weak(), forgeable(public))
+		}
+	}
+	for _, text := range smallOrder {
+		public, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(public, true)
+		public[31] |= 0x80 // of order 1 and 2 this is another way to write the same point
+		check(public, true)
+	}
+	for i := range 5 {
+		check(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, 32)).Public().(ed25519.PublicKey), false)
 	}
 }

@@ -138,6 +138,14 @@ var predicates = map[string]string{
 	"manual step": attest.ManualEvidence, "promotion": attest.Promotion, "checkpoint": attest.Checkpoint, "bundle": attest.Bundle,
 }
 
+// specOf is what a version is made of, with plans of a form.
+func specOf(version, plan int) Spec {
+	return Spec{
+		Bundle: version, Plan: plan, Canonical: "RFC 8785", Statement: attest.StatementType, Envelope: "DSSE 1.0", Signature: "Ed25519, RFC 8032",
+		Predicate: predicates,
+	}
+}
+
 // Fault is what is wrong with a bundle, and where.
 type Fault struct {
 	Place   string `json:"place"` // an entry, with a line or a field of it; or a byte of the file

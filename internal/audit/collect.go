@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/slipway-dev/slipway"
-	"github.com/slipway-dev/slipway/internal/attest"
 )
 
 // load reads all but events and what is large.
@@ -78,10 +77,7 @@ func (e *export) addRecords() error {
 	if len(e.plans) > 0 {
 		version = e.plans[len(e.plans)-1].Format
 	}
-	spec := Spec{
-		Bundle: Version, Plan: version, Canonical: "RFC 8785", Statement: attest.StatementType, Envelope: "DSSE 1.0", Signature: "Ed25519, RFC 8032",
-		Predicate: predicates,
-	}
+	spec := specOf(Version, version)
 	if err := e.guarded(nameManifest, []byte(e.run.Manifest)); err != nil {
 		return err
 	}

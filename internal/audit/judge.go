@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -75,6 +76,8 @@ func (b *reading) checkPlans(context.Context) error {
 		return fault(nameRun, "it is not the run that the index names")
 	case spec.Bundle != b.version:
 		return fault(nameSpec, "bundle version %d", spec.Bundle)
+	case b.version >= sinceExact && !reflect.DeepEqual(spec, specOf(b.version, spec.Plan)):
+		return fault(nameSpec, "it does not name what version %d is made of", b.version)
 	case b.lastStatus() != r.Status:
 		return fault(nameRun+" status", "it is %s, and the events end with %s", r.Status, b.lastStatus())
 	}
@@ -86,6 +89,9 @@ func (b *reading) checkPlans(context.Context) error {
 		if err := b.checkPlan(n+1, name); err != nil {
 			return err
 		}
+	}
+	if n := len(b.plans); n > 0 && b.plans[n-1].Format != spec.Plan {
+		return fault(nameSpec+" plan", "it is %d, and the last plan's form is %d", spec.Plan, b.plans[n-1].Format)
 	}
 	return b.checkBooks()
 }

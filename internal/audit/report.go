@@ -301,6 +301,9 @@ var reportPage string
 func (r Report) HTML(w io.Writer) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"at": func(t time.Time) string { return timestamp(t) },
+		"web": func(text string) bool {
+			return strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")
+		},
 	}).Parse(reportPage)
 	if err != nil {
 		return err
