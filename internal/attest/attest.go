@@ -80,9 +80,12 @@ func NewKey(seed slipway.Secret) (Key, error) {
 	return Key{private: private, public: private.Public().(ed25519.PublicKey)}, nil
 }
 
+// PublicMark stands before a public key where it could be taken for a private one: both are 64 hex digits.
+const PublicMark = "ed25519:"
+
 // PublicKey returns the half of a key that verifies, from its 64 hex digits.
 func PublicKey(text string) (Key, error) {
-	raw, err := hex.DecodeString(strings.TrimSpace(text))
+	raw, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(text), PublicMark))
 	if err != nil || len(raw) != ed25519.PublicKeySize {
 		return Key{}, slipway.Errorf(slipway.CodeInvalid, "a public key is %d hex digits", 2*ed25519.PublicKeySize)
 	}

@@ -75,6 +75,11 @@ func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Appro
 	if !slices.Equal(said.Confirm, v.Confirm) || said.Over != v.Over {
 		return fault(where+" statement", "what was typed is not what the record says")
 	}
+	until, ended := b.until[v.Key]
+	if ended && !v.At.Before(until) {
+		b.unproved = append(b.unproved, fmt.Sprintf("gate %s: %s decided it (key %s: trusted here until %s, and this is later)", a.Gate, v.By.Name, v.Key, timestamp(until)))
+		return nil
+	}
 	known := slices.ContainsFunc(b.approvers, func(k attest.Key) bool { return k.ID() == v.Key })
 	if !known {
 		b.unproved = append(b.unproved, fmt.Sprintf("gate %s: %s decided it (key %s: not trusted here)", a.Gate, v.By.Name, v.Key))
@@ -83,7 +88,11 @@ func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Appro
 	if _, _, err := attest.Open(ctx, v.Statement, b.approvers...); err != nil {
 		return fault(where+" statement", "the signature by the key %s is not of this content", v.Key)
 	}
-	b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s)", a.Gate, v.By.Name, v.Key))
+	since := ""
+	if ended {
+		since = ", trusted here until " + timestamp(until)
+	}
+	b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s%s)", a.Gate, v.By.Name, v.Key, since))
 	return nil
 }
 

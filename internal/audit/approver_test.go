@@ -148,3 +148,23 @@ func TestByPolicyInBundle(t *testing.T) {
 		}
 	}
 }
+
+// A key that is no longer trusted was when it signed; what it has signed since is its holder's word alone.
+func TestUntrustedSince(t *testing.T) {
+	a, k := voted(t)[0], key(t, graceKey)
+	for name, tc := range map[string]struct {
+		until            time.Time
+		proved, unproved int
+		says             string
+	}{
+		"after":  {a.Votes[1].At.Add(time.Second), 1, 0, "trusted here until "},
+		"before": {a.Votes[1].At.Add(-time.Second), 0, 1, "and this is later"},
+		"then":   {a.Votes[1].At, 0, 1, "and this is later"},
+	} {
+		b := &reading{approvers: []attest.Key{k}, until: map[string]time.Time{k.ID(): tc.until}}
+		err := b.checkVotes(t.Context(), "approvals 1", a)
+		if said := strings.Join(append(b.proved, b.unproved...), " "); err != nil || len(b.proved) != tc.proved || len(b.unproved) != tc.unproved || !strings.Contains(said, tc.says) {
+			t.Errorf("%s: %v, %q", name, err, said)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gowebpki/jcs"
 
@@ -27,6 +28,8 @@ type Verifier struct {
 	Trusted []attest.Key
 	// Approvers are the public keys that are known to be people's: what they have signed is witnessed, and not only asserted.
 	Approvers []attest.Key
+	// Until tells, by the id of one of the Approvers, until when it was trusted: what it has signed later is asserted alone.
+	Until map[string]time.Time
 }
 
 // reading is a bundle that is being verified: what of it is decoded, and what was found to be right.
@@ -34,6 +37,7 @@ type reading struct {
 	*archive
 	trusted    []attest.Key
 	approvers  []attest.Key
+	until      map[string]time.Time
 	index      Index
 	envelope   Envelope
 	signer     string
@@ -57,7 +61,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), report: report}
+	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), until: v.Until, report: report}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error

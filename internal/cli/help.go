@@ -75,6 +75,7 @@ func (a *app) environmentTopic() *cobra.Command {
 	row("SLIPWAY_SIGNING_KEY", "Ed25519 seed, 64 hex digits, that signs what you assert; default: a file in SLIPWAY_HOME")
 	row("SLIPWAY_OUTPUT_*", "a value that Slipway cannot read itself, such as SLIPWAY_OUTPUT_DB_POOLED_URL for db.pooled_url")
 	row("SLIPWAY_KEY_PASSPHRASE", "passphrase of the key that approve --key signs with, and of a new one; default: it is asked for")
+	row("SLIPWAY_KEY_NEW_PASSPHRASE", "the passphrase that slipway key passphrase puts a key behind; default: it is asked for")
 	row("SLIPWAY_AGENT", "name of the agent that runs Slipway: it may ask for everything, and approve nothing")
 	row("SLIPWAY_FINGERPRINT_KEY", "key by which secrets are compared, at least 16 bytes; default: a file in SLIPWAY_HOME")
 	for _, sender := range webhook.Senders() {

@@ -31,7 +31,7 @@ func (a *app) keyCommand() *cobra.Command {
 			return slipway.Errorf(slipway.CodeInvalid, "key needs a command").WithHint("slipway key new NAME, slipway key list, or: slipway key trust KEY --name NAME")
 		},
 	}
-	c.AddCommand(a.keyNewCommand(), a.keyListCommand(), a.keyTrustCommand())
+	c.AddCommand(a.keyNewCommand(), a.keyListCommand(), a.keyTrustCommand(), a.keyUntrustCommand(), a.keyPassphraseCommand())
 	return c
 }
 
@@ -52,10 +52,11 @@ func (a *app) keyNewCommand() *cobra.Command {
 				return result{}, err
 			}
 			e.Sealed = ""
-			a.object("key", e)
-			a.say("%s\n", e.Key)
+			public := attest.PublicMark + e.Key
+			a.object("key", ownKey{e, public})
+			a.say("%s\n", public)
 			a.tell("the key %s is kept in the %s\n", e.Name, map[keychain.Store]string{keychain.StoreKeyring: "keyring", keychain.StoreFile: "home, behind the passphrase"}[e.Store])
-			return result{Hint: "slipway key trust " + e.Key + " --name " + e.Name + ", wherever it shall count"}, nil
+			return result{Hint: "slipway key trust " + public + " --name " + e.Name + ", wherever it shall count"}, nil
 		})
 	c.Flags().StringVar(&store, "store", "auto", "`where` the private half is kept: auto, keyring or file")
 	return c
@@ -73,22 +74,75 @@ func (a *app) keyListCommand() *cobra.Command {
 				return result{}, err
 			}
 			for _, e := range own {
-				a.object("key", e)
-				a.say("own      %-16s %s  in the %s\n", e.Name, e.Key, e.Store)
+				public := attest.PublicMark + e.Key
+				a.object("key", ownKey{e, public})
+				a.say("own      %-16s %s  in the %s\n", e.Name, public, e.Store)
 			}
-			trusted, err := chain.Trusted()
-			for _, t := range trusted {
+			known, err := chain.Known()
+			for _, t := range known {
+				what, groups := "trusted", strings.Join(t.Groups, ", ")
+				if !t.Until.IsZero() {
+					what, groups = "ended", "until "+t.Until.Local().Format(time.DateTime)
+				}
 				a.object("trusted", t)
-				a.say("trusted  %-16s %s  %s %s\n", t.Name, t.Key, t.ID, strings.Join(t.Groups, ", "))
+				a.say("%-8s %-16s %s  %s %s\n", what, t.Name, attest.PublicMark+t.Key, t.ID, groups)
 			}
 			return result{}, err
+		})
+}
+
+// ownKey is a key of this home as --json shows it.
+type ownKey struct {
+	keychain.Entry
+	Public string `json:"public"` // as slipway key trust takes it
+}
+
+func (a *app) keyUntrustCommand() *cobra.Command {
+	return a.command("untrust NAME|ID", "Let a key's signature count no more",
+		"Let the signatures of a person's keys, or of the one key with this id, count no more. What they have signed and nobody has used opens nothing; what was\n"+
+			"used stays. slipway audit verify goes on to call witnessed what they signed before, and says until when they were trusted here.",
+		cobra.ExactArgs(1), func(_ context.Context, args []string) (result, error) {
+			chain, err := a.personsKeys()
+			if err != nil {
+				return result{}, err
+			}
+			ended, err := chain.Untrust(args[0])
+			for _, t := range ended {
+				a.object("trusted", t)
+				a.say("%s is no longer trusted as %s's\n", t.ID, t.Name)
+			}
+			return result{}, err
+		})
+}
+
+func (a *app) keyPassphraseCommand() *cobra.Command {
+	return a.command("passphrase NAME", "Put a key behind another passphrase",
+		"Put a key that is kept in a file behind another passphrase, in place. The old one is typed, or of SLIPWAY_KEY_PASSPHRASE(_FILE), the new one is typed\n"+
+			"twice, or of SLIPWAY_KEY_NEW_PASSPHRASE(_FILE). Copies of the file from before still open with the old one.",
+		cobra.ExactArgs(1), func(ctx context.Context, args []string) (result, error) {
+			chain, err := a.personsKeys()
+			if err != nil {
+				return result{}, err
+			}
+			chain.Passphrase = func(ctx context.Context, name string, fresh bool) (slipway.Secret, error) {
+				if !fresh {
+					return a.passphrase(ctx, name, false)
+				}
+				return a.passphraseOf("SLIPWAY_KEY_NEW_PASSPHRASE", name, true)
+			}
+			if err := chain.Repass(ctx, args[0]); err != nil {
+				return result{}, err
+			}
+			a.say("the key %s has another passphrase\n", args[0])
+			return result{}, nil
 		})
 }
 
 func (a *app) keyTrustCommand() *cobra.Command {
 	var name string
 	var groups []string
-	c := a.command("trust KEY", "Let a key's signature count", "Let what KEY signs count as approved by the person that --name names. KEY is a public key: 64 hex digits, or a file that holds them.",
+	c := a.command("trust KEY", "Let a key's signature count", "Let what KEY signs count as approved by the person that --name names. KEY is a public key as slipway key new\n"+
+		"and slipway key list print it, ed25519: and 64 hex digits, or a file that holds it.",
 		cobra.ExactArgs(1), func(_ context.Context, args []string) (result, error) {
 			chain, err := a.personsKeys()
 			if err != nil {
@@ -98,7 +152,7 @@ func (a *app) keyTrustCommand() *cobra.Command {
 			if _, err := attest.PublicKey(public); err != nil {
 				text, errRead := os.ReadFile(public)
 				if errRead != nil || len(text) > 1<<10 {
-					return result{}, slipway.Errorf(slipway.CodeInvalid, "a public key is 64 hex digits, or a file that holds them").WithHint("slipway key list shows those of a home")
+					return result{}, slipway.Errorf(slipway.CodeInvalid, "a public key is ed25519: and 64 hex digits, or a file that holds it").WithHint("slipway key list shows those of a home")
 				}
 				public = string(text)
 			}
@@ -152,13 +206,18 @@ func (a *app) ring() keychain.Ring {
 
 // passphrase is SLIPWAY_KEY_PASSPHRASE, else what is typed, unseen.
 func (a *app) passphrase(_ context.Context, name string, fresh bool) (slipway.Secret, error) {
-	if v, ok, err := a.settings.secret("SLIPWAY_KEY_PASSPHRASE"); err != nil || ok {
+	return a.passphraseOf("SLIPWAY_KEY_PASSPHRASE", name, fresh)
+}
+
+// passphraseOf is the value of a variable, else what is typed, unseen; a fresh one twice.
+func (a *app) passphraseOf(variable, name string, fresh bool) (slipway.Secret, error) {
+	if v, ok, err := a.settings.secret(variable); err != nil || ok {
 		return v, err
 	}
 	in, isFile := a.in.(*os.File)
 	if !a.asks || !isFile || !term.IsTerminal(int(in.Fd())) {
 		return slipway.Secret{}, slipway.Errorf(slipway.CodeInvalid, "the key %s needs its passphrase, and there is no terminal to ask at", name).
-			WithHint("set SLIPWAY_KEY_PASSPHRASE_FILE to a file that holds it")
+			WithHint("set %s_FILE to a file that holds it", variable)
 	}
 	read := func(question string) (slipway.Secret, error) {
 		fmt.Fprint(a.rawErr, question)
@@ -171,7 +230,11 @@ func (a *app) passphrase(_ context.Context, name string, fresh bool) (slipway.Se
 		a.redactor.Add(v)
 		return v, nil
 	}
-	v, err := read("Passphrase of the key " + name + ": ")
+	question := "Passphrase of the key "
+	if fresh {
+		question = "New passphrase of the key "
+	}
+	v, err := read(question + name + ": ")
 	if err != nil || !fresh {
 		return v, err
 	}
@@ -249,20 +312,25 @@ func readBallot(s attest.Statement) (b slipway.Ballot, err error) {
 	return b, nil
 }
 
-// approverKeys are the keys that this home trusts to approve; none where it has none, or none that can be read.
-func (a *app) approverKeys() (keys []attest.Key) {
+// approverKeys are the keys that this home trusts to approve, or did, until when; none where it has none, or none that can be read.
+func (a *app) approverKeys() (keys []attest.Key, until map[string]time.Time) {
 	chain, err := a.keychain()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	trusted, err := chain.Trusted()
+	known, err := chain.Known()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	for _, t := range trusted {
-		if key, err := attest.PublicKey(t.Key); err == nil {
-			keys = append(keys, key)
+	until = map[string]time.Time{}
+	for _, t := range known {
+		key, err := attest.PublicKey(t.Key)
+		if err != nil {
+			continue
+		}
+		if keys = append(keys, key); !t.Until.IsZero() {
+			until[t.ID] = t.Until
 		}
 	}
-	return keys
+	return keys, until
 }

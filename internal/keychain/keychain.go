@@ -80,6 +80,7 @@ type Trusted struct {
 	ID      string    `json:"id"`
 	Groups  []string  `json:"groups,omitempty"`
 	AddedAt time.Time `json:"added_at"`
+	Until   time.Time `json:"until,omitzero"` // it was trusted until then; zero: it is
 }
 
 var (
@@ -165,25 +166,39 @@ func (c Chain) seal(ctx context.Context, name string, seed slipway.Secret) (stri
 
 // Key returns a key of this home, to sign with. CodeNotFound: there is none of that name. CodeForbidden: the passphrase is not its.
 func (c Chain) Key(ctx context.Context, name string) (attest.Key, error) {
-	if err := checkName(name); err != nil {
-		return attest.Key{}, err
-	}
-	var e Entry
-	if err := c.read(c.path(name), &e); errors.Is(err, fs.ErrNotExist) {
-		return attest.Key{}, slipway.Errorf(slipway.CodeNotFound, "there is no key %q", name).WithHint("list them with: slipway key list; make one with: slipway key new NAME")
-	} else if err != nil {
-		return attest.Key{}, err
-	}
-	seed, err := c.open(ctx, e)
+	e, err := c.entry(name)
 	if err != nil {
 		return attest.Key{}, err
 	}
-	c.Remember(seed)
-	key, err := attest.NewKey(seed)
-	if err != nil || key.String() != e.Key {
-		return attest.Key{}, slipway.Errorf(slipway.CodeStore, "what is kept of the key %q is not that key", name).WithHint("make another with: slipway key new NAME")
+	seed, err := c.opened(ctx, e)
+	if err != nil {
+		return attest.Key{}, err
 	}
-	return key, nil
+	return attest.NewKey(seed)
+}
+
+// entry reads a key of this home.
+func (c Chain) entry(name string) (e Entry, err error) {
+	if err := checkName(name); err != nil {
+		return e, err
+	}
+	if err = c.read(c.path(name), &e); errors.Is(err, fs.ErrNotExist) {
+		err = slipway.Errorf(slipway.CodeNotFound, "there is no key %q", name).WithHint("list them with: slipway key list; make one with: slipway key new NAME")
+	}
+	return e, err
+}
+
+// opened is the seed of a key, which is that key's.
+func (c Chain) opened(ctx context.Context, e Entry) (slipway.Secret, error) {
+	seed, err := c.open(ctx, e)
+	if err != nil {
+		return slipway.Secret{}, err
+	}
+	c.Remember(seed)
+	if key, err := attest.NewKey(seed); err != nil || key.String() != e.Key {
+		return slipway.Secret{}, slipway.Errorf(slipway.CodeStore, "what is kept of the key %q is not that key", e.Name).WithHint("make another with: slipway key new NAME")
+	}
+	return seed, nil
 }
 
 func (c Chain) open(ctx context.Context, e Entry) (slipway.Secret, error) {
@@ -239,7 +254,7 @@ func (c Chain) List() ([]Entry, error) {
 	return out, nil
 }
 
-// Trust lets a public key count as name's. The same key again takes new groups; under another name it is CodeConflict, and so is a name that differs from
+// Trust lets a public key, with attest.PublicMark before it, count as name's. The same key again takes new groups; under another name it is CodeConflict, and so is a name that differs from
 // a trusted one in case alone. CodeInvalid for what is no public key, one under which anything verifies, or the private half of a key known here.
 func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 	if err := checkName(name); err != nil {
@@ -250,18 +265,23 @@ func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 			return Trusted{}, err
 		}
 	}
-	key, err := attest.PublicKey(public)
+	bare, marked := strings.CutPrefix(strings.TrimSpace(public), attest.PublicMark)
+	key, err := attest.PublicKey(bare)
 	if err != nil {
 		return Trusted{}, err
+	}
+	if !marked {
+		return Trusted{}, slipway.Errorf(slipway.CodeInvalid, "64 hex digits without %q before them may be the private half of a key: they were not kept", attest.PublicMark).
+			WithHint("take the whole line that slipway key new or slipway key list prints; if it was a private half, make another key")
 	}
 	if key.Weak() {
 		return Trusted{}, slipway.Errorf(slipway.CodeInvalid, "under this key anybody's signature verifies").WithHint("make another with: slipway key new NAME")
 	}
-	all, err := c.Trusted()
+	all, err := c.Known()
 	if err != nil {
 		return Trusted{}, err
 	}
-	if err := c.checkHolder(all, name, public); err != nil {
+	if err := c.checkHolder(all, name, bare); err != nil {
 		return Trusted{}, err
 	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
@@ -305,6 +325,52 @@ func (c Chain) checkHolder(all []Trusted, name, public string) error {
 
 // Trusted returns the keys that count, in the order in which they were trusted.
 func (c Chain) Trusted() ([]Trusted, error) {
+	all, err := c.Known()
+	return slices.DeleteFunc(all, func(t Trusted) bool { return !t.Until.IsZero() }), err
+}
+
+// Untrust ends the trust in a person's keys, by the name, or in one key, by its id or its public half, and returns them. What they have signed and
+// nobody has used opens nothing any more; what was used stays as it is. CodeNotFound: no such key is trusted.
+func (c Chain) Untrust(who string) (ended []Trusted, err error) {
+	all, err := c.Known()
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range all {
+		if t.Until.IsZero() && (t.Name == who || t.ID == who || attest.PublicMark+t.Key == who) {
+			all[i].Until = c.Now().UTC().Truncate(time.Second)
+			ended = append(ended, all[i])
+		}
+	}
+	if len(ended) == 0 {
+		return nil, slipway.Errorf(slipway.CodeNotFound, "no such key is trusted").WithHint("list them with: slipway key list; name a person, or a key's id")
+	}
+	return ended, c.write(filepath.Join(c.Folder, trusted), all, false)
+}
+
+// Repass puts a key that is in a file behind another passphrase, in place: the file has the one or the other, whatever happens. Passphrase is asked
+// for the old one, then for a fresh one. CodeUnsupported: the key is in the keyring, which has a password of its own.
+func (c Chain) Repass(ctx context.Context, name string) error {
+	e, err := c.entry(name)
+	if err != nil {
+		return err
+	}
+	if e.Store != StoreFile {
+		return slipway.Errorf(slipway.CodeUnsupported, "the key %q is in the keyring, which has a password of its own", name).
+			WithHint("change that one")
+	}
+	seed, err := c.opened(ctx, e)
+	if err != nil {
+		return err
+	}
+	if e.Sealed, err = c.seal(ctx, name, seed); err != nil {
+		return err
+	}
+	return c.write(c.path(name), e, false)
+}
+
+// Known returns the keys that count and those that did, in the order in which they were trusted.
+func (c Chain) Known() ([]Trusted, error) {
 	var all []Trusted
 	err := c.read(filepath.Join(c.Folder, trusted), &all)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -341,7 +407,22 @@ func (c Chain) read(path string, into any) error {
 	case err != nil || !info.Mode().IsRegular() || info.Size() > maxFile:
 		return bad("cannot be read")
 	}
-	raw, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return bad("cannot be read")
+	}
+	defer f.Close()
+	for of, stat := range map[string]func() (fs.FileInfo, error){path: f.Stat, c.Folder: func() (fs.FileInfo, error) { return os.Stat(c.Folder) }} {
+		info, err := stat()
+		if err != nil {
+			return bad("cannot be read")
+		}
+		if what := othersWrite(info); what != "" {
+			return slipway.Errorf(slipway.CodeStore, "%s %s: whose keys count may be another's word", of, what).
+				WithHint("look at what is in it, then: chmod go-w %s, and chown it to yourself", of)
+		}
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return bad("cannot be read")
 	}

@@ -224,7 +224,7 @@ func TestTrust(t *testing.T) {
 		{"no name", "", one, nil, slipway.CodeInvalid, 2},
 		{"no group", "bob", strings.Repeat("3", 64), []string{"a b"}, slipway.CodeInvalid, 2},
 	} {
-		_, err := h.Trust(tc.name, tc.key, tc.groups)
+		_, err := h.Trust(tc.name, attest.PublicMark+tc.key, tc.groups)
 		all, errList := h.Trusted()
 		if slipway.ErrorCode(err) != tc.code || errList != nil || len(all) != tc.n {
 			t.Errorf("%s: %v, %v, %v", tc.reason, err, errList, all)
@@ -248,7 +248,7 @@ func TestTrust(t *testing.T) {
 		if _, err := h.Trusted(); slipway.ErrorCode(err) != slipway.CodeStore {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := h.Trust("bob", two, nil); slipway.ErrorCode(err) != slipway.CodeStore {
+		if _, err := h.Trust("bob", attest.PublicMark+two, nil); slipway.ErrorCode(err) != slipway.CodeStore {
 			t.Errorf("%s: a key was trusted beside it: %v", name, err)
 		}
 	}
@@ -285,4 +285,151 @@ func FuzzKey(f *testing.F) {
 			t.Error("a key came out of what nobody has sealed")
 		}
 	})
+}
+
+// The private half of a key that nobody here knows looks like a public one: what is trusted says that it is public.
+func TestForeignSeedIsNotTrusted(t *testing.T) {
+	h := newHome(t)
+	for i := range 64 { // about half of all seeds are points on the curve
+		foreign := strings.Repeat(string("0123456789abcdef"[i%16])+string("0123456789abcdef"[i/16]), 32)
+		_, err := h.Trust("ada", foreign, nil)
+		if slipway.ErrorCode(err) != slipway.CodeInvalid || strings.Contains(err.Error(), foreign) || !strings.Contains(err.Error(), "private half") {
+			t.Fatalf("%v", err)
+		}
+	}
+	if _, err := os.Stat(h.Folder); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was kept: %v", err)
+	}
+}
+
+func TestUntrust(t *testing.T) {
+	h := newHome(t)
+	one, two, three := strings.Repeat("11", 32), strings.Repeat("22", 32), strings.Repeat("33", 32)
+	ids := map[string]string{}
+	for key, name := range map[string]string{one: "ada", two: "ada", three: "bob"} {
+		k, err := h.Trust(name, attest.PublicMark+key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[key] = k.ID
+	}
+	for _, tc := range []struct {
+		reason, who string
+		ended, left int
+		code        slipway.Code
+	}{
+		{"nobody of that name", "eve", 0, 3, slipway.CodeNotFound},
+		{"all that a person holds", "ada", 2, 1, ""},
+		{"once", "ada", 0, 1, slipway.CodeNotFound},
+		{"one key", ids[three], 1, 0, ""},
+	} {
+		ended, err := h.Untrust(tc.who)
+		left, errLeft := h.Trusted()
+		known, errKnown := h.Known()
+		if slipway.ErrorCode(err) != tc.code || len(ended) != tc.ended || len(left) != tc.left || len(known) != 3 || errLeft != nil || errKnown != nil {
+			t.Errorf("%s: %v, ended %v, left %v, known %v", tc.reason, err, ended, left, known)
+		}
+	}
+	if _, err := h.Trust("eve", attest.PublicMark+one, nil); slipway.ErrorCode(err) != slipway.CodeConflict {
+		t.Errorf("ada's key became eve's: %v", err)
+	}
+	if again, err := h.Trust("ada", attest.PublicMark+one, nil); err != nil || !again.Until.IsZero() {
+		t.Errorf("%+v %v", again, err)
+	}
+}
+
+// A passphrase is changed in place: the key is the same, the old one opens nothing, and a failure leaves what was.
+func TestRepass(t *testing.T) {
+	h := newHome(t)
+	e, err := h.New(t.Context(), "ada", keychain.StoreFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := "tr0ub4dor and three more"
+	answers := []string{phrase, "short"}
+	h.Passphrase = func(_ context.Context, _ string, fresh bool) (slipway.Secret, error) {
+		if fresh {
+			return slipway.NewSecret(answers[1]), nil
+		}
+		return slipway.NewSecret(answers[0]), nil
+	}
+	if err := h.Repass(t.Context(), "ada"); slipway.ErrorCode(err) != slipway.CodeInvalid {
+		t.Errorf("a short one: %v", err)
+	}
+	answers = []string{phrase + "r", next}
+	if err := h.Repass(t.Context(), "ada"); slipway.ErrorCode(err) != slipway.CodeForbidden {
+		t.Errorf("a wrong one: %v", err)
+	}
+	answers = []string{phrase, next}
+	if key, err := h.Key(t.Context(), "ada"); err != nil || key.String() != e.Key {
+		t.Fatalf("what failed has changed the key: %v", err)
+	}
+	if err := h.Repass(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Key(t.Context(), "ada"); slipway.ErrorCode(err) != slipway.CodeForbidden {
+		t.Errorf("the old one still opens it: %v", err)
+	}
+	answers[0] = next
+	if key, err := h.Key(t.Context(), "ada"); err != nil || key.String() != e.Key {
+		t.Errorf("the new one opens another key: %v", err)
+	}
+	if disk := h.disk(t); strings.Contains(disk, next) || strings.Count(disk, "BEGIN AGE") != 1 {
+		t.Error("more than the sealed key is left")
+	}
+	if err := h.Repass(t.Context(), "bob"); slipway.ErrorCode(err) != slipway.CodeNotFound {
+		t.Errorf("no such key: %v", err)
+	}
+	h.Ring = &ring{kept: map[string]string{}}
+	if _, err := h.New(t.Context(), "eve", keychain.StoreKeyring); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Repass(t.Context(), "eve"); slipway.ErrorCode(err) != slipway.CodeUnsupported {
+		t.Errorf("one in the keyring: %v", err)
+	}
+}
+
+// What others can write says nothing about whom to trust.
+func TestOthersMayNotWrite(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes do not say who may write on Windows")
+	}
+	h := newHome(t)
+	if _, err := h.Trust("ada", attest.PublicMark+strings.Repeat("11", 32), nil); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(h.Folder, "trusted.json")
+	for name, tc := range map[string]struct {
+		path string
+		mode os.FileMode
+		bad  bool
+	}{
+		"one's own":        {file, 0o600, false},
+		"readable":         {file, 0o644, false},
+		"a group's":        {file, 0o620, true},
+		"anybody's":        {file, 0o602, true},
+		"anybody's folder": {h.Folder, 0o707, true},
+	} {
+		before, err := os.Stat(tc.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(tc.path, tc.mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Trusted(); (slipway.ErrorCode(err) == slipway.CodeStore) != tc.bad {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := os.Chmod(tc.path, before.Mode().Perm()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(file, 12345, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Trusted(); slipway.ErrorCode(err) != slipway.CodeStore {
+			t.Errorf("another user's list: %v", err)
+		}
+	}
 }

@@ -14,6 +14,9 @@ func (s *secrets) signing(ctx context.Context) error {
 	s.canaries["password of a key"] = s.word() + " " + s.word()
 	s.Env["SLIPWAY_KEY_PASSPHRASE"] = s.canaries["password of a key"]
 	defer delete(s.Env, "SLIPWAY_KEY_PASSPHRASE")
+	s.canaries["next password of a key"] = s.word() + " " + s.word()
+	s.Env["SLIPWAY_KEY_NEW_PASSPHRASE"] = s.canaries["next password of a key"]
+	defer delete(s.Env, "SLIPWAY_KEY_NEW_PASSPHRASE")
 	if err := s.edit(""); err != nil {
 		return err
 	}
@@ -34,8 +37,8 @@ func (s *secrets) signing(ctx context.Context) error {
 		return err
 	}
 	err = s.debugging(func() error {
-		return s.all(ctx, "key trust "+public+" --name ada", "policy test --json", "ship --yes", "approve --key ada --json", "status --json", "resume --json",
-			"reject --reason enough --json")
+		return s.all(ctx, "key trust ed25519:"+public+" --name ada", "policy test --json", "ship --yes", "approve --key ada --json", "status --json", "resume --json",
+			"approve --key ada --json", "resume --json", "reject --reason enough --json", "key passphrase ada", "key untrust ada --json")
 	})
 	return errors.Join(err, os.Remove(policy), os.Remove(policy+".test.yaml"))
 }
