@@ -39,7 +39,7 @@ var policy = map[string]rule{
 	"internal/redact":   {code: []string{root}},
 	"internal/rest":     {code: []string{root}},
 	"internal/sandbox":  {code: []string{root, "internal/isolate", "internal/rest"}, tests: []string{"internal/emulator/emukit", "internal/emulator/vercelemu"}},
-	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit"}, tests: inMemory},
+	"internal/selftest": {code: []string{"internal/emulator", "internal/emulator/emukit", "internal/isolate"}, tests: inMemory},
 	"internal/source":   {code: []string{root}},
 	"internal/store":    {code: []string{root}, tests: []string{"internal/redact"}},
 	"internal/webhook":  {code: []string{root}},

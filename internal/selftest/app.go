@@ -53,6 +53,12 @@ verify:
 	// Production is never well once it has moved, and goes back by itself.
 	watchedManifest = appManifest + "promote: {rollback: automatic, health: [{path: /, contains: open on Mondays, retries: 0}]}\n"
 
+	// Commands run in Vercel Sandbox before anything is deployed.
+	verifiedManifest = appManifest + `  commands: [[cat, index.html], ["true"]]
+  sandbox: vercel
+  memory: 2048
+`
+
 	changedPage = "<h1>the shop</h1><p>open on Sundays</p>\n"
 )
 

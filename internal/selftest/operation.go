@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-dev/slipway/internal/isolate"
 )
 
 // Operation is something that is done to an app and can be killed. It is a value: a new one is a line in Operations.
@@ -37,10 +39,11 @@ func (o Operation) Yes(args ...string) []string {
 // Approve are the arguments by which another process approves.
 func (o Operation) Approve() []string { return append([]string{"approve"}, o.Confirm...) }
 
-// Operations are all that the harness kills.
+// Operations are all that the harness kills. Commands are verified where this machine can keep them apart: the emulator runs them in no other
+// way.
 func Operations() []Operation {
 	ship := []string{"ship"}
-	return []Operation{
+	operations := []Operation{
 		{Name: "first-ship", Args: ship},
 		{Name: "change", Args: ship, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.ship(ctx), w.WriteManifest(changedManifest))
@@ -65,6 +68,12 @@ func Operations() []Operation {
 		}},
 		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop", "--confirm", "shop-cache", "--confirm", "shop-search"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
+	if _, err := isolate.Check(context.Background()); err == nil {
+		operations = append(operations, Operation{Name: "verify", Args: ship, Setup: func(_ context.Context, w *World) error {
+			return w.WriteManifest(verifiedManifest)
+		}})
+	}
+	return operations
 }
 
 // ship ships the app, uninterrupted.
