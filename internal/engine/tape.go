@@ -57,7 +57,7 @@ func (w *worker) record(ctx context.Context, step slipway.Step, mark slipway.Job
 				t.done <- nil
 				return
 			case <-tick.C:
-				if err := t.flush(ctx); err != nil && ctx.Err() == nil {
+				if err := t.flush(ctx); err != nil {
 					t.done <- err
 					return
 				}
@@ -108,8 +108,10 @@ func cut(text string) string {
 	return text[:n] + "…"
 }
 
-// flush tells what has come since the last time.
+// flush tells what has come since the last time. It is not cut by ctx: whether lines were told would not be known then.
 func (t *tape) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	t.mu.Lock()
@@ -162,9 +164,7 @@ func (t *tape) end() (slipway.Step, error) {
 	if err := <-t.done; err != nil {
 		return t.step, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	err := t.flush(ctx)
+	err := t.flush(context.Background())
 	return t.step, err
 }
 

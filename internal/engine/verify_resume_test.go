@@ -3,9 +3,14 @@ package engine_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/engine"
 )
 
 // lasting is what a sandbox that outlives its caller remembers: how often each command was run.
@@ -165,4 +170,69 @@ func TestAJobThatCannotBeLookedAtIsUnknown(t *testing.T) {
 	if n := strings.Count(strings.Join(b.told(run.ID), "\n"), "ran npm ci"); n != 1 {
 		t.Errorf("the first line was told %d times", n)
 	}
+}
+
+// laggard is a store whose transactions, once it lags, take a while or until their context ends.
+type laggard struct {
+	slipway.Store
+	lags  atomic.Bool
+	begun chan struct{}
+}
+
+func (l *laggard) Tx(ctx context.Context, f func(slipway.Tx) error) error {
+	if l.lags.CompareAndSwap(true, false) {
+		close(l.begun)
+		timer := time.NewTimer(300 * time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+	return l.Store.Tx(ctx, f)
+}
+
+// What a job prints last is told, also when it ends while the lines before it are being written.
+func TestNoLineIsLostAtTheEnd(t *testing.T) {
+	b := newBench(t, newCloud())
+	l := &laggard{begun: make(chan struct{})}
+	b.box = newBox()
+	b.edit = func(c *engine.Config) { l.Store, c.Store = c.Store, l }
+	b.restart()
+	b.box.run = func(ctx context.Context, _ int, o slipway.Order, emit func(slipway.LogLine)) (slipway.JobResult, error) {
+		for !b.idle() { // nobody else writes
+			if ctx.Err() != nil {
+				return slipway.JobResult{}, ctx.Err()
+			}
+		}
+		l.lags.Store(true)
+		emit(slipway.LogLine{Stream: "stdout", Text: "first"})
+		<-l.begun
+		return passed(o, emit), nil
+	}
+	run := b.ship(request(t, verified(), "one"))
+	b.mustSucceed(run)
+	if d := cmp.Diff([]string{"first", "ran npm ci", "ran npm test"}, b.told(run.ID)); d != "" {
+		t.Error(d)
+	}
+}
+
+// idle reports whether all of the first run that does not wait for the verification is done.
+func (b *bench) idle() bool {
+	runs, err := b.Runs(b.t.Context(), slipway.RunFilter{})
+	if err != nil || len(runs) != 1 {
+		b.t.Errorf("%v, %d runs", err, len(runs))
+		return true
+	}
+	d := b.detail(runs[0].ID)
+	done := map[string]bool{}
+	for _, s := range d.Steps {
+		done[s.Key] = s.State == slipway.StepDone
+	}
+	for _, e := range d.Plan.Effects {
+		if e.Gate == slipway.GateApply && e.Op != slipway.OpDeploy && !done[e.Key] {
+			return false
+		}
+	}
+	return true
 }
