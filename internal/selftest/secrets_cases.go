@@ -69,7 +69,9 @@ func (s *secrets) cases() []secretsCase {
 		secretsCase{"a key of Slipway's own making", s.ownKey},
 		secretsCase{"a source at GitHub", s.fromGitHub},
 		secretsCase{"the audit bundle of every run", s.bundles},
-		secretsCase{"destroy", func(ctx context.Context) error { return s.all(ctx, "destroy --all --yes --confirm shop --confirm shop-cache --confirm shop-search --confirm shop-more --json") }},
+		secretsCase{"destroy", func(ctx context.Context) error {
+			return s.all(ctx, "destroy --all --yes --confirm shop --confirm shop-cache --confirm shop-search --confirm shop-more --json")
+		}},
 	)
 	return all
 }

@@ -117,6 +117,7 @@ type sandboxCall struct {
 	call
 	team    string
 	project string // that the token is limited to, "" for any
+	sent    int    // bytes of a stream
 }
 
 const sessionPath = "/v2/sandboxes/sessions/{session}"
@@ -147,6 +148,16 @@ func sandboxRoutes() []sandboxRoute {
 		{method: "POST", path: sessionPath + "/fs/write", do: (*SandboxServer).write},
 		{method: "GET", path: "/v2/sandboxes/snapshots", do: unmodelled("snapshots")},
 		{method: "GET", path: "/v2/sandboxes/drives", do: unmodelled("drives")},
+	}
+}
+
+// SandboxSettings are what a fault schedule may set for one call of the Sandbox API by with:NAME:VALUE, each with its meaning.
+func SandboxSettings() map[string]string {
+	return map[string]string{
+		"access":       "any call with an OIDC token: it is expired",
+		"sandbox":      "a call that needs a running session: it is stopping, snapshotting or stopped",
+		"stream-cut":   "a command, its log: the connection is cut after so many bytes",
+		"stream-error": "a command, its log: it ends, after the first output, in an error of this code",
 	}
 }
 
@@ -249,7 +260,7 @@ func (s *SandboxServer) authenticateOIDC(c *sandboxCall, token, team string) *fa
 	if err != nil || json.Unmarshal(raw, &got) != nil || got.Owner == "" || got.Project == "" || !hmac.Equal([]byte(signature), []byte(s.sign(body))) {
 		return refusedToken()
 	}
-	if s.Clock().Unix() >= got.Expires {
+	if s.Clock().Unix() >= got.Expires || c.with("access") == "expired" {
 		return &failure{status: http.StatusForbidden, code: "forbidden", message: "The token has expired", more: map[string]any{"invalidToken": true}}
 	}
 	if team != "" && team != got.Owner {
@@ -304,9 +315,15 @@ func (s *SandboxServer) live(c *sandboxCall) (*session, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	switch ses.status {
+	status := ses.status
+	if c.with("sandbox") != "" {
+		status = c.with("sandbox")
+	}
+	switch status {
 	case "stopping":
 		return nil, &failure{status: http.StatusUnprocessableEntity, code: "sandbox_stopping", message: "The sandbox is stopping."}
+	case "snapshotting":
+		return nil, &failure{status: http.StatusUnprocessableEntity, code: "sandbox_snapshotting", message: "The sandbox is being snapshotted."}
 	case "stopped":
 		return nil, &failure{status: http.StatusGone, code: "sandbox_stopped", message: "The sandbox has stopped."}
 	}

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -301,8 +302,9 @@ func (s *SandboxServer) logs(c *sandboxCall) *failure {
 	return nil
 }
 
-// stream writes the output as it comes. It returns false when the caller has gone away.
+// stream writes the output as it comes. It returns false when the caller has gone away, or the call's own fault has ended it.
 func (s *SandboxServer) stream(c *sandboxCall, from *follower) bool {
+	code := c.with("stream-error")
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() {
@@ -320,6 +322,10 @@ func (s *SandboxServer) stream(c *sandboxCall, from *follower) bool {
 		if writeLine(c, obj{"stream": line.stream, "data": line.data}) != nil {
 			return false
 		}
+		if code != "" {
+			_ = writeLine(c, obj{"stream": "error", "data": obj{"code": code, "message": "As the fault schedule says."}})
+			return false
+		}
 	}
 }
 
@@ -327,13 +333,24 @@ func (s *SandboxServer) stream(c *sandboxCall, from *follower) bool {
 func writeLine(c *sandboxCall, v any) *failure {
 	raw, err := json.Marshal(v)
 	if err == nil {
-		_, err = c.w.Write(append(raw, '\n'))
+		_, err = c.w.Write(c.cut(append(raw, '\n')))
 	}
 	if err != nil {
 		return badRequest("the caller went away")
 	}
 	flush(c)
 	return nil
+}
+
+// cut returns line up to where the call's own fault cuts the stream, and then drops the connection.
+func (c *sandboxCall) cut(line []byte) []byte {
+	limit, err := strconv.Atoi(c.with("stream-cut"))
+	if c.sent += len(line); err != nil || c.sent <= limit {
+		return line
+	}
+	_, _ = c.w.Write(line[:max(0, limit-(c.sent-len(line)))]) // the connection is dropped either way
+	flush(c)
+	panic(http.ErrAbortHandler)
 }
 
 func flush(c *sandboxCall) {
