@@ -80,6 +80,7 @@ func TestDigestBindsAllButProse(t *testing.T) {
 		p := fullPlan()
 		p.Commit = &slipway.Commit{Repository: "acme/shop", RepoID: 7, Ref: "main", SHA: "a", Tree: "b"}
 		p.Report = &slipway.Reporting{To: "acme/shop"}
+		p.Checks[0].Required = []string{"test"}
 		return p
 	}
 	before := fullPlan().Digest()

@@ -89,6 +89,7 @@ type Promote struct {
 	Approval string `json:"approval,omitempty"` // required (default) or auto
 	// Rollback is automatic where production is to be moved back by itself when Health fails on it; default manual.
 	Rollback string        `json:"rollback,omitempty"`
+	Checks   []string      `json:"checks,omitempty"` // of the commit, that must pass before production is moved; [all] for each that it has
 	Health   []HealthProbe `json:"health,omitempty"` // on production, after it has moved; default with an automatic rollback: verify.health
 }
 

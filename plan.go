@@ -95,8 +95,8 @@ type Change struct {
 	To    any    `json:"to"`
 }
 
-// Check is a step that changes nothing of the app's: health probes on a deployment, or a job on the source before it. Exactly one of
-// Probes and Job.
+// Check is a step that changes nothing of the app's: health probes on a deployment, a job on the source before it, or a wait for what others say
+// of the commit. Exactly one of Probes, Job and Required.
 type Check struct {
 	Key       string        `json:"key"`
 	Address   Address       `json:"address"` // the deployment
@@ -104,6 +104,7 @@ type Check struct {
 	Gate      Gate          `json:"gate,omitempty"` // of a job: it costs compute, and runs the source's code
 	Probes    []HealthProbe `json:"probes,omitempty"`
 	Job       *Job          `json:"job,omitempty"`
+	Required  []string      `json:"required,omitempty"` // names of the commit's checks, or ChecksAll
 }
 
 // Plan is the ordered effects and checks of a run.
@@ -224,6 +225,7 @@ type PlanInput struct {
 	Ledger      *Ledger             // what the provider's ledger says now; nil for none
 	Probes      []HealthProbe
 	Released    []HealthProbe // on production, after it has moved
+	Required    []string      // checks of the commit that production waits for; none for a folder
 	// RollbackAuto: where those fail, production is moved back.
 	RollbackAuto bool
 	Job          *Job   // what is to pass before the source is deployed; nil for nothing
@@ -267,6 +269,7 @@ func MakePlan(in PlanInput) (*Plan, error) {
 	p.promoteLast()
 	p.addJob(specs)
 	p.addChecks(specs)
+	p.addCommitChecks(specs)
 	p.addRelease()
 	p.undeclared(specs)
 	return p.plan, nil

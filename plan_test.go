@@ -261,6 +261,28 @@ func TestPlan(t *testing.T) {
 				"deploy/shop#health [check]",
 			},
 		},
+		"promote when checked": {
+			reason: "production waits for what others say of the commit, and that for the deployment",
+			world: func() *world {
+				w := settled().differs(deploy, "input", "older")
+				w.Required, w.Commit = []string{"test"}, slipway.Commit{SHA: "abc"}
+				return w
+			}(),
+			want: []string{
+				"deploy/shop#deploy [apply]",
+				"live/shop#promote [promote] < deploy/shop#checks deploy/shop#deploy deploy/shop#health",
+				"deploy/shop#health [check] < deploy/shop#deploy",
+				"deploy/shop#checks [check] < deploy/shop#deploy",
+			},
+		},
+		"a folder has no checks": {
+			reason: "nobody says anything of it",
+			world:  func() *world { w := settled().serves("dpl-0"); w.Required = []string{"test"}; return w }(),
+			want: []string{
+				"live/shop#promote [promote] < deploy/shop#health",
+				"deploy/shop#health [check]",
+			},
+		},
 		"promote without asking": {
 			reason: "the apply approval covers it",
 			world:  func() *world { w := settled().serves("dpl-0"); w.PromoteAuto = true; return w }(),

@@ -183,7 +183,7 @@ func (b *reading) testClaim(c slipway.Check, s slipway.Step, plan string, receip
 		names, _ := m[list].([]string)
 		m[list] = append(names, name)
 	}
-	for _, name := range []string{"isolation", "probes"} {
+	for _, name := range []string{"isolation", "probes", "checks"} {
 		if v := s.Basis[name]; v != nil {
 			m["slipway_"+name] = v
 		}
@@ -215,6 +215,9 @@ func testsOf(c slipway.Check) (names []string) {
 			names = append(names, strings.Join(argv, " "))
 		}
 	}
+	for _, name := range c.Required {
+		names = append(names, "check "+name)
+	}
 	return names
 }
 
@@ -241,6 +244,12 @@ func wentWell(basis map[string]any) map[string]bool {
 			argv = append(argv, text)
 		}
 		tell(strings.Join(argv, " "), m["end"] == string(slipway.JobExited) && m["exit"] == 0.0)
+	}
+	checks, _ := basis["checks"].([]any)
+	for _, c := range checks {
+		m, _ := c.(map[string]any)
+		name, _ := m["name"].(string)
+		tell("check "+name, m["state"] == string(slipway.CheckPassed))
 	}
 	return well
 }

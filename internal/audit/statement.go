@@ -83,12 +83,13 @@ type (
 		Configuration []attest.Subject `json:"configuration"`
 		PassedTests   []string         `json:"passedTests,omitempty"`
 		FailedTests   []string         `json:"failedTests,omitempty"` // those that are not known to have passed, in a check that has failed
-		// Extensions: the deployment that was asked, where commands were run, apart from what, and what they have printed; and how each
-		// probe went.
+		// Extensions: the deployment that was asked, where commands were run, apart from what, and what they have printed; how each probe
+		// went, and what the commit's checks said.
 		URL        string          `json:"slipway_url,omitempty"`
 		Isolation  any             `json:"slipway_isolation,omitempty"`
 		Transcript *attest.Subject `json:"slipway_transcript,omitempty"`
 		Probes     any             `json:"slipway_probes,omitempty"`
+		Checks     any             `json:"slipway_checks,omitempty"`
 	}
 	// provenance: https://slsa.dev/spec/v1.0/provenance
 	provenance struct {
@@ -245,7 +246,7 @@ func (e *export) promoted(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 
 // verified states what a check found: probes of a deployment, or the manifest's commands on the source.
 func (e *export) verified(plan *slipway.Plan, c slipway.Check, s slipway.Step) statement {
-	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}, Isolation: s.Basis["isolation"], Probes: s.Basis["probes"]}
+	t := testResult{Result: "PASSED", Configuration: []attest.Subject{attest.About("plan", plan.Digest())}, Isolation: s.Basis["isolation"], Probes: s.Basis["probes"], Checks: s.Basis["checks"]}
 	for _, p := range c.Probes {
 		t.add("GET "+p.Path, s)
 	}
@@ -260,6 +261,9 @@ func (e *export) verified(plan *slipway.Plan, c slipway.Check, s slipway.Step) s
 		if len(r.URLs) > 0 {
 			t.URL = r.URLs[0]
 		}
+	}
+	for _, name := range c.Required {
+		t.add("check "+name, s)
 	}
 	if name, ok := s.Basis["transcript"].(string); ok {
 		transcript := attest.About("transcript", name)
@@ -285,6 +289,7 @@ func passed(name string, basis map[string]any) bool {
 	var results struct {
 		Probes   []slipway.ProbeResult
 		Commands []slipway.CommandResult
+		Checks   []slipway.CommitCheck
 	}
 	raw, err := json.Marshal(basis)
 	if err != nil || json.Unmarshal(raw, &results) != nil {
@@ -294,6 +299,13 @@ func passed(name string, basis map[string]any) bool {
 	for _, p := range results.Probes {
 		if "GET "+p.Path == name {
 			if found = p.Outcome == slipway.ProbePassed; !found {
+				return false
+			}
+		}
+	}
+	for _, c := range results.Checks {
+		if "check "+c.Name == name {
+			if found = c.State == slipway.CheckPassed; !found {
 				return false
 			}
 		}

@@ -55,6 +55,8 @@ func planText(p *slipway.Plan) string {
 			fmt.Fprintf(&b, "  ? %s\n", c.Key)
 			if c.Job != nil {
 				jobText(&b, c)
+			} else if len(c.Required) > 0 {
+				fmt.Fprintf(&b, "      at %s: %s\n", p.Commit.Repository, strings.Join(c.Required, ", "))
 			} else {
 				fmt.Fprintf(&b, "      %s\n", probesText(c.Probes))
 			}

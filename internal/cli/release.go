@@ -22,3 +22,18 @@ func probeResultsText(b *strings.Builder, s slipway.Step) {
 		fmt.Fprintf(b, "  %-8s GET %s: %s, %d after %d ms, attempt %d\n", "", r.Path, r.Outcome, r.Status, r.Millis, r.Attempts)
 	}
 }
+
+// commitChecksText tells how the checks of a commit stood when they were looked at last.
+func commitChecksText(b *strings.Builder, s slipway.Step) {
+	raw, err := json.Marshal(s.Basis["checks"])
+	if err != nil {
+		return
+	}
+	var checks []slipway.CommitCheck
+	if json.Unmarshal(raw, &checks) != nil {
+		return
+	}
+	for _, c := range checks {
+		fmt.Fprintf(b, "  %-8s %s\n", "", oneLine(c.String()))
+	}
+}

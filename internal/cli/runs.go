@@ -126,6 +126,7 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 			jobResultText(b, steps[key])
 		}
 		probeResultsText(b, steps[key])
+		commitChecksText(b, steps[key])
 		if line := stepText(steps[key]); line != "" {
 			fmt.Fprintf(b, "  %-8s by hand, %s\n", "", line)
 		}

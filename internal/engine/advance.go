@@ -492,6 +492,8 @@ func (w *worker) perform(ctx context.Context, keys []string) error {
 		switch {
 		case c.Key == keys[0] && c.Job != nil:
 			return w.verify(ctx, c)
+		case c.Key == keys[0] && len(c.Required) > 0:
+			return w.commitChecks(ctx, c)
 		case c.Key == keys[0]:
 			return w.check(ctx, c)
 		}

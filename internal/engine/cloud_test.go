@@ -233,7 +233,7 @@ func (k *cloudKind) Observe(ctx context.Context, want slipway.Spec) (o slipway.O
 				o.Exists = true
 				o.Receipt = slipway.Receipt{ID: d["id"], URLs: []string{"http://" + d["id"]}, CreatedAt: stamped(d["created"])}
 				o.Vintage, o.Served = slipway.Vintage{Planned: stamped(d["planned"])}, d["served"] != ""
-				o.Fields = map[string]any{"input": d["input"], "tree": want.Params["tree"]}
+				o.Fields = map[string]any{"input": d["input"], "tree": want.Params["tree"], "commit": want.Params["commit"], "repo_id": want.Params["repo_id"]}
 			}
 		}
 	case "cloud.live":

@@ -461,6 +461,7 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), w.manifest.Verify.Health
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto" && e.coversPromote(w)
 	in.Released, in.RollbackAuto = w.manifest.Released(), w.manifest.Promote.Rollback == slipway.RollbackAutomatic
+	in.Required = w.manifest.Promote.Checks
 	in.Commit, in.CommitOrder = e.standing(ctx, w, s)
 	var unsandboxed error
 	in.Job, in.JobParent, unsandboxed = e.job(ctx, w)

@@ -38,10 +38,32 @@ func (r *reader) checkVerify(tree map[string]any) {
 		here := []string{"promote", "rollback"}
 		r.refuse(r.places[pathKey(here)].value, here, "add verify.health, or promote.health", "nothing tells when production is to be moved back")
 	}
+	r.checkChecks(tree, promote)
 	timeout, _ := verify["timeout"].(string)
 	if d, err := time.ParseDuration(timeout); err == nil && d > slipway.MaxJobTimeout {
 		here := []string{"verify", "timeout"}
 		r.refuse(r.places[pathKey(here)].value, here, "split the commands, or run the long ones elsewhere", "must be at most %v", slipway.MaxJobTimeout)
+	}
+}
+
+// checkChecks checks that promote.checks is about a commit, that all stands alone, and that no run waits for its own report.
+func (r *reader) checkChecks(tree, promote map[string]any) {
+	names, _ := promote["checks"].([]any)
+	if len(names) == 0 {
+		return
+	}
+	here := []string{"promote", "checks"}
+	if source, _ := tree["source"].(map[string]any); source["github"] == nil {
+		r.refuse(r.places[pathKey(here)].value, here, "add source: {github: owner/repo}, or leave promote.checks out", "a folder has no checks")
+	}
+	for i, name := range names {
+		here := append(slices.Clone(here), strconv.Itoa(i))
+		switch app, _ := tree["app"].(string); {
+		case name == slipway.ChecksAll && len(names) > 1:
+			r.refuse(r.places[pathKey(here)].value, here, "name the checks, or all alone", "all checks, and others beside them")
+		case name == slipway.ReportName(app, slipway.Production):
+			r.refuse(r.places[pathKey(here)].value, here, "leave it out", "it says how this very run goes, which would wait for itself")
+		}
 	}
 }
 

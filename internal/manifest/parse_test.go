@@ -248,6 +248,9 @@ var invalid = map[string]sample{
 	"prebuilt and commands":       {"app: a\nsource: {prebuilt: true}\nverify: {commands: [[npm, test]]}\n", []string{"3:10 verify.commands: cannot run with source.prebuilt"}, "before you build", "the source is not shipped", true},
 	"prebuilt and a build":        {"app: a\nsource: {prebuilt: true}\nvercel: {output_directory: out}\n", []string{"3:10 vercel.output_directory: means nothing with source.prebuilt"}, "leave it out", "Vercel builds nothing", true},
 	"prebuilt as text":            {"app: a\nsource: {prebuilt: 'yes'}\n", []string{"2:20 source.prebuilt: must be true or false"}, "", "a switch", false},
+	"checks of a folder":          {"app: a\npromote: {checks: [test]}\n", []string{"2:19 promote.checks: a folder has no checks"}, "source: {github: owner/repo}", "nothing would ever pass", true},
+	"checks and all":              {"app: a\nsource: {github: a/b}\npromote: {checks: [test, all]}\n", []string{"3:26 promote.checks.1: all checks, and others"}, "all alone", "the others are among all", true},
+	"checks of its own":           {"app: a\nsource: {github: a/b}\npromote: {checks: [slipway/a/production]}\n", []string{"3:20 promote.checks.0: it says how this very run goes"}, "leave it out", "it would wait for itself", true},
 	"approval":                    {"app: a\npromote: {approval: never}\n", []string{`2:21 promote.approval: "never" is not one of the allowed values`}, "required, auto", "two ways", false},
 	"faults of one place are all told": {"App: x\nvercel: {regions: 1, framwork: x}\nenv: {1A: {}}\n", []string{
 		"1:1 App: unknown key", "1:1 : the key app is missing", "2:19 vercel.regions: must be a list, not a number", "2:22 vercel.framwork: unknown key",

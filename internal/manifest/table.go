@@ -174,6 +174,10 @@ func table(types []slipway.ResourceType) *node {
 		{"promote", false, &node{shape: object, example: "{approval: required}", help: "how production is moved", keys: []key{
 			{"approval", false, &node{enum: []string{"required", "auto"}, def: "required", help: "whether a person must approve moving production"}},
 			{"rollback", false, &node{enum: []string{"manual", slipway.RollbackAutomatic}, help: "automatic moves production back by itself when its probes fail after it has moved; default: manual"}},
+			{"checks", false, &node{
+				shape: list, min: 1, max: 50, unique: true, example: "[test]",
+				help: "names of check runs and commit statuses at GitHub that must pass before production is moved, or [all]; default: none", item: &node{rule: lineRule},
+			}},
 			{"health", false, probesNode("HTTP GETs on production after it has moved; default with an automatic rollback: those of verify.health")},
 		}}},
 	}}

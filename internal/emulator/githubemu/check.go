@@ -193,7 +193,11 @@ func (s *Server) listCheckRuns(c *call) (any, *failure) {
 	}
 	var all []pair
 	for _, su := range c.repo.suites {
-		for _, run := range su.runs {
+		for i, run := range su.runs {
+			newer := slices.ContainsFunc(su.runs[i+1:], func(o *checkRun) bool { return o.name == run.name })
+			if newer && c.query("filter") != "all" { // the default is latest
+				continue
+			}
 			if su.sha == co.sha && (c.query("check_name") == "" || c.query("check_name") == run.name) && (c.query("status") == "" || c.query("status") == run.status) {
 				all = append(all, pair{su, run})
 			}

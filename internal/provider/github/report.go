@@ -86,7 +86,7 @@ type statusReply struct {
 // status: the newest of our context says all, unless another state or another run is to be told.
 // https://docs.github.com/en/rest/commits/statuses#list-commit-statuses-for-a-reference
 func (r *reporting) status(ctx context.Context) error {
-	want := statusReply{State: statusStates[r.State], Context: "slipway/" + r.App + "/" + r.Environment, Description: r.Run + " " + r.says()}
+	want := statusReply{State: statusStates[r.State], Context: slipway.ReportName(r.App, r.Environment), Description: r.Run + " " + r.says()}
 	var all []statusReply
 	if err := r.get(ctx, r.op, r.path+rest.Path("/commits/%s/statuses", r.Commit.SHA), hundred, &all); err != nil {
 		return err
