@@ -3,6 +3,8 @@ package audit
 import (
 	"bytes"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -95,6 +97,9 @@ func TestSameBytes(t *testing.T) {
 		env    []string
 		nobody bool
 	}{
+		"one processor":     {"maps, goroutines and the collector go in another order", []string{"GOMAXPROCS=1", "GOGC=1"}, false},
+		"another Go":        {"what later versions of Go do in another way", []string{"GODEBUG=asynctimerchan=1,randautoseed=0,zip64=0,gotypesalias=0,tarinsecurepath=0"}, false},
+		"another home":      {"another person's home and folders", []string{"HOME=/root/x", "XDG_STATE_HOME=/nowhere", "TMPDIR=/nowhere", "SLIPWAY_HOME=/nowhere"}, false},
 		"plain":             {"nothing is set at all", nil, false},
 		"Kathmandu":         {"5:45 hours ahead", []string{"TZ=Asia/Kathmandu"}, false},
 		"St John's":         {"behind, without the zone's data", []string{"TZ=America/St_Johns", "ZONEINFO=/nowhere"}, false},
@@ -142,4 +147,100 @@ func TestCoreIsTheSame(t *testing.T) {
 			t.Errorf("%s differs", name)
 		}
 	}
+}
+
+// TestBareMachine exports in a folder that is all there is: without a time zone's data, users, hosts, devices or libraries.
+func TestBareMachine(t *testing.T) {
+	here := t.TempDir()
+	st := newStore(t, here, slipway.RunSucceeded, 5)
+	want, _ := bundle(t, exporter(t), st)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	there := t.TempDir()
+	copyFile(t, filepath.Join(here, "slipway.db"), filepath.Join(there, "copy.db"))
+	cmd := asRole(t, "export", []string{"TZ=Asia/Kathmandu"}, "/copy.db", "/out.zip")
+	if why := alone(t, cmd, there); why != "" {
+		t.Log(why)
+		return
+	}
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if got, err := os.ReadFile(filepath.Join(there, "out.zip")); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("other bytes (%v)", err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCopies exports from copies of a database: while it is open with a log that is not yet in it, as SQLite itself copies one, and after exports
+// that were broken off, which leave nothing behind.
+func TestCopies(t *testing.T) {
+	here := t.TempDir()
+	st := newStore(t, here, slipway.RunSucceeded, 5)
+	want, _ := bundle(t, exporter(t), st)
+	open := t.TempDir()
+	for _, name := range []string{"slipway.db", "slipway.db-wal"} {
+		copyFile(t, filepath.Join(here, name), filepath.Join(open, name))
+	}
+	compact := filepath.Join(t.TempDir(), "slipway.db")
+	db, err := sql.Open("sqlite", filepath.Join(here, "slipway.db"))
+	if err == nil {
+		_, err = db.ExecContext(t.Context(), "VACUUM INTO ?", compact)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"with its log": filepath.Join(open, "slipway.db"), "compacted": compact} {
+		again, err := store.Open(t.Context(), store.Config{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := bundle(t, exporter(t), again); !bytes.Equal(got, want) {
+			t.Errorf("%s: other bytes", name)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 12 {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &breaking{left: n * len(want) / 12, cancel: cancel}
+		_, err := exporter(t).Export(ctx, st, runID, out)
+		cancel()
+		if err == nil {
+			t.Errorf("an export that was broken off after %d bytes has ended well", n*len(want)/12)
+		}
+	}
+	if got, _ := bundle(t, exporter(t), st); !bytes.Equal(got, want) {
+		t.Error("after exports that were broken off it gives other bytes")
+	}
+}
+
+// breaking is a file on a disk that is full after some bytes, where somebody gives up.
+type breaking struct {
+	discard
+	left   int
+	cancel func()
+}
+
+func (b *breaking) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		b.cancel()
+		return 0, errors.New("no space left on device")
+	}
+	return b.discard.Write(p)
 }
