@@ -329,6 +329,8 @@ func (p *planner) add(s Spec) error {
 		p.put(s, OpAdopt, kind.Gate, changes, "it exists and was not made by Slipway")
 	case len(changes) == 0 && p.Unresolved[s.Address] != "" && p.remade(s):
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "what its value comes from is made anew")
+	case len(changes) == 0 && kind.UpdateOp == OpPromote && (obs.Failed != nil || obs.Pending):
+		p.put(s, kind.UpdateOp, kind.Gate, nil, "not every domain serves it")
 	case len(changes) == 0:
 	case immutable(kind, changes) != "":
 		p.put(s, OpReplace, GateDestroy, changes, "its "+immutable(kind, changes)+" cannot be changed in place")
@@ -383,6 +385,9 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 	kind, obs := p.Kinds[s.Address.Kind()], p.Observed[s.Address]
 	if gate == "" {
 		gate = GateApply
+	}
+	if op == OpPromote && len(changes) > 0 { // what has failed is the move to something else
+		obs.Failed = nil
 	}
 	e := Effect{
 		Key: string(s.Address) + "#" + string(op), Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,

@@ -44,7 +44,7 @@ const (
 // holdFor tells whether promoting would take production backwards, or undo a rollback. s is what production is to be; serving is what it is.
 // A deployment that is not ours has no order: that is drift, and told as such.
 func (p *planner) holdFor(s Spec, serving Observation) Hold {
-	if p.plan.Serving == "" || p.plan.Drift {
+	if p.plan.Serving == "" || p.plan.Drift || s.Params["deployment"] == p.plan.Serving {
 		return ""
 	}
 	candidate, served := Vintage{Planned: p.Planned}, false
@@ -108,7 +108,7 @@ func (p *planner) addRelease() {
 	promote := p.plan.Effects[i]
 	c := Check{Key: string(promote.Address) + "#health", Address: promote.Address, Probes: p.Released, DependsOn: []string{promote.Key}}
 	p.plan.Checks = append(p.plan.Checks, c)
-	if !p.RollbackAuto || p.plan.Serving == "" {
+	if !p.RollbackAuto || p.plan.Serving == "" || promote.Params["deployment"] == p.plan.Serving {
 		return
 	}
 	p.append(Effect{

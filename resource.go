@@ -132,8 +132,11 @@ type Observation struct {
 	Vintage Vintage
 	// Served means that a deployment has served production at some time.
 	Served bool
-	// Parts tells of what is moved, by name, whether it has; nil where it is one thing.
-	Parts map[string]bool
+	// Parts tells of what is moved, by name, how far it has come; nil where it is one thing.
+	Parts map[string]Part
+	// Rollout is the gradual release that production is in, nil for none. While it is one of what is wanted, or the move there is queued behind
+	// it, Pending is set too, and it goes on for as long as whoever leads it likes.
+	Rollout *Rollout
 	// Note is what a plan tells of what exists already, in a clause.
 	Note string
 }

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,
 			"foreign": foreign, "reply": reply, "call": call, "serving": serving, "records": records, "served": served,
-			"port": port, "hook": hook,
+			"port": port, "hook": hook, "until": until,
 		},
 		// isolated: commands can run apart from the rest of this machine.
 		Condition: func(name string) (bool, error) {

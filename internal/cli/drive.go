@@ -195,8 +195,8 @@ func runFailure(d *slipway.RunDetail) error {
 		e.Code, e.Message, e.Hint = slipway.CodeCanceled, "run "+d.Run.ID+" was superseded by another", "list them with: slipway runs"
 	case slipway.RunFailed:
 		for _, s := range d.Steps {
-			built := s.Error != nil && s.Error.Code == slipway.CodeBuildFailed // what became of it is known
-			if s.State == slipway.StepFailed && s.Unknown && !built {
+			known := s.Error != nil && s.Error.Code == slipway.CodeBuildFailed || s.Moving != nil && len(s.Moving.Failed) > 0
+			if s.State == slipway.StepFailed && s.Unknown && !known {
 				e.Retry = slipway.RetryAmbiguous
 			}
 		}

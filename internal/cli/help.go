@@ -84,6 +84,7 @@ func (a *app) environmentTopic() *cobra.Command {
 	row("SLIPWAY_LOG", "debug: tell every request and every event on stderr, without secrets")
 	row("SLIPWAY_DNS", "resolver, as HOST:PORT, by which the records of domains are looked up; default: the system's")
 	row("SLIPWAY_SETTLE", "with emulators alone: how long a create is looked for whose reply was lost, such as 100ms")
+	row("SLIPWAY_PATIENCE", "with emulators alone: how long a build, or a move of production, is waited for, such as 2s")
 	return &cobra.Command{Use: "environment", Short: "The environment variables that Slipway reads", Long: b.String()}
 }
 

@@ -125,6 +125,9 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 		if c := d.Plan.Check(key); c != nil && c.Job != nil {
 			jobResultText(b, steps[key])
 		}
+		if moved := steps[key].Moving.String(); moved != "" {
+			fmt.Fprintf(b, "  %-8s %s\n", "", slipway.PlainLine(moved))
+		}
 		probeResultsText(b, steps[key])
 		commitChecksText(b, steps[key])
 		if line := stepText(steps[key]); line != "" {

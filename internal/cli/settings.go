@@ -84,27 +84,41 @@ func (s *settings) app(name string) (slipway.Secret, bool) {
 }
 
 // settle returns how long a create whose reply was lost is looked for: SLIPWAY_SETTLE, a duration, else nil, as each kind says. A time
-// that is too short makes things twice at a real provider: it is CodeInvalid unless every provider's URL is on this machine.
+// that is too short makes things twice at a real provider.
 func (s *settings) settle(providers []slipway.Provider) (*slipway.Settle, error) {
-	text, err := s.get("SLIPWAY_SETTLE")
-	if err != nil || text == "" {
+	d, err := s.emulated("SLIPWAY_SETTLE", providers)
+	if err != nil || d == 0 {
 		return nil, err
+	}
+	return &slipway.Settle{Reads: slipway.DefaultSettle.Reads, Over: d}, nil
+}
+
+// patience returns how long what is pending is waited for: SLIPWAY_PATIENCE, a duration, else 0, as the engine says.
+func (s *settings) patience(providers []slipway.Provider) (time.Duration, error) {
+	return s.emulated("SLIPWAY_PATIENCE", providers)
+}
+
+// emulated returns the duration that name is set to, 0 for none. It is CodeInvalid unless every provider's URL is on this machine.
+func (s *settings) emulated(name string, providers []slipway.Provider) (time.Duration, error) {
+	text, err := s.get(name)
+	if err != nil || text == "" {
+		return 0, err
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return nil, slipway.Errorf(slipway.CodeInvalid, "SLIPWAY_SETTLE=%s is no duration over 0", text).WithHint("write it as in 100ms, or unset it")
+		return 0, slipway.Errorf(slipway.CodeInvalid, "%s=%s is no duration over 0", name, text).WithHint("write it as in 100ms, or unset it")
 	}
 	for _, p := range providers {
 		local, err := s.local(p)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		if !local {
-			return nil, slipway.Errorf(slipway.CodeInvalid, "SLIPWAY_SETTLE is for emulators alone, and %s is not one on this machine", p.Info().Name).
-				WithHint("unset SLIPWAY_SETTLE")
+			return 0, slipway.Errorf(slipway.CodeInvalid, "%s is for emulators alone, and %s is not one on this machine", name, p.Info().Name).
+				WithHint("unset %s", name)
 		}
 	}
-	return &slipway.Settle{Reads: slipway.DefaultSettle.Reads, Over: d}, nil
+	return d, nil
 }
 
 // local reports whether the environment points p at this machine.

@@ -56,6 +56,9 @@ func (t *tree) event(e slipway.Event) {
 	switch e.Type {
 	case slipway.EventStepIntended, slipway.EventStepRetry, slipway.EventStepWaiting:
 		t.state[e.Step] = markRunning
+		if moved := movedText(e); moved != "" {
+			t.log[e.Step] = moved
+		}
 	case slipway.EventStepDone:
 		t.state[e.Step] = markDone
 		delete(t.log, e.Step)

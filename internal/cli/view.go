@@ -85,12 +85,15 @@ func eventText(e slipway.Event) string {
 	case slipway.EventStepDone:
 		return "  done   " + e.Step
 	case slipway.EventStepFailed:
+		if moved := movedText(e); moved != "" {
+			return fmt.Sprintf("  failed %s: %s (%s)", e.Step, data("error"), moved)
+		}
 		return fmt.Sprintf("  failed %s: %s", e.Step, data("error"))
 	case slipway.EventStepRetry:
 		return fmt.Sprintf("  again  %s: %s", e.Step, data("error"))
 	case slipway.EventStepWaiting:
-		if waiting, ok := e.Data["waiting"].([]any); ok && len(waiting) > 0 {
-			return fmt.Sprintf("  wait   %s: %s", e.Step, valueText(waiting))
+		if moved := movedText(e); moved != "" {
+			return fmt.Sprintf("  wait   %s: %s", e.Step, moved)
 		}
 		return "  wait   " + e.Step
 	case slipway.EventManualWaiting:
@@ -120,6 +123,23 @@ func eventText(e slipway.Event) string {
 		}
 	}
 	return ""
+}
+
+// movedText is how far a move has come, by domain; "" for an event that does not tell.
+func movedText(e slipway.Event) string {
+	names := func(name string) (out []string) {
+		list, _ := e.Data[name].([]any)
+		for _, v := range list {
+			out = append(out, oneLine(fmt.Sprint(v)))
+		}
+		return out
+	}
+	m := slipway.Movement{Moved: names("moved"), Waiting: names("waiting"), Failed: names("failed")}
+	why, told := e.Data["why"].(string)
+	if told && m.String() != "" {
+		why += "; "
+	}
+	return slipway.PlainLine(why + m.String())
 }
 
 // voidText tells what differs from what was approved.

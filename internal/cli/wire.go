@@ -143,6 +143,10 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if err != nil {
 		return nil, err
 	}
+	patience, err := a.settings.patience(providers)
+	if err != nil {
+		return nil, err
+	}
 	lookup, err := a.lookup()
 	if err != nil {
 		return nil, err
@@ -175,7 +179,7 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	}
 	w.engine = engine.New(engine.Config{
 		Store: w.store, Providers: providers, Settings: a.settings.provider(providers), Secrets: a.settings.app, Parse: parse,
-		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Log: log,
+		Fingerprints: key, Remember: a.redactor.Add, Attest: a.attest, Redact: a.redactor.String, Lines: a.cleanLines, HTTP: a.transport(), Settle: settle, Patience: patience, Log: log,
 		Connect:    connect.All(a.restConfig()),
 		DNS:        lookup,
 		Policy:     a.policies(),

@@ -20,6 +20,9 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 	if u.search && (!moves(u.effect.Op) || w.found(u)) {
 		return w.found(u), nil
 	}
+	if u.search && moves(u.effect.Op) && w.satisfied(u) { // it has moved, but for some domains, and these are asked for again
+		return false, nil
+	}
 	expected := u.effect.Basis
 	if b := w.ownOutcome(u.effect); b != nil {
 		expected = b
@@ -37,6 +40,9 @@ func (w *worker) compare(ctx context.Context, u *unit) (done bool, err error) {
 		if err := w.promotable(ctx, u); err != nil {
 			return false, err
 		}
+	}
+	if moves(u.effect.Op) && u.obs.Pending { // somebody has asked for the same already: it is waited for, and refused a second time
+		return true, nil
 	}
 	return u.effect.Op == slipway.OpAdopt && w.satisfied(u), nil
 }
@@ -109,7 +115,7 @@ func (w *worker) found(u *unit) bool {
 			return u.obs.Exists && u.obs.Failed == nil
 		}
 	case slipway.OpPromote, slipway.OpRollback: // a move that is under way already is refused a second time
-		return u.obs.Exists && u.obs.Pending || w.satisfied(u)
+		return u.obs.Exists && u.obs.Pending || w.satisfied(u) && u.obs.Failed == nil
 	case slipway.OpUpdate:
 		return w.satisfied(u) || w.arrived(u)
 	}

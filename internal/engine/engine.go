@@ -64,6 +64,9 @@ type Config struct {
 	Calm time.Duration
 	// Leave makes this process leave a run whose next step waits for something outside, as soon as nothing else can be done. Left then tells so.
 	Leave bool
+	// Patience overrides how long all that is pending, or differs after it was sent, is waited for. Default: 45 minutes, 15 for a move of
+	// production of which nothing shows, 30 seconds for what differs.
+	Patience time.Duration
 	// Holder names this process in a lease. Default: a random name.
 	Holder string
 	// Now is the clock. Default: time.Now.

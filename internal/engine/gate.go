@@ -126,6 +126,9 @@ func (w *worker) promoteSubject(ctx context.Context, gate slipway.Gate, content 
 			return nil, err
 		}
 		content["deployment"], content["source"] = u.spec.Params["deployment"], w.plan.Source
+		if r := u.obs.Rollout; r != nil {
+			content["rolling"] = r.Of
+		}
 		content["serving"], content["domains"] = u.obs.Fields["deployment"], toAny(u.obs.Receipt.URLs)
 		if err := w.releaseSubject(ctx, u, content); err != nil {
 			return nil, err

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -28,11 +26,12 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				return nil
 			}
 		} else {
+			left := poll.leftQueue(u)
 			switch {
 			case u.obs.Failed != nil:
 				u.err = u.obs.Failed
 				return w.endLog(ctx, u)
-			case w.lostTo(u) != nil:
+			case !left && w.lostTo(u) != nil:
 				u.err = w.lostTo(u)
 				return nil
 			case u.obs.Exists && !u.obs.Pending && len(differing(u.spec, u.obs)) == 0:
@@ -57,7 +56,7 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 				return err
 			}
 		}
-		if w.leaves(u.obs.Pending, poll.spent) {
+		if w.leaves(u.obs.Pending, poll.spent+poll.rolled) {
 			return errLeft
 		}
 		begun, wait := time.Now(), poll.next(u.watched())
@@ -66,7 +65,7 @@ func (w *worker) settleDown(ctx context.Context, u *unit) error {
 			return err
 		}
 		if poll.woken(rung, wait-time.Since(begun)); poll.over(u.obs.Pending) {
-			u.err = w.notSettled(u)
+			u.err = w.notSettled(u, poll)
 			return nil
 		}
 	}
@@ -101,34 +100,6 @@ func (w *worker) alone(ctx context.Context, u *unit) error {
 	return nil
 }
 
-// parts are what of an observation is there, and what is waited for.
-func parts(obs slipway.Observation) (there, waiting []string) {
-	for _, name := range slices.Sorted(maps.Keys(obs.Parts)) {
-		if obs.Parts[name] {
-			there = append(there, name)
-		} else {
-			waiting = append(waiting, name)
-		}
-	}
-	return there, waiting
-}
-
-// tellWaiting says that something is there and cannot be used yet: once, and again whenever more of it can.
-func (w *worker) tellWaiting(ctx context.Context, u *unit) error {
-	moved, waiting := parts(u.obs)
-	if !u.obs.Pending || u.waiting && slices.Equal(u.parts, waiting) {
-		return nil
-	}
-	u.waiting, u.parts = true, waiting
-	data := map[string]any{"address": string(u.effect.Address), "id": u.obs.Receipt.ID}
-	if len(moved)+len(waiting) > 0 {
-		data["moved"], data["waiting"] = toAny(moved), toAny(waiting)
-	}
-	return w.commit(ctx, func(tx slipway.Tx) error {
-		return w.event(tx, w.id, slipway.EventStepWaiting, u.effect.Key, data)
-	})
-}
-
 // readValues resolves, in the pass that has just shown u, the outputs that other effects will write. It costs no call where the pass
 // has the reply; what fails here is asked for again when it is needed.
 func (w *worker) readValues(ctx context.Context, sessions map[string]slipway.Session, u *unit) {
@@ -139,15 +110,6 @@ func (w *worker) readValues(ctx context.Context, sessions map[string]slipway.Ses
 
 func canMend(u *unit) bool {
 	return u.effect.Op == slipway.OpCreate || u.effect.Op == slipway.OpReplace || u.effect.Op == slipway.OpAdopt
-}
-
-func (w *worker) notSettled(u *unit) error {
-	what := "is not usable yet"
-	if u.obs.Exists && !u.obs.Pending {
-		what = "still differs from what was declared"
-	}
-	return slipway.Errorf(slipway.CodeUnavailable, "%s was sent and %s", u.effect.Address, what).
-		WithHint("look at it on the provider's page, then: slipway resume %s", w.id)
 }
 
 // untilGone looks until a deleted thing is no longer there.
@@ -165,7 +127,7 @@ func (w *worker) untilGone(ctx context.Context, u *unit) error {
 			return nil
 		}
 		if poll.over(false) {
-			u.err = w.notSettled(u)
+			u.err = w.notSettled(u, poll)
 			return nil
 		}
 		if err := sleep(ctx, poll.next(false)); err != nil {
@@ -193,7 +155,7 @@ func (w *worker) done(ctx context.Context, units ...*unit) error {
 
 func (w *worker) saveDone(tx slipway.Tx, u *unit) (step slipway.Step, err error) {
 	step = u.step
-	step.Basis, step.EndedAt, step.Error = slipway.Basis(u.spec, u.obs), w.Now(), nil
+	step.Basis, step.EndedAt, step.Error, step.Moving = slipway.Basis(u.spec, u.obs), w.Now(), nil, nil
 	data := map[string]any{"op": string(u.effect.Op), "address": string(u.effect.Address)}
 	if u.effect.Op == slipway.OpDelete {
 		if err := tx.DeleteReceipt(w.run.App, u.effect.Address); err != nil {
@@ -253,6 +215,9 @@ func (w *worker) strikeContained(tx slipway.Tx, gone slipway.Address) error {
 func (w *worker) failStep(ctx context.Context, u *unit) error {
 	step := u.step
 	e := w.runError(u.err, u.effect.Key)
+	if m := slipway.MovementOf(u.obs); m != nil {
+		step.Moving = m
+	}
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
 		step.Error, step.EndedAt = &e, w.Now()
 		step.Unknown = (u.search || u.sent) && e.Code != slipway.CodeDrift
@@ -265,76 +230,12 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 		if step, err = w.save(tx, step, slipway.StepFailed); err != nil {
 			return err
 		}
-		data := map[string]any{"code": string(e.Code), "error": e.Message, "hint": e.Hint}
+		data := step.Moving.Data()
+		data["code"], data["error"], data["hint"] = string(e.Code), e.Message, e.Hint
 		return w.event(tx, w.id, slipway.EventStepFailed, u.effect.Key, data)
 	})
 	if err == nil {
 		w.remember(step)
 	}
 	return err
-}
-
-// A resource may be pending for longPending, as a long build is; one that is ready and differs, or is not seen, mends itself within
-// shortPending or not at all.
-const (
-	longPending  = 45 * time.Minute
-	movePending  = 15 * time.Minute // a promote may be queued behind a rolling release before anything shows of it
-	shortPending = 30 * time.Second
-)
-
-// poller spaces the looks at something pending. Where its provider sends news it keeps calm, but for some looks after each.
-type poller struct {
-	every, most, spent, limit time.Duration
-	calm                      time.Duration // 0: there is no news
-	brisk                     int           // looks before it is calm again
-}
-
-func (w *worker) poll(u *unit) *poller {
-	p := &poller{every: w.kinds[u.effect.Address.Kind()].Poll, most: 2 * time.Second}
-	if p.every == 0 {
-		p.every = 250 * time.Millisecond
-	}
-	if moves(u.effect.Op) {
-		p.limit = movePending
-	}
-	if (u.watched() || moves(u.effect.Op)) && w.notified(u.effect.Address.Kind().Provider()) {
-		p.calm = w.Calm
-	}
-	return p
-}
-
-// pace is the least time between two looks at what is built and tells its log.
-const pace = time.Second
-
-// next is how long to wait before the next look. What is built is looked at once a second, and later once for each twelfth of the time
-// that it has taken: that it is ready shows within 1.2 s, or within a tenth of the build's length.
-func (p *poller) next(built bool) time.Duration {
-	d := p.every
-	if built {
-		d = max(pace, p.spent/12)
-	}
-	if p.calm > 0 && p.brisk == 0 {
-		d = max(d, p.calm)
-	}
-	p.brisk = max(p.brisk-1, 0)
-	p.spent += d
-	p.every = min(p.every*9/8, max(p.most, p.every))
-	return d
-}
-
-// woken takes back what was not waited, and makes the next looks come as if there were no more news, when a bell has rung.
-func (p *poller) woken(rung bool, unspent time.Duration) {
-	if p.spent -= max(unspent, 0); rung {
-		p.brisk = brisk
-	}
-}
-
-func (p *poller) over(pending bool) bool {
-	if p.limit > 0 {
-		return p.spent > p.limit
-	}
-	if pending {
-		return p.spent > longPending
-	}
-	return p.spent > shortPending
 }

@@ -21,7 +21,6 @@ type unit struct {
 	sent    bool                           // it is done, or this process has sent it and knows the reply
 	replied bool                           // this process has the reply to its request
 	late    error                          // why it is sent again
-	parts   []string                       // that were told to be waited for
 	waiting bool                           // it was told that it is waited for
 	tried   bool                           // this process has sent a request for it
 	streams map[string]func(string) string // clean the lines of its log, by stream

@@ -24,12 +24,12 @@ const canary = "c4n4ry&<v4lue>"
 func holdsCanary(b []byte) bool { return bytes.Contains(b, []byte(canary)) }
 
 // readers are the methods of slipway.Tx that write nothing. Every other one must refuse a secret in each text that it takes.
-var readers = []string{"Run", "Runs", "Plan", "Steps", "OpenIntents", "Approvals", "Events", "Receipts", "Artifact", "NextDue"}
+var readers = []string{"Run", "Runs", "Plan", "Steps", "OpenIntents", "Approvals", "Events", "Receipts", "Artifact", "NextDue", "PolicyInForce"}
 
 // texts is the least number of texts that a writing method takes, so that a filler that fills nothing is noticed.
 var texts = map[string]int{
 	"AddRun": 16, "SaveRun": 16, "Claim": 2, "Fence": 1, "Release": 1, "Sweep": 0, "AddPlan": 20, "SaveStep": 15,
-	"SaveApproval": 10, "Delivered": 1, "AddEvent": 5, "SaveReceipt": 10, "DeleteReceipt": 2, "PutArtifact": 2, "SetDue": 1, "TakeDue": 0,
+	"SaveApproval": 10, "Delivered": 1, "AddEvent": 5, "SaveReceipt": 10, "DeleteReceipt": 2, "PutArtifact": 2, "PutPolicyInForce": 2, "SetDue": 1, "TakeDue": 0,
 }
 
 func testGuard(t *testing.T, open opener) {

@@ -223,6 +223,7 @@ type project struct {
 		CreatedAt              float64
 	}
 	LastAliasRequest *struct{ ToDeploymentID, JobStatus, Type string }
+	RollingRelease   *struct{ Target string } // of what is promoted next; nil: rolling releases are off
 	// Link is of GitHub, GitLab or Bitbucket. RepoID is GitHub's.
 	Link *struct {
 		Org, Repo, ProjectNamespace, ProjectName, Owner, Slug string
@@ -405,7 +406,7 @@ func (c *client) deleteEnv(ctx context.Context, op, projectID, id string) error 
 type deployment struct {
 	ID, UID, Name, URL, ProjectID string
 	ReadyState, State             string
-	ReadySubstate                 string // PROMOTED: it has served production
+	ReadySubstate                 string // PROMOTED: it has served production; ROLLING: a share of it
 	Target                        string
 	Meta                          map[string]any
 	AliasAssigned                 any // bool, or the time in a list
@@ -530,6 +531,11 @@ func (r *aliasesReply) Missing() string {
 // deploymentAliases: https://vercel.com/docs/rest-api/reference/endpoints/aliases/list-deployment-aliases
 func (c *client) deploymentAliases(ctx context.Context, op, deploymentID string) ([]string, error) {
 	return c.aliases(ctx, op, rest.Path("/v2/deployments/%s/aliases", deploymentID), url.Values{})
+}
+
+// assignAlias: https://vercel.com/docs/rest-api/reference/endpoints/aliases/assign-an-alias
+func (c *client) assignAlias(ctx context.Context, op, deploymentID, host string) error {
+	return c.call(ctx, op, http.MethodPost, rest.Path("/v2/deployments/%s/aliases", deploymentID), nil, map[string]any{"alias": host}, nil)
 }
 
 // rollback: https://vercel.com/docs/rest-api/reference/endpoints/projects/points-all-production-domains-for-a-project-to-the-given-deploy

@@ -130,7 +130,7 @@ func (d *deployment) aliased() bool {
 // observation: READY is not live. A preview is when its aliases are assigned; a staged production build has none to wait for.
 func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Receipt) slipway.Observation {
 	obs := slipway.Observation{Exists: true, Owned: true, Receipt: h.receipt(d, want, in), Fields: map[string]any{"target": d.environment()}}
-	obs.Vintage, obs.Served = vintage(d.Meta, max(d.CreatedAt, d.Created)), d.ReadySubstate == "PROMOTED"
+	obs.Vintage, obs.Served = vintage(d.Meta, max(d.CreatedAt, d.Created)), d.ReadySubstate == "PROMOTED" || d.ReadySubstate == "ROLLING"
 	for param := range want.Params {
 		if v, ok := d.Meta[metaKey(param)]; ok {
 			obs.Fields[param] = v

@@ -3,6 +3,7 @@ package vercel
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ var _ slipway.Handler = productions{}
 
 // Observe reads the project alone while production neither serves the wanted deployment nor moves to it. Else it also looks which domains
 // production has and which of them that deployment serves, since the project's own word comes before the last domain has moved; at the
-// same time where the move was asked for. The serving deployment's meta, which the project shows, tells whether it is ours.
+// same time where the move was asked for. Where nothing is wanted yet they are looked at if the last move, to what serves, did not succeed. The serving deployment's meta, which the project shows, tells whether it is ours.
 func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.production observe"
 	in, ok := parent(want)
@@ -47,7 +48,15 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		obs.Vintage = vintage(t.Meta, t.CreatedAt)
 	}
 	job := p.LastAliasRequest
+	if id == "" && p.serving() != "" && job != nil && job.ToDeploymentID == p.serving() && job.JobStatus != "succeeded" && job.JobStatus != "skipped" {
+		id = p.serving() // not everything serves it
+	}
 	moving := job != nil && job.ToDeploymentID == id
+	if p.RollingRelease != nil || asked && !moving && p.serving() != id {
+		if told, err := h.rollout(ctx, op, p, want, &obs, asked); err != nil || told {
+			return obs, err
+		}
+	}
 	if id == "" || !asked && !moving && p.serving() != id {
 		return obs, nil
 	}
@@ -58,17 +67,24 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		return h.nothing(ctx, op, in, err)
 	}
 	waiting := slices.DeleteFunc(slices.Clone(domains), func(d string) bool { return slices.Contains(aliases, d) })
-	obs.Parts = map[string]bool{}
+	obs.Parts = map[string]slipway.Part{}
 	for _, d := range domains {
-		obs.Parts[d] = !slices.Contains(waiting, d)
+		if obs.Parts[d] = slipway.PartMoved; slices.Contains(waiting, d) {
+			obs.Parts[d] = slipway.PartWaiting
+		}
+	}
+	failed := moving && job.JobStatus == "failed"
+	if failed {
+		h.leftBehind(ctx, op, in.ID, aliases, obs.Parts)
+		waiting = slipway.MovementOf(obs).Failed
 	}
 	switch {
 	case moving && (job.JobStatus == "pending" || job.JobStatus == "in-progress"):
 		obs.Pending = true
 	case len(waiting) == 0 && p.serving() == id:
 		obs.Receipt = h.served(obs.Receipt, p, domains)
-	case moving && job.JobStatus == "failed":
-		obs.Failed = h.moveFailed(ctx, op, in.ID, waiting)
+	case failed:
+		obs.Failed = h.moveFailed(op, waiting)
 	case moving || p.serving() == id:
 		obs.Pending = true
 	}
@@ -113,11 +129,27 @@ func (h productions) served(r slipway.Receipt, p *project, domains []string) sli
 	return r
 }
 
-// moveFailed names the domains that did not move.
-func (h productions) moveFailed(ctx context.Context, op, projectID string, waiting []string) *slipway.Error {
-	if named, err := h.failedAliases(ctx, op, projectID); err == nil && len(named) > 0 {
-		waiting = named
+// leftBehind marks in parts what a move that has failed left where it was: the production domains that wait for it, and whatever aliases it
+// names beside them. aliases serve what was to be served by now.
+func (h productions) leftBehind(ctx context.Context, op, projectID string, aliases []string, parts map[string]slipway.Part) {
+	named, err := h.failedAliases(ctx, op, projectID)
+	if err != nil {
+		named = nil // the domains tell enough
 	}
+	for _, d := range named {
+		if parts[d] = slipway.PartFailed; slices.Contains(aliases, d) {
+			parts[d] = slipway.PartMoved
+		}
+	}
+	for d, part := range parts {
+		if part == slipway.PartWaiting {
+			parts[d] = slipway.PartFailed
+		}
+	}
+}
+
+// moveFailed names what did not move.
+func (h productions) moveFailed(op string, waiting []string) *slipway.Error {
 	e := slipway.Errorf(slipway.CodeUnavailable, "Vercel did not move every production domain: %s", h.rest.Clean(strings.Join(waiting, ", "))).
 		WithHint("look at these domains in the Vercel project, then promote again")
 	e.Op = op
@@ -140,12 +172,29 @@ func (h productions) Update(ctx context.Context, want slipway.Spec, have slipway
 	if !ok || id == "" {
 		return slipway.Receipt{}, orphan(op)
 	}
-	if err := move(ctx, op, in.ID, id); err != nil {
+	if err := h.begin(ctx, op, in.ID, id, have, move); err != nil {
 		return slipway.Receipt{}, err
 	}
 	r := have.Receipt
 	r.ID = id
 	return r, nil
+}
+
+// begin asks for the move. Where production serves the deployment already but for some of its domains, these are assigned one by one: that is
+// no promotion any more, and refused as one.
+func (h productions) begin(ctx context.Context, op, projectID, id string, have slipway.Observation, move func(ctx context.Context, op, projectID, id string) error) error {
+	if have.Fields["deployment"] != id {
+		return move(ctx, op, projectID, id)
+	}
+	for _, d := range slices.Sorted(maps.Keys(have.Parts)) {
+		if have.Parts[d] == slipway.PartMoved {
+			continue
+		}
+		if err := h.assignAlias(ctx, op, id, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (productions) Delete(context.Context, slipway.Receipt) error {

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// until API PATH FIELD VALUE: waits until what a GET answers holds VALUE at FIELD (names with points).
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: until API PATH FIELD VALUE")
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		call(ts, false, []string{args[0], http.MethodGet, args[1], ""})
+		if held([]byte(ts.ReadFile("answer")), args[2]) == args[3] {
+			return
+		}
+		<-tick.C // the test's own deadline ends this
+	}
+}
+
+// held is the value at a path in JSON, "" where there is none.
+func held(body []byte, path string) string {
+	var v any
+	if json.Unmarshal(body, &v) != nil {
+		return ""
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		in, ok := v.(map[string]any)
+		if !ok {
+			return ""
+		}
+		v = in[name]
+	}
+	return fmt.Sprint(v)
+}
