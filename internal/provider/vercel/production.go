@@ -85,7 +85,7 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		obs.Receipt = h.served(obs.Receipt, p, domains)
 	case failed:
 		obs.Failed = h.moveFailed(op, waiting)
-	case moving || p.serving() == id:
+	case p.serving() == id || moving && job.JobStatus != "succeeded" && job.JobStatus != "skipped": // else it has moved, and moved on since
 		obs.Pending = true
 	}
 	return obs, nil
