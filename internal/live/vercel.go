@@ -21,6 +21,10 @@ func vercelQuestions() []Question {
 			ID: "vercel-store-variables", NotAsked: "it takes an integration that is installed in the team",
 			FindOut: "connect a store to a project that has one of its variables, and to one that has none, and read the variables' type",
 		},
+		{
+			ID: "vercel-auto-provision", NotAsked: "it takes an integration that is not installed in the team, and buys a store",
+			FindOut: "run vercel integration add upstash/upstash-kv --debug without its metadata, and in a team without the integration, and read kind",
+		},
 		{ID: "vercel-unpaid", NotAsked: "it takes an account that has not paid", FindOut: "create a project in a team whose payment has failed"},
 		{ID: "vercel-name-taken", Asks: "create a project whose name is taken", Here: "409 conflict", ask: func(s *Session) (string, error) {
 			return s.createsProject(obj{"name": s.App})

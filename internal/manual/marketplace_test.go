@@ -23,13 +23,31 @@ const (
 	vectorToken = "SLIPWAY_SEARCH_UPSTASH_VECTOR_REST_TOKEN"
 )
 
-// An account that the Developer API refuses has no automated way to compare with: what must be there afterwards is looked at by itself.
+// An account that the Developer API refuses has no automated way to compare with: what must be there afterwards is looked at by itself. Each
+// way that the runbook prints comes to the same.
 func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
+	for name, means := range map[string]func(*world, *byhand.Person){
+		"by requests": func(_ *world, p *byhand.Person) { p.Means = []byhand.Means{byhand.HTTP} },
+		"by the vendor's command line": func(w *world, p *byhand.Person) {
+			longOnly(w.t)
+			w.vercelCLI(p)
+			p.Means = []byhand.Means{byhand.Command, byhand.HTTP}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			throughTheMarketplace(t, means)
+		})
+	}
+}
+
+func throughTheMarketplace(t *testing.T, means func(*world, *byhand.Person)) {
 	w := newWorld(t)
 	w.manifest.Env["KV_REST_API_URL"] = slipway.EnvVar{From: "cache.rest_url"} // as the store itself calls it
 	shippedWithout := of("vercel.project", "neon.project")
 	w.automate(only(w.plan(w.look(), nil), shippedWithout))
-	person := w.person(byhand.HTTP)
+	person := w.person()
+	means(w, person)
 	project := w.receipts["vercel.project/shop"].ID
 	person.Values["VERCEL_PROJECT_ID"] = project
 
@@ -54,21 +72,9 @@ func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
 			t.Errorf("the Developer API shows what the Marketplace made: %s", out)
 		}
 	}
+	w.carry(person, plan, env)
 
-	// The app's own variables are carried from the store's page.
-	person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env[redisToken], env[redisURL]
-	s = w.look()
-	carried := only(w.plan(s, append(mayOnlyRead(slipway.CauseReadOnly)[:1], refused...)), func(e slipway.Effect) bool {
-		return slices.Contains([]slipway.Address{"vercel.env/CACHE_TOKEN@production", "vercel.env/CACHE_URL@production", "vercel.env/KV_REST_API_URL@production"}, e.Address)
-	})
-	w.do(person, carried, s)
-	for _, name := range []string{"CACHE_TOKEN", "CACHE_URL", "KV_REST_API_URL"} {
-		if _, there := w.variables(project)[name]; !there {
-			t.Errorf("the project has no variable %s", name)
-		}
-	}
-
-	// Made anew, and deleted.
+	// Made anew, deleted, and its making undone.
 	again := only(plan, func(e slipway.Effect) bool { return e.Address == "upstash.redis/cache" })
 	again.Effects[0].Op, again.Effects[0].Basis = slipway.OpReplace, map[string]any{"exists": true, "id": "cache"}
 	before := env[redisURL]
@@ -76,25 +82,60 @@ func TestRefusedByUpstashThroughTheMarketplace(t *testing.T) {
 	if env = w.variables(project); env[redisURL] == before {
 		t.Error("replaced, and still the same database")
 	}
+	gone := func(how string) {
+		t.Helper()
+		if diff := cmp.Diff([]string{"CACHE_TOKEN", "CACHE_URL", "KV_REST_API_URL"}, slices.Sorted(maps.Keys(w.variables(project)))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", how, diff)
+		}
+	}
+	making := w.book(plan, s)
 	for i := range plan.Effects {
 		plan.Effects[i].Op = slipway.OpDelete
 	}
 	w.do(person, plan, s)
-	if diff := cmp.Diff([]string{"CACHE_TOKEN", "CACHE_URL", "KV_REST_API_URL"}, slices.Sorted(maps.Keys(w.variables(project)))); diff != "" {
-		t.Errorf("deleted (-want +got):\n%s", diff)
+	gone("deleted")
+	if err := person.Do(t.Context(), making); err != nil {
+		t.Fatal(err)
+	}
+	if err := person.Undo(t.Context(), making); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(person.Means, byhand.Command) { // the making has no other undo
+		gone("undone")
+	}
+}
+
+// carry takes the app's own variables from the stores' pages.
+func (w *world) carry(person *byhand.Person, plan *slipway.Plan, env map[string]string) {
+	w.t.Helper()
+	person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env[redisToken], env[redisURL]
+	s := w.look()
+	own := []slipway.Address{"vercel.env/CACHE_TOKEN@production", "vercel.env/CACHE_URL@production", "vercel.env/KV_REST_API_URL@production"}
+	carried := only(w.plan(s, append(mayOnlyRead(slipway.CauseReadOnly)[:1], plan.Access...)), func(e slipway.Effect) bool { return slices.Contains(own, e.Address) })
+	w.do(person, carried, s)
+	for _, a := range own {
+		if _, there := w.variables(w.receipts["vercel.project/shop"].ID)[a.Key()]; !there {
+			w.t.Errorf("the project has no variable %s", a.Key())
+		}
 	}
 }
 
 // do does a plan's manual steps by the JSON of its runbook.
 func (w *world) do(p *byhand.Person, plan *slipway.Plan, s sight) {
 	w.t.Helper()
+	if err := p.Do(w.t.Context(), w.book(plan, s)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// book is the runbook's JSON.
+func (w *world) book(plan *slipway.Plan, s sight) []byte {
+	w.t.Helper()
 	raw, err := json.Marshal(w.runbook(plan, s))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := p.Do(w.t.Context(), raw); err != nil {
-		w.t.Fatal(err)
-	}
+	return raw
 }
 
 func (w *world) get(method, url, user, body string) string {

@@ -61,6 +61,13 @@ func (w *world) vendors(p *byhand.Person) {
 	}
 }
 
+func longOnly(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SLIPWAY_LONG") != "1" {
+		t.Skip("the vercel CLI is 358 MB: set SLIPWAY_LONG=1")
+	}
+}
+
 // vercelCLI adds that of Vercel, logged in, in the folder of the app's source.
 func (w *world) vercelCLI(p *byhand.Person) {
 	w.t.Helper()
@@ -100,16 +107,21 @@ func TestTheVendorsCommandLinesReachTheSame(t *testing.T) {
 
 // Everything by command lines, Vercel's as well.
 func TestDeployByHand(t *testing.T) {
-	if os.Getenv("SLIPWAY_LONG") != "1" {
-		t.Skip("the vercel CLI is 358 MB: set SLIPWAY_LONG=1")
-	}
+	longOnly(t)
 	every := scenarios()
 	everything := scenario{reason: "a production deployment by Vercel's command line, and all that comes before and after it", only: all}
 	preview := every["preview"]
 	preview.only = all
-	adopt, replace := every["adopt"], every["replace"]
-	adopt.only, replace.only = of("neon.project"), of("neon.project", "upstash.redis", "upstash.vector")
-	for name, sc := range map[string]scenario{"adopt": adopt, "replace": replace, "production": everything, "preview": preview, "promote": every["promote"], "update": every["update"], "delete of a deployment": every["delete of a deployment"]} {
+	run := map[string]scenario{"production": everything, "preview": preview}
+	for name, keep := range map[string]func(slipway.Effect) bool{
+		"adopt": of("neon.project"), "replace": of("neon.project", "upstash.redis", "upstash.vector"), "promote": every["promote"].only, "update": nil,
+		"delete of a deployment": nil, "domains": of("vercel.domain"), "rollback": nil, "undeclared variable": nil, "destroy": nil,
+	} {
+		sc := every[name]
+		sc.only = keep
+		run[name] = sc
+	}
+	for name, sc := range run {
 		t.Run(name, func(t *testing.T) {
 			prove(t, sc, func(w *world, p *byhand.Person, book slipway.Runbook) {
 				w.vercelCLI(p)

@@ -61,7 +61,8 @@ func (s *Server) oidcToken(c *call, p *project) string {
 	return part(obj{"alg": "RS256", "typ": "JWT", "kid": "emulator"}) + "." + part(claims) + "." + s.RandomString(86, emukit.Alnum)
 }
 
-// addProjectAlias is the older way to give a project a domain.
+// addProjectAlias is the older way to give a project a domain. The reply has the new domain also where it serves nothing yet: without it the
+// CLI says that it failed.
 func (s *Server) addProjectAlias(c *call) (any, *failure) {
 	var body struct{ Domain string }
 	if f := c.into(&body); f != nil {
@@ -71,10 +72,15 @@ func (s *Server) addProjectAlias(c *call) (any, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	if _, f := s.giveDomain(c, p, domainInput{Name: body.Domain}); f != nil {
+	d, f := s.giveDomain(c, p, domainInput{Name: body.Domain})
+	if f != nil {
 		return nil, f
 	}
-	return s.aliasesOf(p, false), nil
+	out := s.aliasesOf(p, false)
+	if !slices.ContainsFunc(out, func(a obj) bool { return a["domain"] == d.name }) {
+		out = append(out, obj{"domain": d.name, "createdAt": d.created, "environment": "production", "target": "PRODUCTION", "configuredBy": nil})
+	}
+	return out, nil
 }
 
 func (s *Server) deleteProjectAlias(c *call) (any, *failure) {

@@ -87,3 +87,14 @@ func TestTheOlderAliasRouteGivesAProjectADomain(t *testing.T) {
 		w.want(404, "DELETE", "/projects/"+p+"/alias?domain=shop.example.com", nil)
 	})
 }
+
+// A domain that waits for its TXT record is in the reply too: the CLI looks for it there.
+func TestTheOlderAliasRouteShowsAnUnverifiedDomain(t *testing.T) {
+	play(t, atOnce(), func(w *world) {
+		p := w.project("shop")
+		a := w.want(200, "POST", "/projects/"+p+"/alias", obj{"domain": "shop.example.com", "target": "PRODUCTION"})
+		if !strings.Contains(string(a.raw), `"domain":"shop.example.com"`) {
+			t.Errorf("%s", a.raw)
+		}
+	})
+}

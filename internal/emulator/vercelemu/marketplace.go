@@ -16,16 +16,11 @@ type Partner interface {
 	Discard(id string)
 }
 
-// The integration and its products. Ids are an emulator's own.
+// The integration. Its id is an emulator's own.
 const (
 	integrationID   = "oac_V3R1GIpkoJorr6fqyiwdhl17"
 	integrationSlug = "upstash"
 )
-
-var marketProducts = []struct{ id, slug, name string }{
-	{"iap_upstash_kv", "upstash-kv", "Upstash for Redis"},
-	{"iap_upstash_vector", "upstash-vector", "Upstash for Vector"},
-}
 
 // marketStore is a resource that an account has bought.
 type marketStore struct {
@@ -53,7 +48,7 @@ func (l *storeLink) shownPrefix() any {
 	return l.prefix
 }
 
-// marketRoutes: the connections and the deletes are not published; they are what the vendor's CLI calls.
+// marketRoutes: the integration, its auto-provision, the connections and the deletes are not published; they are what the vendor's CLI calls.
 func marketRoutes() []route {
 	const cli = "https://github.com/vercel/vercel/tree/main/packages/cli"
 	store := object(map[string]*schema{
@@ -64,12 +59,21 @@ func marketRoutes() []route {
 	connection := openObject(map[string]*schema{
 		"envVarEnvironments": list(oneOf(envTargets...)), "projectId": str(0), "type": str(0), "envVarPrefix": null(str(0)),
 	}, "envVarEnvironments", "projectId")
+	autoProvision := object(map[string]*schema{
+		"name": str(128), "metadata": mapOf(anything()), "acceptedPolicies": mapOf(anything()), "source": oneOf("cli"), "billingPlanId": str(0),
+		"installationId": matching(`^icfg_[a-zA-Z0-9]+$`), "installationMetadata": mapOf(anything()),
+	}, "name", "metadata", "acceptedPolicies", "source")
 	return []route{
-		{method: "GET", versions: "v1", path: "/integrations/configurations", doc: "integrations/get-configurations-for-the-authenticated-user-or-team", do: (*Server).listConfigurations},
+		{method: "GET", versions: "v1 v2", path: "/integrations/configurations", doc: "integrations/get-configurations-for-the-authenticated-user-or-team", do: (*Server).listConfigurations},
 		{method: "GET", versions: "v1", path: "/integrations/configuration/{configuration}/products", doc: "integrations/list-products-for-integration-configuration", do: (*Server).listProducts},
 		{
 			method: "POST", versions: "v1", path: "/storage/stores/integration/direct", doc: "integrations/create-integration-store-free-and-paid-plans", body: store, do: (*Server).buyStore,
 			differs: "the document wants product.value with a mark of its generator (__@BRAND), which no reply can have",
+		},
+		{method: "GET", versions: "v2", path: "/integrations/integration/{integration}", doc: cli, do: (*Server).getIntegration},
+		{
+			method: "POST", versions: "v1", path: "/integrations/integration/{integration}/marketplace/auto-provision/{product}", doc: cli, body: autoProvision,
+			do: (*Server).autoProvision,
 		},
 		{method: "GET", versions: "v1", path: "/storage/stores", doc: cli, do: (*Server).listStores},
 		{method: "GET", versions: "- v1", path: "/storage/stores/{store}", doc: cli, do: (*Server).getStore},
@@ -120,26 +124,10 @@ func (s *Server) listProducts(c *call) (any, *failure) {
 	if f := s.installed(c, c.path("configuration")); f != nil {
 		return nil, f
 	}
-	var products []obj
-	for _, p := range marketProducts {
-		products = append(products, productView(p.slug))
-	}
 	return obj{
-		"products": products, "integration": obj{"id": integrationID, "slug": integrationSlug, "name": "Upstash"},
+		"products": productViews(), "integration": obj{"id": integrationID, "slug": integrationSlug, "name": "Upstash"},
 		"configuration": obj{"id": c.scope.configuration()},
 	}, nil
-}
-
-func productView(slug string) obj {
-	for _, p := range marketProducts {
-		if p.slug == slug {
-			return obj{
-				"id": p.id, "slug": p.slug, "name": p.name, "protocols": obj{"storage": obj{"status": "enabled"}}, "primaryProtocol": "storage",
-				"metadataSchema": obj{"type": "object", "properties": obj{}},
-			}
-		}
-	}
-	return obj{}
 }
 
 // buyStore makes a store with a free plan.
@@ -154,34 +142,41 @@ func (s *Server) buyStore(c *call) (any, *failure) {
 	if f := s.installed(c, in.IntegrationConfigurationID); f != nil {
 		return nil, f
 	}
-	product := ""
-	for _, p := range marketProducts {
-		if in.IntegrationProductIDOrSlug == p.id || in.IntegrationProductIDOrSlug == p.slug {
-			product = p.slug
-		}
+	store, f := s.provision(c, in.IntegrationProductIDOrSlug, in.Name, in.Metadata)
+	if f != nil {
+		return nil, f
 	}
-	if product == "" {
+	return obj{"store": store.view()}, nil
+}
+
+// provision makes a store of a product, by its id or slug.
+func (s *Server) provision(c *call, idOrSlug, name string, metadata map[string]any) (*marketStore, *failure) {
+	product := marketProductOf(idOrSlug)
+	if product == nil {
 		return nil, notFound("Product not found")
 	}
+	if why := product.refuses(metadata); why != "" {
+		return nil, badRequest("Invalid metadata: " + why)
+	}
 	store := &marketStore{
-		id: "store_" + s.RandomString(16, emukit.Alnum), name: in.Name, product: product, configuration: in.IntegrationConfigurationID,
+		id: "store_" + s.RandomString(16, emukit.Alnum), name: name, product: product.slug, configuration: c.scope.configuration(),
 		created: s.stamp(), variables: map[string]string{},
 	}
 	if s.Partner != nil {
-		id, variables, err := s.Partner.Provision(product, in.Name, in.Metadata)
+		id, variables, err := s.Partner.Provision(product.slug, name, metadata)
 		if err != nil {
 			return nil, badRequest("Invalid metadata: " + err.Error())
 		}
 		store.partnerID, store.variables = id, variables
 	}
 	c.scope.stores = append(c.scope.stores, store)
-	return obj{"store": store.view()}, nil
+	return store, nil
 }
 
 // hint is what tells a store's variable from any other.
 func (m *marketStore) hint() obj {
 	return obj{
-		"type": "integration-store-secret", "storeId": m.id, "integrationId": integrationID, "integrationProductId": productView(m.product)["id"],
+		"type": "integration-store-secret", "storeId": m.id, "integrationId": integrationID, "integrationProductId": marketProductOf(m.product).id,
 		"integrationConfigurationId": m.configuration,
 	}
 }
@@ -206,7 +201,7 @@ func (m *marketStore) view() obj {
 	return obj{
 		"id": m.id, "name": m.name, "type": "integration", "status": "available", "usageQuotaExceeded": false, "totalConnectedProjects": len(m.links),
 		"projectsMetadata": projects, "externalResourceId": m.partnerID, "externalResourceStatus": "ready", "secrets": secrets,
-		"product":   productView(m.product),
+		"product":   marketProductOf(m.product).view(),
 		"createdAt": m.created, "updatedAt": m.created,
 	}
 }

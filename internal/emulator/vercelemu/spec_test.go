@@ -126,7 +126,7 @@ func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
 		w.want(200, "DELETE", "/v13/deployments/"+stopped, nil)
 		installed := w.want(200, "GET", "/v1/integrations/configurations?view=account", nil).str(0, "id")
 		w.want(200, "GET", "/v1/integrations/configuration/"+installed+"/products", nil)
-		store := w.want(200, "POST", "/v1/storage/stores/integration/direct", obj{"name": "cache", "integrationConfigurationId": installed, "integrationProductIdOrSlug": "upstash-kv"}).str("store", "id")
+		store := w.want(200, "POST", "/v1/storage/stores/integration/direct", obj{"name": "cache", "integrationConfigurationId": installed, "integrationProductIdOrSlug": "upstash-kv", "metadata": obj{"primaryRegion": "us-east-1"}}).str("store", "id")
 		w.want(200, "POST", "/v1/storage/stores/"+store+"/connections", obj{"envVarEnvironments": []string{"preview"}, "projectId": p, "type": "integration"})
 		w.want(200, "GET", "/storage/stores/"+store, nil)
 		w.want(204, "DELETE", at, nil)
@@ -140,11 +140,12 @@ func TestEveryReplyFitsThePublishedDocument(t *testing.T) {
 			}
 		}
 		// Not in the document: link is described in the vendor's CLI source only, /now, rollback/aliases, env/pull
-		// and projects/alias are the CLI's, as are a store's list, connections and delete, and the token's metadata is of another edition of it.
+		// and projects/alias are the CLI's, as are an integration, its auto-provision, a store's list, connections and delete, and the token's metadata is of another edition of it.
 		want := []string{
 			"POST /v9/projects/{project}/link", "DELETE /v9/projects/{project}/link", "GET /v3/now/deployments/{deployment}/events",
 			"GET /v1/projects/{project}/rollback/aliases", "GET /v3/env/pull/{project}/{target}", "GET /v3/env/pull/{project}/{target}/{branch}",
 			"POST /projects/{project}/alias", "DELETE /projects/{project}/alias", "GET /v5/user/tokens/{token}",
+			"GET /v2/integrations/integration/{integration}", "POST /v1/integrations/integration/{integration}/marketplace/auto-provision/{product}",
 			"GET /v1/storage/stores", "POST /v1/storage/stores/{store}/connections", "DELETE /v1/storage/stores/{store}/{part}",
 		}
 		slices.Sort(want)

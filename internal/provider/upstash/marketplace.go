@@ -102,7 +102,7 @@ func (g *guide) marketplace() {
 			g.step.Ways[i] = remove.And(g.step.Ways[i])
 		}
 	}
-	g.step.Undo = []slipway.Way{g.vercelCLI("integration-resource", "remove", g.name, "--disconnect-all", "--yes")}
+	g.step.Undo = g.deleteStore()[:2]
 	variables := make([]string, len(p.variables))
 	for i, v := range p.variables {
 		variables[i] = g.prefix() + v
