@@ -174,8 +174,8 @@ func outputPlaces(providers []Provider, m *Manifest) map[string]string {
 				for _, o := range t.Outputs {
 					ref := OutputRef{Resource: key, Output: o.Name}
 					out[PlaceholderFor(ref)] = ref.String() + ", " + o.Help
-					if o.Where != "" {
-						out[PlaceholderFor(ref)] = p.Info().Title + ": " + o.Where
+					if o.Where.Checked != "" {
+						out[PlaceholderFor(ref)] = p.Info().Title + ": " + o.Where.String()
 					}
 				}
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 // guided is a provider with one type and one output, whose guide asks for that output.
-type guided struct{ where string }
+type guided struct{ where slipway.PageInfo }
 
 func (g guided) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{Name: "cloud", Title: "Cloud", Types: []slipway.ResourceType{{
@@ -26,9 +26,16 @@ func (guided) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 
 func TestGuideByTellsWhereOutputsAre(t *testing.T) {
 	m := &slipway.Manifest{Resources: map[string]slipway.ManifestResource{"main-db": {Type: "cloud.db"}}}
-	for name, tc := range map[string]struct{ reason, where, want string }{
-		"place":    {"the provider says on which page the value is", "Database, Connect", "Cloud: Database, Connect"},
-		"no place": {"without one it is at least said what it is", "", "main-db.url, connection string"},
+	for name, tc := range map[string]struct {
+		reason string
+		where  slipway.PageInfo
+		want   string
+	}{
+		"place": {
+			"the provider says on which page the value is", slipway.PageInfo{Path: []string{"Database", "Connect"}, Checked: "2026-11-22"},
+			"Cloud: Database > Connect (checked 2026-11-22)",
+		},
+		"no place": {"without one it is at least said what it is", slipway.PageInfo{}, "main-db.url, connection string"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := func(e slipway.Effect) slipway.Spec { return slipway.Spec{Name: e.Name} }

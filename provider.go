@@ -28,6 +28,8 @@ type ProviderInfo struct {
 	Source bool
 	// Causes are the ways in which its credential can fall short, beyond those that hold for any provider.
 	Causes []CauseInfo
+	// Pages are the places in its own pages, and in those of who sells it, that runbooks name: nothing else may be named there.
+	Pages []PageInfo
 }
 
 // Setting is one environment variable that the provider reads; NAME_FILE works for each as well.
@@ -86,8 +88,8 @@ type OutputInfo struct {
 	Name   string
 	Secret bool
 	Help   string
-	// Where a person finds the value, as a path through the provider's pages.
-	Where string
+	// Where a person finds the value.
+	Where PageInfo
 }
 
 // KindInfo is what the one ensure loop needs to know of a kind.

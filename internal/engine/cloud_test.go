@@ -79,7 +79,7 @@ func (c *cloud) Info() slipway.ProviderInfo {
 		Name: "cloud",
 		Types: []slipway.ResourceType{{
 			Name: "cloud.db", Connects: slipway.ConnectPostgres,
-			Outputs: []slipway.OutputInfo{{Name: "url", Secret: true, Where: "Databases > Connect"}, {Name: "pooled_url", Secret: true, Where: "Databases > Pool"}},
+			Outputs: []slipway.OutputInfo{{Name: "url", Secret: true, Where: slipway.PageInfo{Path: []string{"Databases", "Connect"}, Checked: "2026-11-22"}}, {Name: "pooled_url", Secret: true, Where: slipway.PageInfo{Path: []string{"Databases", "Pool"}, Checked: "2026-11-22"}}},
 		}},
 		Settings: []slipway.Setting{{Env: "CLOUD_TOKEN", Secret: true}},
 		Kinds: []slipway.KindInfo{

@@ -309,6 +309,7 @@ func texts(w slipway.Way) []string {
 		out = slices.AppendSeq(out, maps.Values(f.Headers))
 	}
 	if w.Page != nil {
+		out = append(append(out, w.Page.URL), w.Page.Path...)
 		for _, f := range w.Page.Fields {
 			out = append(out, f.Value)
 		}

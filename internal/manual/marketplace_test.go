@@ -100,15 +100,15 @@ func throughTheMarketplace(t *testing.T, means func(*world, *byhand.Person)) {
 	if err := person.Undo(t.Context(), making); err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(person.Means, byhand.Command) { // the making has no other undo
-		gone("undone")
-	}
+	gone("undone")
 }
 
 // carry takes the app's own variables from the stores' pages.
 func (w *world) carry(person *byhand.Person, plan *slipway.Plan, env map[string]string) {
 	w.t.Helper()
-	person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env[redisToken], env[redisURL]
+	if !slices.Contains(person.Means, byhand.Pages) { // else the pages show them
+		person.Values["CACHE_REST_TOKEN"], person.Values["CACHE_REST_URL"] = env[redisToken], env[redisURL]
+	}
 	s := w.look()
 	own := []slipway.Address{"vercel.env/CACHE_TOKEN@production", "vercel.env/CACHE_URL@production", "vercel.env/KV_REST_API_URL@production"}
 	carried := only(w.plan(s, append(mayOnlyRead(slipway.CauseReadOnly)[:1], plan.Access...)), func(e slipway.Effect) bool { return slices.Contains(own, e.Address) })
@@ -123,8 +123,12 @@ func (w *world) carry(person *byhand.Person, plan *slipway.Plan, env map[string]
 // do does a plan's manual steps by the JSON of its runbook.
 func (w *world) do(p *byhand.Person, plan *slipway.Plan, s sight) {
 	w.t.Helper()
-	if err := p.Do(w.t.Context(), w.book(plan, s)); err != nil {
+	raw := w.book(plan, s)
+	if err := p.Do(w.t.Context(), raw); err != nil {
 		w.t.Fatal(err)
+	}
+	if w.noted != nil {
+		w.noted(bookOf(w.t, raw))
 	}
 }
 

@@ -15,7 +15,7 @@ func TestOutputs(t *testing.T) {
 		for _, r := range p.Info().Types {
 			types++
 			for _, o := range r.Outputs {
-				if o.Where == "" {
+				if o.Where.Checked == "" {
 					t.Errorf("%s.%s: nothing says where a person finds it", r.Name, o.Name)
 				}
 			}

@@ -25,6 +25,8 @@ const (
 	HTTP    Means = "http"
 	Command Means = "command"
 	DNS     Means = "dns"
+	// Pages are clicked by pages.go's reading of what each place of the providers' pages does.
+	Pages Means = "pages"
 )
 
 // ErrNoWay says that a step has no way that the person's means are enough for.
@@ -47,18 +49,25 @@ type Person struct {
 	// Pause is how long to wait before a request is sent again. Default: 20 ms.
 	Pause time.Duration
 
-	told map[string]bool // the placeholders that a step has told of; anything else in such brackets is text
+	told map[string]string // the placeholders that a step has told of, and where each comes from; anything else in such brackets is text
+	app  string            // as the runbook calls it
+	// made are the ids of what pages made last, by kind: it stays open.
+	made map[string]string
+	used map[string]bool // the places that were visited
 }
 
 // Program is how a vendor's command line is run here.
 type Program struct {
 	Argv []string // in place of its name
 	Env  []string // its whole environment
+	// Stand is a stand-in for a program that is not installed: it gets the arguments and what is read from stdin, and returns what is printed.
+	Stand func(ctx context.Context, p *Person, args []string, input string) (string, error)
 }
 
 // The runbook as the JSON has it. Nothing of Slipway is imported: the words alone count.
 type (
 	book struct {
+		App   string `json:"app"`
 		Steps []Step `json:"steps"`
 	}
 	// Step is one of a runbook.
@@ -69,6 +78,7 @@ type (
 		Undo         []Way  `json:"undo"`
 		Placeholders []struct {
 			Name string `json:"name"`
+			From string `json:"from"`
 		} `json:"placeholders"`
 	}
 	// Way is one way to do a step.
@@ -77,6 +87,7 @@ type (
 		Input   string            `json:"input"`
 		Prints  map[string]string `json:"prints"`
 		HTTP    *form             `json:"http"`
+		Page    *place            `json:"page"`
 		Records []record          `json:"records"`
 		Then    []Way             `json:"then"`
 	}
@@ -84,6 +95,14 @@ type (
 		Type  string `json:"type"`
 		Name  string `json:"name"`
 		Value string `json:"value"`
+	}
+	place struct {
+		URL    string   `json:"url"`
+		Path   []string `json:"path"`
+		Fields []struct {
+			Label string `json:"label"`
+			Value string `json:"value"`
+		} `json:"fields"`
 	}
 	form struct {
 		Method  string            `json:"method"`
@@ -107,7 +126,7 @@ func Steps(runbook []byte) ([]Step, error) {
 
 // Do does all steps in their order.
 func (p *Person) Do(ctx context.Context, runbook []byte) error {
-	steps, err := Steps(runbook)
+	steps, err := p.read(runbook)
 	for _, s := range steps {
 		if err = p.Step(ctx, s); err != nil {
 			return err
@@ -116,9 +135,17 @@ func (p *Person) Do(ctx context.Context, runbook []byte) error {
 	return err
 }
 
+// read keeps whose runbook it is.
+func (p *Person) read(runbook []byte) ([]Step, error) {
+	var b book
+	err := json.Unmarshal(runbook, &b)
+	p.app = b.App
+	return b.Steps, err
+}
+
 // Undo takes all steps back, the last first, where the means are enough.
 func (p *Person) Undo(ctx context.Context, runbook []byte) error {
-	steps, err := Steps(runbook)
+	steps, err := p.read(runbook)
 	if err != nil {
 		return err
 	}
@@ -139,10 +166,12 @@ func (p *Person) Undo(ctx context.Context, runbook []byte) error {
 // Step does one step by the first of its ways that the means are enough for.
 func (p *Person) Step(ctx context.Context, s Step) error {
 	if p.told == nil {
-		p.told = map[string]bool{}
+		p.told = map[string]string{}
 	}
 	for _, told := range s.Placeholders {
-		p.told[told.Name] = true
+		if !p.isTold(told.Name) { // from there on the same name is the same value
+			p.told[told.Name] = told.From
+		}
 	}
 	for _, m := range p.Means {
 		for _, w := range s.Ways {
@@ -160,7 +189,7 @@ func (p *Person) Step(ctx context.Context, s Step) error {
 
 // able reports whether the person has what the whole way needs.
 func (p *Person) able(w Way) bool {
-	if w.means() == "" {
+	if w.means() == "" || w.means() == Pages && !slices.Contains(p.Means, Pages) {
 		return false
 	}
 	if w.means() == Command {
@@ -171,7 +200,7 @@ func (p *Person) able(w Way) bool {
 	return !slices.ContainsFunc(w.Then, func(next Way) bool { return !p.able(next) })
 }
 
-// means is what the way begins with; "" is a page.
+// means is what the way begins with.
 func (w Way) means() Means {
 	switch {
 	case len(w.Command) > 0:
@@ -180,6 +209,8 @@ func (w Way) means() Means {
 		return HTTP
 	case len(w.Records) > 0:
 		return DNS
+	case w.Page != nil:
+		return Pages
 	}
 	return ""
 }
@@ -194,6 +225,8 @@ func (p *Person) Way(ctx context.Context, w Way) error {
 		err = p.request(ctx, *w.HTTP)
 	case DNS:
 		err = p.write(ctx, w.Records)
+	case Pages:
+		err = p.visit(ctx, *w.Page)
 	default:
 		err = ErrNoWay
 	}
@@ -230,6 +263,11 @@ func (p *Person) write(ctx context.Context, records []record) error {
 	return nil
 }
 
+func (p *Person) isTold(name string) bool {
+	_, told := p.told[name]
+	return told
+}
+
 var placeholder = regexp.MustCompile(`<([A-Z][A-Z0-9_]*)>`)
 
 func (p *Person) fill(text string) (string, error) {
@@ -240,7 +278,7 @@ func (p *Person) fill(text string) (string, error) {
 		switch {
 		case ok:
 			return v
-		case p.told[name]:
+		case p.isTold(name):
 			err = fmt.Errorf("nothing says what %s is", m)
 		}
 		return m
@@ -290,7 +328,7 @@ func (p *Person) request(ctx context.Context, f form) error {
 		case shows(reply, f.Until):
 			return p.take(reply, f.Take)
 		}
-		if err := pause(ctx, max(p.Pause, 20*time.Millisecond)); err != nil {
+		if err := pause(ctx, max(p.Pause, tick)); err != nil {
 			return err
 		}
 	}
@@ -386,6 +424,9 @@ func (p *Person) take(reply any, take map[string]string) error {
 	return nil
 }
 
+// tick is the shortest wait before a request is sent again.
+const tick = 20 * time.Millisecond
+
 var inBraces = regexp.MustCompile(`\{([^{}]+)\}`)
 
 // Read returns the value at a path, or a text with the values at the paths in its braces. An emulator's endpoint is a whole URL where a real
@@ -433,6 +474,9 @@ func (p *Person) command(ctx context.Context, w Way) error {
 	program, ok := p.Programs[w.Command[0]]
 	if !ok {
 		return fmt.Errorf("%s: there is no such program here: %w", w.Command[0], ErrNoWay)
+	}
+	if program.Stand != nil {
+		return p.standIn(ctx, program, w)
 	}
 	argv := slices.Clone(program.Argv)
 	for _, arg := range w.Command[1:] {

@@ -13,18 +13,7 @@ import (
 
 var _ slipway.Guide = provider{}
 
-// The days on which the console's pages were last checked. Nobody has looked at the pages themselves from here: each is the day of the
-// documentation that the path was taken from, or, where that tells none, the day on which it was read.
-const (
-	checkedProjects = "2026-11-22" // https://neon.com/docs/manage/projects
-	checkedBranches = "2026-11-22" // https://neon.com/docs/manage/branches and https://neon.com/docs/manage/computes
-	checkedRoles    = "2025-09-05" // https://neon.com/docs/manage/roles and https://neon.com/docs/manage/databases
-)
-
-const (
-	apiBase = "https://console.neon.tech/api/v2"
-	console = "https://console.neon.tech/app/projects"
-)
+const apiBase = "https://console.neon.tech/api/v2"
 
 // Guide is pure. Names, regions and versions are those that the client sends.
 func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
@@ -83,7 +72,7 @@ func (g *guide) projectID() string {
 		return id
 	}
 	return g.step.Ask(slipway.Placeholder{
-		Name: g.named("project"), From: "Neon's reply when the project was made, or the project's page: Settings, General, Project ID", To: "the requests of this step",
+		Name: g.named("project"), From: "Neon's reply when the project was made, or " + pageProjectID.String(), To: "the requests of this step",
 	})
 }
 
@@ -101,14 +90,14 @@ func (g *guide) branchID() string {
 		return parts[1]
 	}
 	return g.step.Ask(slipway.Placeholder{
-		Name: g.named("branch"), From: "Neon's reply when the branch was made, or the branch's page: ID, br-…", To: "the requests of this step",
+		Name: g.named("branch"), From: "Neon's reply when the branch was made, or " + pageBranchID.String(), To: "the requests of this step",
 	})
 }
 
 // form is a request of the API: https://api-docs.neon.tech/reference/getting-started-with-neon-api. 423 says that another change runs.
 func (g *guide) form(method string, status int, path string, body any) slipway.Way {
 	key := g.step.Ask(slipway.Placeholder{
-		Name: "NEON_API_KEY", From: "Neon's console: your account, Account settings, API keys, Create new API key", To: "the header Authorization", Secret: true,
+		Name: "NEON_API_KEY", From: pageKeys.String(), To: "the header Authorization", Secret: true,
 	})
 	f := &slipway.HTTPForm{
 		Method: method, URL: apiBase + path, Headers: map[string]string{"Accept": "application/json", "Authorization": "Bearer " + key},
@@ -128,10 +117,6 @@ func taking(w slipway.Way, take map[string]string) slipway.Way {
 // command is one of Neon's CLI: https://neon.com/docs/reference/neon-cli
 func command(args ...string) slipway.Way {
 	return slipway.Way{Command: append([]string{"neon"}, args...)}
-}
-
-func page(link, checked string, path []string, fields ...slipway.Field) slipway.Way {
-	return slipway.Way{Page: &slipway.Page{URL: link, Path: path, Fields: fields, Checked: checked}}
 }
 
 // offer adds ways; before each stands, in its own form, what takes away the old.
@@ -166,7 +151,7 @@ func (g *guide) project() {
 		g.offer(before, g.createProject(name)...)
 		g.step.See = fmt.Sprintf("the project %q in %s with PostgreSQL %v, its database %q and its role %q", name, p["region"], p["version"], p["database"], p["role"])
 		g.step.Check = "GET /projects finds one project of this name, and Neon gives a connection string for its database and role"
-		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+g.projectID(), nil), command("projects", "delete", g.projectID())}
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+g.projectID(), nil), command("projects", "delete", g.projectID()), pageDeleteProject.With("project", g.projectID()).Way()}
 	default:
 		g.changeProject(name)
 	}
@@ -177,7 +162,7 @@ func (g *guide) deleteProject() []slipway.Way {
 	return []slipway.Way{
 		g.form("DELETE", 200, rest.Path("/projects/%s", id), nil),
 		command("projects", "delete", id),
-		page(console+"/"+id+"/settings", checkedProjects, []string{"Settings", "Delete", "Delete project"}),
+		pageDeleteProject.With("project", id).Way(),
 	}
 }
 
@@ -185,8 +170,8 @@ func (g *guide) createProject(name string) []slipway.Way {
 	p := g.spec.Params
 	region, version := str(p["region"]), fmt.Sprint(p["version"])
 	role, database := str(p["role"]), str(p["database"])
-	org := g.step.Ask(slipway.Placeholder{Name: "NEON_ORG_ID", From: "Neon's console: the organisation's Settings, Organization ID, org-…", To: "the project's owner"})
-	id := g.step.Ask(slipway.Placeholder{Name: g.named("project"), From: "the reply to the first request or command: project.id", To: "what follows"})
+	org := g.step.Ask(slipway.Placeholder{Name: "NEON_ORG_ID", From: pageOrganisation.String(), To: "the project's owner"})
+	id := g.step.Ask(slipway.Placeholder{Name: g.named("project"), From: "the reply to the first request or command, project.id, or " + pageProjectID.String(), To: "what follows"})
 	body := map[string]any{"project": map[string]any{
 		"name": name, "region_id": region, "pg_version": p["version"], "org_id": org,
 		"branch": map[string]any{"role_name": role, "database_name": database},
@@ -199,14 +184,10 @@ func (g *guide) createProject(name string) []slipway.Way {
 	create := taking(g.form("POST", 201, "/projects", body), take)
 	cli := command("projects", "create", "--name", name, "--region-id", region, "--pg-version", version, "--database", database, "--role", role, "--org-id", org, "--output", "json")
 	cli.Prints = take // it prints as much of the same reply
-	within := console + "/" + id
 	return []slipway.Way{
 		create.And(g.connections(id, "", database, role)...),
 		cli.And(g.printConnections(id, "", database, role)...),
-		page(console, checkedProjects, []string{"New project"}, entry("Project name", name), entry("Postgres version", version), entry("Region", region)).And(
-			page(within+"/branches", checkedRoles, []string{"Branches", "the branch marked Default", "Roles & Databases", "Add role"}, entry("Role name", role)),
-			page(within+"/branches", checkedRoles, []string{"Branches", "the branch marked Default", "Roles & Databases", "Add database"}, entry("Database name", database), entry("Owner", role)),
-		),
+		pageNewProject.Way(entry("Project name", name), entry("Postgres version", version), entry("Region", region)).And(withinNew(id, database, role)...),
 	}
 }
 
@@ -252,7 +233,7 @@ func (g *guide) changeProject(name string) {
 		rename := func(to any) slipway.Way {
 			return g.form("PATCH", 200, rest.Path("/projects/%s", id), map[string]any{"project": map[string]any{"name": to}})
 		}
-		add(rename(name), command("projects", "update", id, "--name", name), page(console+"/"+id+"/settings", checkedProjects, []string{"Settings", "General"}, entry("Project name", name)))
+		add(rename(name), command("projects", "update", id, "--name", name), pageRenameProject.With("project", id).Way(entry("Project name", name)))
 		g.step.Undo = []slipway.Way{rename(c.From)}
 	}
 	for _, c := range g.effect.Changes {
@@ -275,7 +256,7 @@ func (g *guide) changeProject(name string) {
 	if len(forms) > 0 {
 		g.step.Ways = []slipway.Way{forms[0].And(forms[1:]...), commands[0].And(commands[1:]...), pages[0].And(pages[1:]...)}
 	} else {
-		g.step.Ways = []slipway.Way{page(console+"/"+id, checkedProjects, []string{"look that it is the project that the app is to use"})}
+		g.step.Ways = []slipway.Way{pageLook.With("project", id).Way()}
 	}
 	g.step.See = fmt.Sprintf("the project is named %q, and its default branch has the role %q and the database %q", name, role, database)
 	g.step.Check = "GET /projects/" + id + " shows the name, and Neon gives a connection string for the database and the role"
@@ -287,18 +268,18 @@ func (g *guide) defaultBranch() string {
 		return k.Details["branch_id"]
 	}
 	return g.step.Ask(slipway.Placeholder{
-		Name: g.named("branch"), From: "the project's page: Branches, the branch marked Default, ID, br-…", To: "the requests of this step",
+		Name: g.named("branch"), From: pageDefaultBranch.String(), To: "the requests of this step",
 	})
 }
 
 func (g *guide) branch() {
 	project, name := g.projectID(), cmp.Or(g.spec.Name, g.effect.Name)
 	_, id := cut(g.id())
-	at := console + "/" + project + "/branches"
+	fresh, of := pageNewBranch.With("project", project), []string{"project", project, "branch", id, "name", name}
 	remove := []slipway.Way{
 		g.form("DELETE", 200, "/projects/"+project+"/branches/"+id, nil),
 		command("branches", "delete", id, "--project-id", project),
-		page(at+"/"+id, checkedBranches, []string{"Branches", name, "More", "Delete"}),
+		pageDeleteBranch.With(of...).Way(),
 	}
 	g.step.Before = []string{mayChange}
 	body := map[string]any{"branch": map[string]any{"name": name}}
@@ -319,15 +300,15 @@ func (g *guide) branch() {
 		cli.Prints = map[string]string{g.named("branch"): "id"} // without a compute it prints the branch alone
 		g.offer(before,
 			taking(g.form("POST", 201, "/projects/"+project+"/branches", body), map[string]string{g.named("branch"): "branch.id"}), cli,
-			page(at, checkedBranches, []string{"Branches", "New branch"}, entry("Branch name", name), entry("Parent branch", "the branch marked Default"), entry("Include data up to", "Current point in time")))
-		made := g.step.Ask(slipway.Placeholder{Name: g.named("branch"), From: "the reply to the request, branch.id, or what the command prints, id", To: "what undoes it"})
-		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/branches/"+made, nil), command("branches", "delete", name, "--project-id", project)}
+			fresh.Way(entry("Branch name", name), entry("Parent branch", "the branch marked Default"), entry("Include data up to", "Current point in time")))
+		made := g.step.Ask(slipway.Placeholder{Name: g.named("branch"), From: "the reply to the request, branch.id, or what the command prints, id, or " + pageBranchID.String(), To: "what undoes it"})
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/branches/"+made, nil), command("branches", "delete", name, "--project-id", project), pageDeleteBranch.With("project", project, "branch", made, "name", name).Way()}
 	default:
 		g.step.Title = fmt.Sprintf("Rename the Neon branch to %q", name)
 		g.step.Ways = []slipway.Way{
 			g.form("PATCH", 200, "/projects/"+project+"/branches/"+id, body),
 			command("branches", "rename", id, name, "--project-id", project),
-			page(at+"/"+id, checkedBranches, []string{"Branches", id, "More", "Rename"}, entry("Branch name", name)),
+			pageRenameBranch.With(of...).Way(entry("Branch name", name)),
 		}
 		for _, c := range g.effect.Changes {
 			g.step.Undo = append(g.step.Undo, g.form("PATCH", 200, "/projects/"+project+"/branches/"+id, map[string]any{"branch": map[string]any{"name": c.From}}))
@@ -340,11 +321,11 @@ func (g *guide) branch() {
 func (g *guide) endpoint() {
 	project, branch := g.projectID(), g.branchID()
 	_, id := cut(g.id())
-	computes := console + "/" + project + "/branches/" + branch
+	of := []string{"project", project, "branch", branch}
 	g.step.Before = []string{mayChange}
 	remove := []slipway.Way{
 		g.form("DELETE", 200, "/projects/"+project+"/endpoints/"+id, nil),
-		page(computes, checkedBranches, []string{"Branches", "the branch", "Computes", "Edit", "Delete compute"}),
+		pageDeleteCompute.With(of...).Way(),
 	}
 	switch {
 	case g.effect.Op == slipway.OpDelete:
@@ -363,9 +344,9 @@ func (g *guide) endpoint() {
 			before = []slipway.Way{remove[0], remove[0], remove[1]}
 		}
 		made := g.step.Ask(slipway.Placeholder{Name: g.named("endpoint"), From: "the reply to the request, endpoint.id, or what the command prints, id", To: "what undoes it"})
-		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/endpoints/"+made, nil)}
+		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/projects/"+project+"/endpoints/"+made, nil), pageDeleteCompute.With(of...).Way()}
 		g.offer(before, taking(create, map[string]string{g.output("host"): "endpoint.host", g.named("endpoint"): "endpoint.id"}), cli,
-			page(computes, checkedBranches, []string{"Branches", "the branch", "Computes", "Add compute"}, entry("Compute type", "Read-write")))
+			pageAddCompute.With(of...).Way(entry("Compute type", "Read-write")))
 	default:
 		g.step.Title = "Enable the compute " + id + " of the Neon branch"
 		set := func(disabled bool) slipway.Way {
@@ -387,7 +368,7 @@ func (g *guide) role() {
 	remove := []slipway.Way{
 		g.form("DELETE", 200, "/projects/"+project+"/branches/"+branch+rest.Path("/roles/%s", old), nil),
 		command("roles", "delete", old, "--project-id", project, "--branch", branch),
-		g.rolesPage(project, branch, "the role "+old, "More", "Delete"),
+		changeRoles(project, branch, "the role "+old, "Delete"),
 	}
 	if g.effect.Op == slipway.OpDelete {
 		g.step.Title = fmt.Sprintf("Delete the role %q of the Neon branch", old)
@@ -407,12 +388,46 @@ func (g *guide) role() {
 	g.step.Check = "GET /projects/" + project + "/branches/" + branch + "/roles/" + name + " finds it, and its operations have finished"
 	g.step.Undo = []slipway.Way{
 		g.form("DELETE", 200, "/projects/"+project+"/branches/"+branch+rest.Path("/roles/%s", name), nil),
-		command("roles", "delete", name, "--project-id", project, "--branch", branch),
+		command("roles", "delete", name, "--project-id", project, "--branch", branch), changeRoles(project, branch, "the role "+name, "Delete"),
 	}
 }
 
-func (g *guide) rolesPage(project, branch string, path ...string) slipway.Way {
-	return page(console+"/"+project+"/branches/"+branch, checkedRoles, append([]string{"Branches", "the branch", "Roles & Databases"}, path...))
+func changeRoles(project, branch, what, then string) slipway.Way {
+	return pageChangeRoles.With("project", project, "branch", branch, "what", what, "then", then).Way()
+}
+
+func addRoles(project, branch, then string, fields ...slipway.Field) slipway.Way {
+	return pageRoles.With("project", project, "branch", branch, "then", then).Way(fields...)
+}
+
+// What the console makes in each new project: https://neon.com/docs/manage/projects
+const (
+	consoleRole     = "neondb_owner"
+	consoleDatabase = "neondb"
+)
+
+// withinNew turns the role and the database of a project that the console made into those that are declared.
+func withinNew(project, database, role string) (ways []slipway.Way) {
+	add := func(then string, fields ...slipway.Field) {
+		ways = append(ways, pageDefaultRoles.With("project", project, "then", then).Way(fields...))
+	}
+	remove := func(what string) {
+		ways = append(ways, pageDefaultChange.With("project", project, "what", what, "then", "Delete").Way())
+	}
+	if role != consoleRole {
+		add("Add role", entry("Role name", role))
+	}
+	if database != consoleDatabase {
+		add("Add database", entry("Database name", database), entry("Owner", role))
+		remove("the database " + consoleDatabase)
+	} else if role != consoleRole {
+		change := pageDefaultChange.With("project", project, "what", "the database "+consoleDatabase, "then", "Edit")
+		ways = append(ways, change.Way(entry("Owner", role)))
+	}
+	if role != consoleRole {
+		remove("the role " + consoleRole)
+	}
+	return ways
 }
 
 func (g *guide) addRole(project, branch, name string) (form, cli, pages slipway.Way) {
@@ -420,8 +435,7 @@ func (g *guide) addRole(project, branch, name string) (form, cli, pages slipway.
 	form.HTTP.Take = map[string]string{g.output("user"): "role.name", g.output("password"): "role.password"}
 	cli = command("roles", "create", "--project-id", project, "--branch", branch, "--name", name, "--output", "json")
 	cli.Prints = map[string]string{g.output("user"): "name", g.output("password"): "password"}
-	pages = g.rolesPage(project, branch, "Add role")
-	pages.Page.Fields = []slipway.Field{entry("Role name", name)}
+	pages = addRoles(project, branch, "Add role", entry("Role name", name))
 	return form, cli, pages
 }
 
@@ -430,8 +444,7 @@ func (g *guide) addDatabase(project, branch, name, owner string) (form, cli, pag
 	form.HTTP.Take = map[string]string{g.output("database"): "database.name"}
 	cli = command("databases", "create", "--project-id", project, "--branch", branch, "--name", name, "--owner-name", owner, "--output", "json")
 	cli.Prints = map[string]string{g.output("database"): "name"}
-	pages = g.rolesPage(project, branch, "Add database")
-	pages.Page.Fields = []slipway.Field{entry("Database name", name), entry("Owner", owner)}
+	pages = addRoles(project, branch, "Add database", entry("Database name", name), entry("Owner", owner))
 	return form, cli, pages
 }
 
@@ -445,7 +458,7 @@ func (g *guide) database() {
 	at := "/projects/" + project + "/branches/" + branch + rest.Path("/databases/%s", old)
 	remove := []slipway.Way{
 		g.form("DELETE", 200, at, nil), command("databases", "delete", old, "--project-id", project, "--branch", branch),
-		g.rolesPage(project, branch, "the database "+old, "More", "Delete"),
+		changeRoles(project, branch, "the database "+old, "Delete"),
 	}
 	switch {
 	case g.effect.Op == slipway.OpDelete:
@@ -465,7 +478,7 @@ func (g *guide) database() {
 			c.And(g.printConnections(project, branch, name, owner)...), p)
 		g.step.Undo = []slipway.Way{
 			g.form("DELETE", 200, "/projects/"+project+"/branches/"+branch+rest.Path("/databases/%s", name), nil),
-			command("databases", "delete", name, "--project-id", project, "--branch", branch),
+			command("databases", "delete", name, "--project-id", project, "--branch", branch), changeRoles(project, branch, "the database "+name, "Delete"),
 		}
 	default:
 		g.changeDatabase(at, project, branch, old)
@@ -477,7 +490,7 @@ func (g *guide) database() {
 // changeDatabase renames it and gives it its owner back.
 func (g *guide) changeDatabase(at, project, branch, old string) {
 	now, before := map[string]any{}, map[string]any{}
-	p := g.rolesPage(project, branch, "the database "+old, "More", "Edit")
+	p := changeRoles(project, branch, "the database "+old, "Edit")
 	for _, c := range g.effect.Changes {
 		sent := map[string]string{"name": "name", "owner": "owner_name"}[c.Field]
 		now[sent], before[sent] = g.spec.Params[c.Field], c.From

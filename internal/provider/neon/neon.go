@@ -29,8 +29,6 @@ const (
 	defaultVersion int64 = 17
 	// mainBranch is what Neon calls the default branch of a new project.
 	mainBranch = "main"
-
-	connectPage = "the project's Dashboard, Connect, with branch, database and role chosen"
 )
 
 // regions: https://neon.com/docs/introduction/regions
@@ -48,7 +46,7 @@ var _ slipway.Provider = provider{}
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "neon", Title: "Neon", Docs: "https://neon.com/docs/reference/api-reference", Causes: causes,
+		Name: "neon", Title: "Neon", Docs: "https://neon.com/docs/reference/api-reference", Causes: causes, Pages: pages(),
 		Settings: []slipway.Setting{
 			{Env: "NEON_API_KEY", Help: "API key, personal or of an organisation: https://neon.com/docs/manage/api-keys", Secret: true, Required: true},
 			{Env: "NEON_ORG_ID", Help: "organisation that owns the projects; a personal key needs it"},
@@ -75,12 +73,12 @@ func (provider) Info() slipway.ProviderInfo {
 			},
 			// https://neon.com/docs/connect/connect-from-any-app
 			Outputs: []slipway.OutputInfo{
-				{Name: "url", Secret: true, Help: "connection string", Where: connectPage + ", Connection pooling off, Show password, Copy snippet"},
-				{Name: "pooled_url", Secret: true, Help: "connection string through the connection pooler", Where: connectPage + ", Connection pooling on, Show password, Copy snippet"},
-				{Name: "host", Help: "host name of the compute", Where: connectPage + ", Connection pooling off: between @ and /"},
-				{Name: "database", Help: "database name", Where: connectPage + ", Database"},
-				{Name: "user", Help: "role name", Where: connectPage + ", Role"},
-				{Name: "password", Secret: true, Help: "the role's password", Where: connectPage + ", Show password: between : and @"},
+				{Name: "url", Secret: true, Help: "connection string", Where: onConnect("Connection pooling off, Show password, Copy snippet")},
+				{Name: "pooled_url", Secret: true, Help: "connection string through the connection pooler", Where: onConnect("Connection pooling on, Show password, Copy snippet")},
+				{Name: "host", Help: "host name of the compute", Where: onConnect("Connection pooling off: between @ and /")},
+				{Name: "database", Help: "database name", Where: onConnect("Database")},
+				{Name: "user", Help: "role name", Where: onConnect("Role")},
+				{Name: "password", Secret: true, Help: "the role's password", Where: onConnect("Show password: between : and @")},
 			},
 		}},
 		Kinds: []slipway.KindInfo{

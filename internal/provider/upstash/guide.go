@@ -12,16 +12,6 @@ import (
 
 var _ slipway.Guide = provider{}
 
-// checkedConsole is the day on which the documentation of Upstash's console was read, which tells no day of its own
-// (https://upstash.com/docs/redis/overall/getstarted, https://upstash.com/docs/vector/overall/getstarted). Nobody has looked at the pages
-// themselves from here.
-const checkedConsole = "2026-11-22"
-
-const (
-	redisConsole  = "https://console.upstash.com/redis"
-	vectorConsole = "https://console.upstash.com/vector"
-)
-
 // Guide is pure. An account that the Developer API refuses is led through Vercel's Marketplace; any other through Upstash's own API, CLI
 // and console. Names, regions and settings are those that the client sends.
 func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
@@ -74,7 +64,7 @@ func (g *guide) made() string { return g.output("upstash_id") }
 func (g *guide) form(method, path string, body any) slipway.Way {
 	email := g.step.Ask(slipway.Placeholder{Name: "UPSTASH_EMAIL", From: "the e-mail of the Upstash account", To: "the request's user"})
 	key := g.step.Ask(slipway.Placeholder{
-		Name: "UPSTASH_API_KEY", From: "Upstash's console: Account, Management API, Create API key", To: "the request's password", Secret: true,
+		Name: "UPSTASH_API_KEY", From: pageKeys.String(), To: "the request's password", Secret: true,
 	})
 	f := &slipway.HTTPForm{Method: method, URL: defaultBase + "/v2" + path, User: email + ":" + key, Body: body, Status: 200}
 	if body != nil {
@@ -88,11 +78,10 @@ func command(args ...string) slipway.Way {
 	return slipway.Way{Command: append([]string{"upstash"}, args...)}
 }
 
-func page(link, checked string, path []string, fields ...slipway.Field) slipway.Way {
-	return slipway.Way{Page: &slipway.Page{URL: link, Path: path, Fields: fields, Checked: checked}}
-}
-
 func entry(label string, value any) slipway.Field {
+	if several := stringsOf(value); len(several) > 0 {
+		value = strings.Join(several, ", ")
+	}
 	return slipway.Field{Label: label, Value: fmt.Sprint(value)}
 }
 
@@ -102,7 +91,7 @@ func (g *guide) redis() {
 	g.step.Before = []string{mayChange}
 	remove := []slipway.Way{
 		g.form("DELETE", rest.Path("/redis/database/%s", g.id()), nil), command("redis", "delete", "--db-id", g.id()),
-		page(redisConsole+"/"+g.id(), checkedConsole, []string{"Details", "Delete this database"}),
+		pageRedisDelete.With("id", g.id()).Way(),
 	}
 	switch {
 	case g.effect.Op == slipway.OpDelete:
@@ -113,7 +102,7 @@ func (g *guide) redis() {
 	case g.making():
 		g.step.Title = fmt.Sprintf("Create the Upstash Redis database %q", g.name)
 		g.step.Ways = g.createRedis()
-		g.step.Undo = []slipway.Way{g.form("DELETE", "/redis/database/<"+g.made()+">", nil), command("redis", "delete", "--db-id", "<"+g.made()+">")}
+		g.step.Undo = []slipway.Way{g.form("DELETE", "/redis/database/<"+g.made()+">", nil), command("redis", "delete", "--db-id", "<"+g.made()+">"), pageRedisDelete.With("id", "<"+g.made()+">").Way()}
 	default:
 		g.step.Title = fmt.Sprintf("Change the Upstash Redis database %q", g.name)
 		g.changeRedis(g.id())
@@ -140,9 +129,9 @@ func (g *guide) createRedis() []slipway.Way {
 	if regions := stringsOf(p["read_regions"]); len(regions) > 0 {
 		body["read_regions"] = regions
 		cli = append(append(cli, "--read-regions"), regions...)
-		fields = append(fields, entry("Read Regions", strings.Join(regions, ", ")))
+		fields = append(fields, entry("Read Regions", regions))
 	}
-	id := g.step.Ask(slipway.Placeholder{Name: g.made(), From: "the reply to the first request or command: database_id", To: "what follows, and what undoes it"})
+	id := g.step.Ask(slipway.Placeholder{Name: g.made(), From: "the reply to the first request or command, database_id, or " + pageRedisID.String(), To: "what follows, and what undoes it"})
 	made := command(cli...)
 	take := map[string]string{
 		g.made(): "database_id", g.output("rest_url"): "https://{endpoint}", g.output("rest_token"): "rest_token",
@@ -164,7 +153,7 @@ func (g *guide) createRedis() []slipway.Way {
 	}
 	create := g.form("POST", "/redis/database", body)
 	create.HTTP.Take = take
-	return []slipway.Way{create, steps[0].And(steps[1:]...), page(redisConsole, checkedConsole, []string{"Create Database"}, fields...)}
+	return []slipway.Way{create, steps[0].And(steps[1:]...), pageRedis.Way(fields...)}
 }
 
 var redisLabels = map[string]string{"name": "Name", "plan": "Plan", "eviction": "Eviction", "tls": "TLS", "read_regions": "Read Regions"}
@@ -233,14 +222,14 @@ func (g *guide) changeRedis(id string) {
 	if len(commands) > 0 {
 		g.step.Ways = append(g.step.Ways, commands[0].And(commands[1:]...))
 	}
-	g.step.Ways = append(g.step.Ways, page(redisConsole+"/"+id, checkedConsole, []string{"Details", "Configuration"}, fields...))
+	g.step.Ways = append(g.step.Ways, pageRedisChange.With("id", id).Way(fields...))
 }
 
 func (g *guide) vector() {
 	g.step.Before = []string{mayChange}
 	remove := []slipway.Way{
 		g.form("DELETE", rest.Path("/vector/index/%s", g.id()), nil), command("vector", "delete", "--index-id", g.id()),
-		page(vectorConsole+"/"+g.id(), checkedConsole, []string{"Details", "Delete this index"}),
+		pageVectorDelete.With("id", g.id()).Way(),
 	}
 	switch {
 	case g.effect.Op == slipway.OpDelete:
@@ -251,13 +240,13 @@ func (g *guide) vector() {
 	case g.making():
 		g.step.Title = fmt.Sprintf("Create the Upstash Vector index %q", g.name)
 		g.step.Ways = g.createVector()
-		g.step.Undo = []slipway.Way{g.form("DELETE", "/vector/index/<"+g.made()+">", nil), command("vector", "delete", "--index-id", "<"+g.made()+">")}
+		g.step.Undo = []slipway.Way{g.form("DELETE", "/vector/index/<"+g.made()+">", nil), command("vector", "delete", "--index-id", "<"+g.made()+">"), pageVectorDelete.With("id", "<"+g.made()+">").Way()}
 	default:
 		g.step.Title = fmt.Sprintf("Rename the Upstash Vector index to %q", g.name)
 		g.step.Ways = []slipway.Way{
 			g.form("POST", rest.Path("/vector/index/%s/rename", g.id()), map[string]any{"name": g.name}),
 			command("vector", "rename", "--index-id", g.id(), "--name", g.name),
-			page(vectorConsole+"/"+g.id(), checkedConsole, []string{"Details", "Rename"}, entry("Name", g.name)),
+			pageVectorRename.With("id", g.id()).Way(entry("Name", g.name)),
 		}
 		for _, c := range g.effect.Changes {
 			g.step.Undo = append(g.step.Undo, g.form("POST", rest.Path("/vector/index/%s/rename", g.id()), map[string]any{"name": c.From}))
@@ -280,7 +269,7 @@ func (g *guide) createVector() []slipway.Way {
 	create := g.form("POST", "/vector/index", map[string]any{
 		"name": g.name, "region": p["region"], "similarity_function": metrics[metric], "dimension_count": p["dimensions"],
 	})
-	g.step.Ask(slipway.Placeholder{Name: g.made(), From: "the reply to the request or command: id", To: "what undoes it"})
+	g.step.Ask(slipway.Placeholder{Name: g.made(), From: "the reply to the request or command, id, or " + pageVectorID.String(), To: "what undoes it"})
 	take := map[string]string{
 		g.made(): "id", g.output("rest_url"): "https://{endpoint}", g.output("rest_token"): "token",
 		g.output("read_only_rest_token"): "read_only_token", g.output("endpoint"): "endpoint",
@@ -288,6 +277,6 @@ func (g *guide) createVector() []slipway.Way {
 	create.HTTP.Take = take
 	cli := command("vector", "create", "--name", g.name, "--region", fmt.Sprint(p["region"]), "--similarity-function", metrics[metric], "--dimension-count", fmt.Sprint(p["dimensions"]))
 	cli.Prints = take
-	return []slipway.Way{create, cli, page(vectorConsole, checkedConsole, []string{"Create Index"},
+	return []slipway.Way{create, cli, pageVector.Way(
 		entry("Name", g.name), entry("Region", p["region"]), entry("Dimensions", p["dimensions"]), entry("Metric", metrics[metric]))}
 }

@@ -9,10 +9,6 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-// checkedMarketplace is the day on which https://upstash.com/docs/redis/howto/vercelintegration and https://vercel.com/docs/integrations
-// were read. Nobody has looked at the pages themselves from here.
-const checkedMarketplace = "2026-11-22"
-
 const vercelBase = "https://api.vercel.com"
 
 // product is one of Upstash's in Vercel's Marketplace. The slug of Redis is that of https://vercel.com/marketplace/upstash/upstash-kv; that of
@@ -59,10 +55,10 @@ var products = map[slipway.Kind]product{
 // vercel is a request of Vercel's REST API in the team that has the Upstash integration.
 func (g *guide) vercel(method string, status int, path string, body any) slipway.Way {
 	token := g.step.Ask(slipway.Placeholder{
-		Name: "VERCEL_TOKEN", From: "https://vercel.com/account/settings/tokens: Create Token", To: "the header Authorization", Secret: true,
+		Name: "VERCEL_TOKEN", From: pageVercelToken.String(), To: "the header Authorization", Secret: true,
 	})
 	team := g.step.Ask(slipway.Placeholder{
-		Name: "VERCEL_TEAM_ID", From: "Vercel's dashboard: the team's Settings, General, Team ID, team_…", To: "the account that has the integration",
+		Name: "VERCEL_TEAM_ID", From: pageVercelTeam.String(), To: "the account that has the integration",
 	})
 	f := &slipway.HTTPForm{
 		Method: method, URL: vercelBase + path + "teamId=" + team, Headers: map[string]string{"Authorization": "Bearer " + token}, Body: body, Status: status,
@@ -82,7 +78,7 @@ func (g *guide) vercelCLI(args ...string) slipway.Way {
 func (g *guide) marketplace() {
 	p := products[g.effect.Address.Kind()]
 	g.step.Before = []string{
-		"Upstash's integration, installed in the Vercel team by somebody who may accept its terms: https://vercel.com/marketplace/upstash, Install",
+		"Upstash's integration, installed in the Vercel team by somebody who may accept its terms: " + pageInstall.String(),
 		"the app's Vercel project: its step comes first",
 	}
 	g.step.Needs = []string{string(slipway.NewAddress("vercel.project", g.spec.App, "")) + "#" + string(slipway.OpCreate)}
@@ -102,7 +98,7 @@ func (g *guide) marketplace() {
 			g.step.Ways[i] = remove.And(g.step.Ways[i])
 		}
 	}
-	g.step.Undo = g.deleteStore()[:2]
+	g.step.Undo = g.deleteStore()
 	variables := make([]string, len(p.variables))
 	for i, v := range p.variables {
 		variables[i] = g.prefix() + v
@@ -113,7 +109,7 @@ func (g *guide) marketplace() {
 	for _, output := range []string{"rest_url", "rest_token", "read_only_rest_token", "url"} {
 		if variable, ok := p.outputs[output]; ok {
 			g.step.Placeholders = append(g.step.Placeholders, slipway.Placeholder{
-				Name: g.output(output), From: "the store's page in Vercel: Storage, " + g.name + ", .env.local, Show secret, the one that ends in " + variable,
+				Name: g.output(output), From: pageStoreValue.With("store", g.name, "variable", variable).String(),
 				To: "the steps that need " + g.key + "." + output, Secret: output != "rest_url",
 			})
 		}
@@ -124,10 +120,10 @@ func (g *guide) marketplace() {
 // is what Vercel's own CLI sends, and is not in the published document.
 func (g *guide) createStore(p product) []slipway.Way {
 	project := g.step.Ask(slipway.Placeholder{
-		Name: "VERCEL_PROJECT_ID", From: "Vercel's reply when the project was made, or the project's Settings, General, Project ID", To: "the project that gets the variables",
+		Name: "VERCEL_PROJECT_ID", From: "Vercel's reply when the project was made, or " + pageVercelProject.String(), To: "the project that gets the variables",
 	})
 	configuration := g.step.Ask(slipway.Placeholder{Name: "UPSTASH_CONFIGURATION_ID", From: "the reply to the first request: id, icfg_…", To: "the requests that follow"})
-	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: "the reply to the create: store.id", To: "the connection"})
+	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: "the reply to the create, store.id, or " + pageStoreID.With("store", g.name).String(), To: "the connection"})
 	find := g.vercel("GET", 200, "/v1/integrations/configurations?view=account&installationType=marketplace&integrationIdOrSlug=upstash&", nil)
 	find.HTTP.Take = map[string]string{"UPSTASH_CONFIGURATION_ID": "0.id"}
 	list := g.vercel("GET", 200, "/v1/integrations/configuration/"+configuration+"/products?", nil)
@@ -151,13 +147,13 @@ func (g *guide) createStore(p product) []slipway.Way {
 			value = strings.Join(several, ",") // as the CLI reads a list
 		}
 		args = append(args, "--metadata", key+"="+value)
-		fields = append(fields, entry(key, metadata[key]))
+		fields = append(fields, entry(key, value))
 	}
 	return []slipway.Way{
 		find.And(list, create, connect),
 		g.vercelCLI("link", "--yes", "--project", project).And(g.vercelCLI(args...)),
-		page("https://vercel.com/marketplace/upstash", checkedMarketplace, []string{"Install", p.title, "Create"}, append(fields, entry("Resource name", g.name))...).And(
-			page("https://vercel.com/d?to=%2F%5Bteam%5D%2F%5Bproject%5D%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Connect Project"},
+		pageBuy.With("product", p.title).Way(append(fields, entry("Resource name", g.name))...).And(
+			pageConnectStore.With("store", g.name).Way(
 				entry("Environments", strings.Join(targets, ", ")), entry("Custom Prefix", strings.TrimSuffix(g.prefix(), "_")))), // the page adds the _ [?]
 	}
 }
@@ -178,11 +174,11 @@ func (g *guide) targets() []string {
 
 // deleteStore: the requests are those of Vercel's own CLI, which the published document does not have.
 func (g *guide) deleteStore() []slipway.Way {
-	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: "the store's page in Vercel: Storage, " + g.name + ", Settings, store_…", To: "the requests of this step"})
+	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: pageStoreID.With("store", g.name).String(), To: "the requests of this step"})
 	return []slipway.Way{
 		g.vercel("DELETE", 200, "/v1/storage/stores/"+store+"/connections?", nil).And(g.vercel("DELETE", 200, "/v1/storage/stores/integration/"+store+"?", nil)),
 		g.vercelCLI("integration-resource", "remove", g.name, "--disconnect-all", "--yes"),
-		page("https://vercel.com/d?to=%2F%5Bteam%5D%2F~%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Settings", "Delete"}),
+		pageStoreDelete.With("store", g.name).Way(),
 	}
 }
 
@@ -200,7 +196,7 @@ func (g *guide) changeStore(p product) {
 		fields = append(fields, entry(c.Field, c.To))
 	}
 	g.step.Title = fmt.Sprintf("Change the store %q of %s in Vercel's Marketplace", g.name, p.title)
-	g.step.Ways = []slipway.Way{page("https://vercel.com/d?to=%2F%5Bteam%5D%2F~%2Fstores", checkedMarketplace, []string{"Storage", g.name, "Open in Upstash", "Details", "Configuration"}, fields...)}
+	g.step.Ways = []slipway.Way{pageStoreChange.With("store", g.name).Way(fields...)}
 	g.step.See = fmt.Sprintf("the store %q as declared", g.name)
 	g.step.Check = "its REST URL answers with the token (PING for Redis, /info for Vector)"
 }

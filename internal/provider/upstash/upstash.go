@@ -43,7 +43,7 @@ var _ slipway.Provider = provider{}
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "upstash", Title: "Upstash", Docs: "https://upstash.com/docs/devops/developer-api", Causes: causes,
+		Name: "upstash", Title: "Upstash", Docs: "https://upstash.com/docs/devops/developer-api", Causes: causes, Pages: pages(),
 		Settings: []slipway.Setting{
 			{Env: "UPSTASH_EMAIL", Help: "e-mail of the Upstash account; accounts made through Vercel or Fly cannot use the API", Required: true},
 			{Env: "UPSTASH_API_KEY", Help: "management API key: https://console.upstash.com/account/api", Secret: true, Required: true},
@@ -97,12 +97,12 @@ func redisType() slipway.ResourceType {
 			{Name: "tls", Type: slipway.FieldBool, Help: "accept TLS connections only; cannot be turned off later"},
 		},
 		Outputs: []slipway.OutputInfo{
-			{Name: "rest_url", Help: "URL of the REST API", Where: "the database's page, Details, HTTPS"},
-			{Name: "rest_token", Secret: true, Help: "token of the REST API", Where: "the database's page, Details, Token"},
-			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write", Where: "the database's page, Details, Readonly Token"},
-			{Name: "url", Secret: true, Help: "rediss:// connection string", Where: "the database's page, Details, TCP"},
-			{Name: "endpoint", Help: "host name", Where: "the database's page, Details, Endpoint"},
-			{Name: "password", Secret: true, Help: "password of the user default", Where: "the database's page, Details, TCP: between : and @"},
+			{Name: "rest_url", Help: "URL of the REST API", Where: ofRedis("HTTPS")},
+			{Name: "rest_token", Secret: true, Help: "token of the REST API", Where: ofRedis("Token")},
+			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write", Where: ofRedis("Readonly Token")},
+			{Name: "url", Secret: true, Help: "rediss:// connection string", Where: ofRedis("TCP")},
+			{Name: "endpoint", Help: "host name", Where: ofRedis("Endpoint")},
+			{Name: "password", Secret: true, Help: "password of the user default", Where: ofRedis("TCP: between : and @")},
 		},
 	}
 }
@@ -117,10 +117,10 @@ func vectorType() slipway.ResourceType {
 			{Name: "metric", Type: slipway.FieldString, Default: "cosine", Enum: slices.Sorted(maps.Keys(metrics)), Help: "how vectors are compared; cannot be changed later"},
 		},
 		Outputs: []slipway.OutputInfo{
-			{Name: "rest_url", Help: "URL of the REST API", Where: "the index's page, Details, Endpoint"},
-			{Name: "rest_token", Secret: true, Help: "token of the REST API", Where: "the index's page, Details, Token"},
-			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write", Where: "the index's page, Details, Readonly Token"},
-			{Name: "endpoint", Help: "host name", Where: "the index's page, Details, Endpoint: without https://"},
+			{Name: "rest_url", Help: "URL of the REST API", Where: ofVector("Endpoint")},
+			{Name: "rest_token", Secret: true, Help: "token of the REST API", Where: ofVector("Token")},
+			{Name: "read_only_rest_token", Secret: true, Help: "token of the REST API that cannot write", Where: ofVector("Readonly Token")},
+			{Name: "endpoint", Help: "host name", Where: ofVector("Endpoint: without https://")},
 		},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -13,17 +12,6 @@ import (
 )
 
 var _ slipway.Guide = provider{}
-
-// The days on which the dashboard's pages were last checked. Nobody has looked at the pages themselves from here: each is the day of the
-// documentation that the path was taken from, or, where that tells none, the day on which it was read.
-const (
-	checkedProject    = "2026-11-22" // https://vercel.com/docs/projects/managing-projects
-	checkedSettings   = "2026-11-22" // https://vercel.com/docs/project-configuration/general-settings
-	checkedEnv        = "2026-10-21" // https://vercel.com/kb/guide/how-to-add-vercel-environment-variables
-	checkedBypass     = "2026-02-21" // https://vercel.com/docs/deployment-protection/methods-to-bypass-deployment-protection/protection-bypass-automation
-	checkedDeployment = "2026-08-21" // https://vercel.com/docs/deployments/managing-deployments
-	checkedPromote    = "2026-06-26" // https://vercel.com/docs/deployments/promoting-a-deployment
-)
 
 // Placeholders of the app's own: there is one Vercel project in a runbook.
 const (
@@ -91,7 +79,7 @@ func (g *guide) team() string {
 		return ""
 	}
 	return g.step.Ask(slipway.Placeholder{
-		Name: teamName, From: "Vercel's dashboard: the team's Settings, General, Team ID, team_…", To: "the account that the project is in",
+		Name: teamName, From: pageTeamID.String(), To: "the account that the project is in",
 	})
 }
 
@@ -107,7 +95,7 @@ func (g *guide) projectID() string {
 		return id
 	}
 	return g.step.Ask(slipway.Placeholder{
-		Name: projectIDName, From: "Vercel's reply when the project was made, or the project's Settings, General, Project ID", To: "the requests of this step",
+		Name: projectIDName, From: "Vercel's reply when the project was made, or " + pageProjectID.String(), To: "the requests of this step",
 	})
 }
 
@@ -119,7 +107,7 @@ func (g *guide) projectName() string {
 // form is a request of the REST API: https://vercel.com/docs/rest-api/reference/welcome
 func (g *guide) form(method string, status int, path string, body any, query ...string) slipway.Way {
 	token := g.step.Ask(slipway.Placeholder{
-		Name: settingToken, From: "https://vercel.com/account/settings/tokens: Create Token", To: "the header Authorization", Secret: true,
+		Name: settingToken, From: pageTokens.String(), To: "the header Authorization", Secret: true,
 	})
 	if team := g.team(); team != "" {
 		query = append(query, "teamId="+team)
@@ -145,15 +133,6 @@ func (g *guide) command(args ...string) slipway.Way {
 	return slipway.Way{Command: argv}
 }
 
-// place is one of the project's, by the link of Vercel's documentation that asks which team and project.
-func place(link, checked string, path []string, fields ...slipway.Field) slipway.Way {
-	return slipway.Way{Page: &slipway.Page{URL: link, Path: path, Fields: fields, Checked: checked}}
-}
-
-func ofProject(path string) string {
-	return "https://vercel.com/d?to=" + url.QueryEscape("/[team]/[project]"+path)
-}
-
 func entry(label, value string) slipway.Field { return slipway.Field{Label: label, Value: value} }
 
 const mayDeploy = "a role in the Vercel team that may change the project: Owner, Member, Developer, or Project Administrator of this project"
@@ -172,7 +151,7 @@ func (g *guide) project() {
 		// Not by the command line: vercel project rm asks, on a terminal alone, and ends elsewhere with 0 and nothing removed.
 		g.step.Ways = []slipway.Way{
 			g.form("DELETE", 204, at, nil),
-			place(ofProject("/settings"), checkedProject, []string{"Settings", "General", "Delete Project"}, entry("Project name", g.name)),
+			pageDeleteProject.Way(entry("Project name", g.name)),
 		}
 		g.step.See, g.step.Check = "the project is no longer in the dashboard", "GET "+at+" answers 404"
 		return
@@ -219,7 +198,7 @@ func fieldOf(param string) string {
 // createProject: the create takes all settings but node_version.
 func (g *guide) createProject(declared []setting) {
 	g.step.Title = fmt.Sprintf("Create the Vercel project %q", g.name)
-	id := g.step.Ask(slipway.Placeholder{Name: projectIDName, From: "the reply to the request: id", To: "what follows, and what undoes it"})
+	id := g.step.Ask(slipway.Placeholder{Name: projectIDName, From: "the reply to the request, id, or " + pageProjectID.String(), To: "what follows, and what undoes it"})
 	body := map[string]any{"name": g.name}
 	var later []setting
 	for _, s := range declared {
@@ -245,26 +224,35 @@ func (g *guide) createProject(declared []setting) {
 		g.step.Title = fmt.Sprintf("Create the Vercel project %q anew", g.name)
 	}
 	g.step.Ways = []slipway.Way{create, cli}
-	g.step.Undo = []slipway.Way{g.form("DELETE", 204, "/v9/projects/"+id, nil)}
+	g.step.Undo = []slipway.Way{g.form("DELETE", 204, "/v9/projects/"+id, nil), pageDeleteProject.Way(entry("Project name", g.name))}
 }
 
 // settings are the ways to change some of them.
 func (g *guide) settings(at string, changed []setting) []slipway.Way {
 	body, args := map[string]any{}, []string{"project", "update", g.name}
-	var fields []slipway.Field
+	var fields, functions []slipway.Field
 	commanded := true
 	for _, s := range changed {
 		v := text(g.spec.Params[s.param])
 		body[s.field] = g.spec.Params[s.param]
 		args = append(args, "--"+strings.ReplaceAll(s.param, "_", "-"), v)
+		if s.param == "region" { // on a page of its own, and no option of the CLI
+			functions, commanded = append(functions, entry(settingLabels[s.param], v)), false
+			continue
+		}
 		fields = append(fields, entry(settingLabels[s.param], v))
-		commanded = commanded && s.param != "region" // the CLI has no option for it
 	}
 	ways := []slipway.Way{g.form("PATCH", 200, at, body)}
 	if commanded {
 		ways = append(ways, g.command(append(args, "--yes")...))
 	}
-	return append(ways, place(ofProject("/settings/build-and-deployment"), checkedSettings, []string{"Settings", "Build and Deployment"}, fields...))
+	switch {
+	case len(fields) == 0:
+		return append(ways, pageFunctions.Way(functions...))
+	case len(functions) > 0:
+		return append(ways, pageBuild.Way(fields...).And(pageFunctions.Way(functions...)))
+	}
+	return append(ways, pageBuild.Way(fields...))
 }
 
 func (g *guide) bypass() {
@@ -274,9 +262,9 @@ func (g *guide) bypass() {
 	g.step.Ways = []slipway.Way{
 		g.form("PATCH", 200, "/v1/projects/"+id+"/protection-bypass", map[string]any{}),
 		g.command("project", "protection", "enable", g.projectName(), "--protection-bypass"),
-		place(ofProject("/settings/deployment-protection"), checkedBypass, []string{"Settings", "Deployment Protection", "Protection Bypass for Automation", "Add Secret"}),
+		pageBypass.Way(),
 	}
-	g.step.Undo = []slipway.Way{place(ofProject("/settings/deployment-protection"), checkedBypass, []string{"Settings", "Deployment Protection", "Protection Bypass for Automation", "…", "Delete"})}
+	g.step.Undo = []slipway.Way{pageNoBypass.Way()}
 	g.step.See = "a secret under Protection Bypass for Automation; only where no token for Vercel is set the probes need it, as SLIPWAY_OUTPUT_VERCEL_BYPASS"
 	g.step.Check = "GET /v9/projects/" + id + " shows an automation bypass"
 }
@@ -289,7 +277,7 @@ func (g *guide) env() {
 		g.step.Title = fmt.Sprintf("Delete the variable %s (%s) of the Vercel project", key, to)
 		g.step.Ways = []slipway.Way{
 			g.form("DELETE", 200, "/v9/projects/"+id+"/env/"+g.id(), nil), remove,
-			place(ofProject("/settings/environment-variables"), checkedEnv, []string{"Settings", "Environment Variables", key + ", " + to, "Remove"}),
+			pageRemoveEnv.With("key", key, "target", to).Way(),
 		}
 		g.step.See, g.step.Check = "the variable is no longer in the list for "+to, "the project's variables have none of this name for "+to
 		return
@@ -307,7 +295,9 @@ func (g *guide) env() {
 		g.step.Title = fmt.Sprintf("Overwrite the variable %s (%s) of the Vercel project", key, to)
 	} else {
 		made := g.step.Ask(slipway.Placeholder{Name: "VERCEL_ENV_" + strings.ToUpper(key) + "_ID", From: "the reply to the request: created.id", To: "what undoes it"})
-		g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v9/projects/"+id+"/env/"+made, nil), remove}
+		g.step.Undo = []slipway.Way{
+			g.form("DELETE", 200, "/v9/projects/"+id+"/env/"+made, nil), remove, pageRemoveEnv.With("key", key, "target", to).Way(),
+		}
 	}
 	write := g.form("POST", 201, "/v10/projects/"+id+"/env", body, "upsert=true") // alone, a refusal is an error status; in a list it hides in failed
 	if g.effect.Op == slipway.OpCreate {
@@ -320,7 +310,11 @@ func (g *guide) env() {
 		g.step.Ways = append(g.step.Ways, cli)
 	}
 	if kind == "sensitive" { // neither the CLI nor the dashboard makes a plain one
-		g.step.Ways = append(g.step.Ways, place(ofProject("/settings/environment-variables"), checkedEnv, []string{"Settings", "Environment Variables", "Add Environment Variable"}, fields...))
+		at := pageAddEnv
+		if g.effect.Op != slipway.OpCreate { // a name that is there is not added again
+			at = pageEditEnv.With("key", key, "target", to)
+		}
+		g.step.Ways = append(g.step.Ways, at.Way(fields...))
 	}
 	g.step.See = fmt.Sprintf("%s in the list for %s; it applies to the next deployment", key, to)
 	g.step.Check = fmt.Sprintf("the project's variables have one of this name for %s alone, of type %s; a sensitive value cannot be read back", to, kind)
@@ -347,7 +341,7 @@ func (g *guide) deployment() {
 		g.step.Title = "Delete the deployment " + g.id()
 		g.step.Ways = []slipway.Way{
 			g.form("DELETE", 200, rest.Path("/v13/deployments/%s", g.id()), nil),
-			place(ofProject("/deployments"), checkedDeployment, []string{"Deployments", g.id(), "…", "Delete"}),
+			pageDeleteDeployment.With("deployment", g.id()).Way(),
 		}
 		g.step.See, g.step.Check = "its URL answers 404", "GET /v13/deployments/"+g.id()+" answers 404"
 		return
@@ -362,7 +356,7 @@ func (g *guide) deployment() {
 		g.step.Title = "Deploy the source for production, without moving any domain"
 		args = append(args, "--prod", "--skip-domain")
 	}
-	g.step.Before = []string{mayDeploy, "Vercel's CLI, logged in (https://vercel.com/docs/cli)", "a shell in the folder of the app's source, unchanged since the plan"}
+	g.step.Before = []string{mayDeploy, "Vercel's CLI, logged in: " + pageCLI.String(), "a shell in the folder of the app's source, unchanged since the plan"}
 	meta := g.meta()
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		args = append(args, "--meta", k+"="+meta[k])
@@ -381,8 +375,8 @@ func (g *guide) deployment() {
 		g.step.Before = []string{mayDeploy}
 		g.step.Ways = []slipway.Way{g.deployCommit(sha, production)}
 	}
-	made := g.step.Ask(slipway.Placeholder{Name: deploymentName, From: "the reply to the request: deployments.0.uid", To: "what comes after the deployment, and what undoes it"})
-	g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v13/deployments/"+made, nil)}
+	made := g.step.Ask(slipway.Placeholder{Name: deploymentName, From: "the reply to the request, deployments.0.uid, or " + pageDeployment.String(), To: "what comes after the deployment, and what undoes it"})
+	g.step.Undo = []slipway.Way{g.form("DELETE", 200, "/v13/deployments/"+made, nil), pageDeleteDeployment.With("deployment", made).Way()}
 	g.step.See = "the deployment's state is Ready, and its URL shows the app; production serves what it served"
 	g.step.Check = "a deployment of this project with these marks is READY"
 }
@@ -402,7 +396,7 @@ func (g *guide) meta() map[string]string {
 }
 
 func (g *guide) deploymentURL() string {
-	return g.step.Ask(slipway.Placeholder{Name: urlName, From: "what vercel deploy printed, or the deployment's page: Domains", To: "what comes after the deployment"})
+	return g.step.Ask(slipway.Placeholder{Name: urlName, From: "what vercel deploy printed, or " + pageDeploymentURL.String(), To: "what comes after the deployment"})
 }
 
 func (g *guide) production() {
@@ -410,18 +404,18 @@ func (g *guide) production() {
 	which := id
 	if id == "" {
 		which = g.deploymentURL()
-		id = g.step.Ask(slipway.Placeholder{Name: deploymentName, From: "the deployment's page: Deployment ID, dpl_…", To: "the request of this step"})
+		id = g.step.Ask(slipway.Placeholder{Name: deploymentName, From: pageDeployment.String(), To: "the request of this step"})
 	}
 	g.step.Before = []string{mayDeploy, "the deployment has been looked at, and is the one that production is to serve"}
-	title, path, verb, button := "Promote the deployment "+which+" to production", "/v10/projects/"+project+"/promote/", "promote", "Promote"
+	title, path, verb, page := "Promote the deployment "+which+" to production", "/v10/projects/"+project+"/promote/", "promote", pagePromote
 	if g.effect.Op == slipway.OpRollback {
-		title, path, verb, button = "Roll production back to the deployment "+which, "/v1/projects/"+project+"/rollback/", "rollback", "Instant Rollback"
+		title, path, verb, page = "Roll production back to the deployment "+which, "/v1/projects/"+project+"/rollback/", "rollback", pageRollback
 	}
 	g.step.Title = title
 	g.step.Ways = []slipway.Way{
 		g.form("POST", 201, path+id, map[string]any{}),
 		g.command(verb, which, "--yes"),
-		place(ofProject("/deployments"), checkedPromote, []string{"Deployments", "the deployment", "…", button}),
+		page.With("deployment", which).Way(),
 	}
 	if fields, _ := g.effect.Basis["fields"].(map[string]any); text(fields["deployment"]) != "" {
 		was := text(fields["deployment"])

@@ -8,9 +8,6 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-// checkedDomains is the day of https://vercel.com/docs/domains/set-up-custom-domain.
-const checkedDomains = "2026-02-24"
-
 // What Vercel recommends where its API has not told of a domain: https://vercel.com/docs/domains/set-up-custom-domain
 const (
 	generalA     = "76.76.21.21"
@@ -26,28 +23,27 @@ func (g *guide) domain() {
 	all := "/v9/projects/" + project + "/domains"
 	at := all + "/" + name
 	remove := g.form("DELETE", 200, at, nil)
-	page := []string{"Settings", "Domains"}
 	serves := parseService(text(g.spec.Params["serves"]))
-	add := domainBody(g.spec)
+	add, fields := domainBody(g.spec), []slipway.Field{entry("Domain", name)}
 	add["name"] = name
+	if serves != (service{}) {
+		fields = append(fields, serves.how()...)
+	}
 	switch g.effect.Op {
 	case slipway.OpDelete:
 		g.step.Title = fmt.Sprintf("Remove the domain %s from the Vercel project: it stops answering", name)
-		g.step.Ways = []slipway.Way{remove, place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit", "Remove"))}
-		g.step.Undo = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", add)}
+		g.step.Ways = []slipway.Way{remove, pageRemoveDomain.With("domain", name).Way()}
+		g.step.Undo = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", add), pageAddDomain.Way(fields...)}
 		g.step.See, g.step.Check = "the domain is no longer in the list", "GET "+at+" answers 404"
 		return
 	case slipway.OpCreate, slipway.OpReplace:
 		g.step.Title = fmt.Sprintf("Add the domain %s to the Vercel project", name)
 		g.step.Ways = []slipway.Way{g.form("POST", 200, "/v10/projects/"+project+"/domains", add)}
-		fields := []slipway.Field{entry("Domain", name)}
 		if serves == (service{}) {
 			g.step.Ways = append(g.step.Ways, g.command("domains", "add", name, g.projectName())) // it has no options
-		} else {
-			fields = append(fields, serves.how()...)
 		}
-		g.step.Ways = append(g.step.Ways, place(ofProject("/settings/domains"), checkedDomains, append(page, "Add Domain"), fields...))
-		g.step.Undo = []slipway.Way{remove}
+		g.step.Ways = append(g.step.Ways, pageAddDomain.Way(fields...))
+		g.step.Undo = []slipway.Way{remove, pageRemoveDomain.With("domain", name).Way()}
 	default:
 		was := formerly(g.effect.Changes)
 		body := serves.from(was)
@@ -57,7 +53,7 @@ func (g *guide) domain() {
 		g.step.Title = fmt.Sprintf("Let the domain %s serve %s", name, serves)
 		g.step.Ways = []slipway.Way{
 			g.form("PATCH", 200, at, body),
-			place(ofProject("/settings/domains"), checkedDomains, append(page, name, "Edit"), serves.how()...),
+			pageEditDomain.With("domain", name).Way(serves.how()...),
 		}
 		if before := was.from(serves); len(before) > 0 {
 			g.step.Undo = []slipway.Way{g.form("PATCH", 200, at, before)}
@@ -89,7 +85,12 @@ func (g *guide) dns() {
 	}
 	g.step.Ways = []slipway.Way{
 		{Records: records},
-		place("https://vercel.com/d?to=%2F%5Bteam%5D%2F~%2Fdomains", checkedDomains, []string{"Domains", "Add Existing", apex}, entry("Nameservers, at the registrar of "+apex, "ns1.vercel-dns.com, ns2.vercel-dns.com")),
+		pageNameservers.With("apex", apex).Way(entry("Nameservers, at the registrar", "ns1.vercel-dns.com, ns2.vercel-dns.com")),
+	}
+	for _, r := range records {
+		if r.Type == "TXT" { // the nameservers do not prove it
+			g.step.Ways[1] = g.step.Ways[1].And(slipway.Way{Records: []slipway.DNSRecord{r}})
+		}
 	}
 	g.step.Undo = []slipway.Way{{Records: records}}
 	g.step.See = "https://" + name + " shows what production serves; records take minutes to be seen everywhere, and the certificate some more"

@@ -7,32 +7,25 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-const checkedGit = "2026-11-22" // https://vercel.com/docs/git#connecting-a-git-repository
-
-const appPage = "https://github.com/apps/vercel"
-
 // link is made by the request or on the project's page; both need Vercel's GitHub app on the repository.
 func (g *guide) link() {
 	id, repo := g.projectID(), text(g.spec.Params["repository"])
 	at := "/v9/projects/" + id
 	remove := g.form("DELETE", 200, at+"/link", nil)
-	page := func(fields []slipway.Field, path ...string) slipway.Way {
-		return place(ofProject("/settings/git"), checkedGit, append([]string{"Settings", "Git"}, path...), fields...)
-	}
-	g.step.Before = []string{mayDeploy, "a Vercel account that is connected with GitHub: https://vercel.com/account/login-connections"}
+	g.step.Before = []string{mayDeploy, "a Vercel account that is connected with GitHub: " + pageLogins.String()}
 	if g.effect.Op == slipway.OpDelete {
 		g.step.Title = "Disconnect the Vercel project from its repository"
-		g.step.Ways = []slipway.Way{remove, page(nil, "Disconnect")}
+		g.step.Ways = []slipway.Way{remove, pageDisconnect.Way()}
 		g.step.See, g.step.Check = "the project's page Git names no repository", "GET "+at+" shows no link"
 		return
 	}
-	g.step.Before = append(g.step.Before, "Vercel's GitHub app, installed on "+repo+": "+appPage)
+	g.step.Before = append(g.step.Before, "Vercel's GitHub app, installed on "+repo+": "+pageApp.String())
 	g.step.Title = fmt.Sprintf("Connect the Vercel project with the repository %s, so that no push moves production", repo)
 	hold := g.form("PATCH", 200, at, map[string]any{"autoAssignCustomDomains": false})
-	held := place(ofProject("/settings/environments"), checkedGit, []string{"Settings", "Environments", "Production", "Auto-assign Custom Production Domains"}, entry("Enabled", "off"))
+	held := pageHold.Way(entry("Enabled", "off"))
 	connect := g.form("POST", 200, at+"/link", map[string]any{"type": "github", "repo": repo})
-	g.step.Ways = []slipway.Way{hold.And(connect), held.And(page([]slipway.Field{entry("Repository", repo)}, "Connected Git Repository", "GitHub"))}
-	g.step.Undo = []slipway.Way{remove, page(nil, "Disconnect")}
+	g.step.Ways = []slipway.Way{hold.And(connect), held.And(pageConnect.Way(entry("Repository", repo)))}
+	g.step.Undo = []slipway.Way{remove, pageDisconnect.Way()}
 	g.step.See = "the project's page Git names " + repo
 	g.step.Check = "GET " + at + " shows the link, and autoAssignCustomDomains false"
 }

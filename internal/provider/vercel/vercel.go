@@ -41,7 +41,7 @@ type provider struct{ config rest.Config }
 
 func (provider) Info() slipway.ProviderInfo {
 	return slipway.ProviderInfo{
-		Name: "vercel", Title: "Vercel", Docs: "https://vercel.com/docs/rest-api", Causes: causes,
+		Name: "vercel", Title: "Vercel", Docs: "https://vercel.com/docs/rest-api", Causes: causes, Pages: pages(),
 		Settings: []slipway.Setting{
 			{Env: settingToken, Help: "token from https://vercel.com/account/settings/tokens", Secret: true, Required: true},
 			{Env: settingTeam, Help: "team id (team_…) or slug; default: the token's own account; vercel.team in the manifest wins"},
