@@ -32,7 +32,8 @@ func TestGuideByTellsWhereOutputsAre(t *testing.T) {
 		want   string
 	}{
 		"place": {
-			"the provider says on which page the value is", slipway.PageInfo{Path: []string{"Database", "Connect"}, Checked: "2026-11-22"},
+			"the provider says on which page the value is",
+			slipway.PageInfo{Path: []string{"Database", "Connect"}, Checked: "2026-11-22"},
 			"Cloud: Database > Connect (checked 2026-11-22)",
 		},
 		"no place": {"without one it is at least said what it is", slipway.PageInfo{}, "main-db.url, connection string"},

@@ -72,12 +72,23 @@ func throughTheMarketplace(t *testing.T, means func(*world, *byhand.Person)) {
 			t.Errorf("the Developer API shows what the Marketplace made: %s", out)
 		}
 	}
+	if slices.Contains(person.Means, byhand.Pages) {
+		id, err := person.Copy(t.Context(), w.manifest.App, storePage("shop-cache"))
+		if err != nil || !strings.HasPrefix(id, "store_") {
+			t.Errorf("the store's page shows the id %q, %v", id, err)
+		}
+	}
 	w.carry(person, plan, env)
 
 	// Made anew, deleted, and its making undone.
 	again := only(plan, func(e slipway.Effect) bool { return e.Address == "upstash.redis/cache" })
 	again.Effects[0].Op, again.Effects[0].Basis = slipway.OpReplace, map[string]any{"exists": true, "id": "cache"}
 	before := env[redisURL]
+	if w.noted != nil { // a change is on a page of Upstash's, after a login by Vercel, that nobody can click here
+		changing := only(again, all)
+		changing.Effects[0].Op = slipway.OpUpdate
+		w.noted(w.runbook(changing, s))
+	}
 	w.do(person, again, s)
 	if env = w.variables(project); env[redisURL] == before {
 		t.Error("replaced, and still the same database")
@@ -101,6 +112,16 @@ func throughTheMarketplace(t *testing.T, means func(*world, *byhand.Person)) {
 		t.Fatal(err)
 	}
 	gone("undone")
+}
+
+// storePage is the place that shows a store's id.
+func storePage(name string) string {
+	for _, row := range rows() {
+		if row.Path != nil && row.Path[len(row.Path)-1] == "ID, store_…" {
+			return row.With("store", name).String()
+		}
+	}
+	return ""
 }
 
 // carry takes the app's own variables from the stores' pages.

@@ -1,8 +1,9 @@
 package manual_test
 
 import (
-	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/slipway-dev/slipway"
@@ -15,6 +16,9 @@ func (l *ledger) noting(means ...byhand.Means) func(*world, *byhand.Person, slip
 		w.t.Helper()
 		w.t.Cleanup(func() { l.note(book, p) }) // with what undoes it
 		w.standIn(p)
+		if slices.Contains(means, byhand.Pages) {
+			p.Values = w.person().Values // what can be copied from a page is copied there
+		}
 		byJSON(means...)(w, p, book)
 	}
 }
@@ -25,49 +29,54 @@ func (w *world) standIn(p *byhand.Person) {
 	p.Programs = map[string]byhand.Program{"vercel": byhand.VercelCLI()}
 }
 
-// Who clicks through the pages, as their documentation is read here, or types what is printed for Vercel's command line comes to what Slipway's
-// own clients come to. What has no page or no command is done by the API.
-func TestPagesAndCommandsReachTheSame(t *testing.T) {
-	var l ledger
-	every, ran := scenarios(), 0
-	t.Run("do", func(t *testing.T) {
-		for name, sc := range every {
-			t.Run("pages/"+name, func(t *testing.T) {
-				t.Parallel()
-				prove(t, sc, l.noting(byhand.Pages, byhand.HTTP))
-			})
-		}
-		commanded := maps.Clone(every)
-		maps.DeleteFunc(commanded, func(name string, _ scenario) bool {
-			return name != "update" && name != "undeclared variable" && name != "promote" && name != "rollback" && name != "domains" && name != "adopt"
-		})
-		commanded["production"] = scenario{reason: "a production deployment, and all that comes before and after it", only: all}
-		for name, sc := range commanded {
-			t.Run("commands/"+name, func(t *testing.T) {
-				t.Parallel()
-				prove(t, sc, l.noting(byhand.Command, byhand.HTTP))
-			})
-		}
-		for name, means := range map[string][]byhand.Means{"pages": {byhand.Pages, byhand.HTTP}, "commands": {byhand.Command, byhand.HTTP}} {
-			t.Run(name+"/marketplace", func(t *testing.T) {
-				t.Parallel()
-				throughTheMarketplace(t, func(w *world, p *byhand.Person) {
-					w.standIn(p)
-					p.Means, w.noted = means, func(book slipway.Runbook) { l.note(book, p) }
-				})
-			})
-		}
-		t.Run("pages/nameservers", func(t *testing.T) {
+// beside are the ways that are compared with no automated one.
+func (l *ledger) beside(t *testing.T) {
+	for name, means := range map[string][]byhand.Means{"pages": {byhand.Pages, byhand.HTTP}, "commands": {byhand.Command, byhand.HTTP}} {
+		t.Run("marketplace by "+name, func(t *testing.T) {
 			t.Parallel()
-			writeRecords(t, func(w *world, p *byhand.Person) {
-				p.Means, w.noted = []byhand.Means{byhand.Pages, byhand.DNS}, func(book slipway.Runbook) { l.note(book, p) }
+			throughTheMarketplace(t, func(w *world, p *byhand.Person) {
+				w.standIn(p)
+				p.Means, w.noted = means, func(book slipway.Runbook) { l.note(book, p) }
 			})
 		})
-		ran = 1
+	}
+	t.Run("production by commands", func(t *testing.T) {
+		t.Parallel()
+		sc := scenario{reason: "a production deployment, and all that comes before and after it", only: all}
+		prove(t, sc, l.noting(byhand.Command, byhand.HTTP))
 	})
-	if t.Failed() || ran == 0 || l.ran < len(every) { // some were not asked for
+	t.Run("nameservers", func(t *testing.T) {
+		t.Parallel()
+		writeRecords(t, func(w *world, p *byhand.Person) {
+			p.Means, w.noted = []byhand.Means{byhand.Pages, byhand.DNS}, func(book slipway.Runbook) { l.note(book, p) }
+		})
+	})
+	t.Run("ids", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		deployed(w)
+		p := w.person(byhand.Pages)
+		deployment := w.receipts["vercel.deployment/shop@production"]
+		w.shows(p, "Project ID", "vercel", w.receipts["vercel.project/shop"].ID)
+		w.shows(p, "Deployment ID, dpl_…", "vercel", deployment.ID)
+		w.shows(p, "Domains", "vercel", deployment.URLs[0])
+		w.shows(p, "ID, br-…", "neon", w.receipts["neon.project/db"].Details["branch_id"])
+		l.note(slipway.Runbook{App: w.manifest.App}, p)
+	})
+}
+
+// shows checks that a place whose path ends in last shows what is recorded.
+func (w *world) shows(p *byhand.Person, last, provider, want string) {
+	w.t.Helper()
+	for _, row := range rows() {
+		if row.Path == nil || row.Path[len(row.Path)-1] != last || !strings.Contains(row.Link, provider) || slices.Contains(row.Path, "the branch") {
+			continue
+		}
+		got, err := p.Copy(w.t.Context(), w.manifest.App, row.String())
+		if err != nil || got != strings.TrimPrefix(want, "http://") {
+			w.t.Errorf("%s shows %q (%v), want %q", row, got, err, want)
+		}
 		return
 	}
-	l.judge(t)
-	l.judgeCommands(t)
+	w.t.Errorf("no page of %s shows %q", provider, last)
 }

@@ -25,6 +25,7 @@ type scenario struct {
 	want   func(*world)                         // what changes then; nil: nothing
 	only   func(slipway.Effect) bool            // the effects that count; nil: all that need no source
 	made   func(*world, sight) []slipway.Effect // instead of the plan's
+	typed  bool                                 // Vercel's command line has something for it
 }
 
 func all(slipway.Effect) bool { return true }
@@ -144,7 +145,7 @@ func scenarios() map[string]scenario {
 			before: shipped, want: func(w *world) { w.environment = slipway.Preview },
 		},
 		"update": {
-			reason: "what can change in place: names, settings, values", before: shipped, want: func(w *world) {
+			typed: true, reason: "what can change in place: names, settings, values", before: shipped, want: func(w *world) {
 				w.rename("db", "shop-renamed")
 				w.rename("cache", "cache-renamed")
 				w.rename("search", "search-renamed")
@@ -164,7 +165,7 @@ func scenarios() map[string]scenario {
 			}, want: func(w *world) { w.field("cache", "eviction", true) },
 		},
 		"undeclared variable": {
-			reason: "a variable that left the manifest is deleted", before: shipped, want: func(w *world) { delete(w.manifest.Env, "GREETING") },
+			typed: true, reason: "a variable that left the manifest is deleted", before: shipped, want: func(w *world) { delete(w.manifest.Env, "GREETING") },
 		},
 		"missing role and database": {
 			reason: "what somebody deleted in the default branch is added again", before: shipped, want: func(w *world) {
@@ -183,7 +184,7 @@ func scenarios() map[string]scenario {
 			}, only: of("neon.branch", "neon.endpoint", "neon.database"),
 		},
 		"adopt": {
-			reason: "what somebody else made and differs is made as declared", before: shipped, want: func(w *world) {
+			typed: true, reason: "what somebody else made and differs is made as declared", before: shipped, want: func(w *world) {
 				w.forget()
 				w.field("db", "role", "owner")
 				w.field("db", "database", "store")
@@ -242,7 +243,7 @@ func scenarios() map[string]scenario {
 			reason: "its URL stops answering", before: deployed, made: deletes("vercel.deployment/shop@production"),
 		},
 		"rollback": {
-			reason: "production goes back to what it served before", before: func(w *world) {
+			typed: true, reason: "production goes back to what it served before", before: func(w *world) {
 				w.automate(only(w.plan(w.look(), nil), all))
 				first := w.receipts["vercel.production/shop@production"].ID
 				w.page = "<h1>the other shop</h1>\n"
@@ -255,7 +256,7 @@ func scenarios() map[string]scenario {
 			},
 		},
 		"domains": {
-			reason: "domains are added, one is taken over from a branch, and serves production", before: shipped, want: func(w *world) {
+			typed: true, reason: "domains are added, one is taken over from a branch, and serves production", before: shipped, want: func(w *world) {
 				w.addsDomain("theirs.example.com", map[string]any{"gitBranch": "fix"})
 				w.manifest.Vercel.Domains = []slipway.Domain{{Name: "shop.example.com"}, {Name: "theirs.example.com"}}
 			}, only: of("vercel.domain"),
@@ -285,7 +286,25 @@ func scenarios() map[string]scenario {
 			}, only: of("vercel.link"),
 		},
 		"a link goes": {reason: "no push builds", before: linkedByHand, made: deletes("vercel.link/shop")},
-		"promote":     {reason: "production moves", before: deployed, only: func(e slipway.Effect) bool { return e.Op == slipway.OpPromote }},
+		"promote":     {reason: "production moves", before: deployed, typed: true, only: func(e slipway.Effect) bool { return e.Op == slipway.OpPromote }},
+		"every value": {
+			reason: "a page shows each value, and what the console made already is kept", want: func(w *world) {
+				w.field("db", "database", "neondb")
+				w.manifest.Env = map[string]slipway.EnvVar{}
+				for _, p := range w.providers {
+					for _, of := range p.Info().Types {
+						for key, r := range w.manifest.Resources {
+							for _, o := range of.Outputs {
+								// An emulator's endpoint is a whole URL where a real one is a host: what is made of it differs.
+								if of.Name == r.Type && o.Name != "endpoint" && (o.Name != "url" || key == "db") {
+									w.manifest.Env[strings.ToUpper(key+"_"+o.Name)] = slipway.EnvVar{From: key + "." + o.Name}
+								}
+							}
+						}
+					}
+				}
+			},
+		},
 	}
 }
 
@@ -346,14 +365,22 @@ func deployed(w *world) {
 	w.automate(only(w.plan(w.look(), nil), func(e slipway.Effect) bool { return e.Op != slipway.OpPromote }))
 }
 
+// Somebody who sends the requests that are printed, somebody who clicks through the pages as their documentation is read here, and somebody who
+// types what is printed for Vercel's command line come to what Slipway's own clients come to. What has no page or no command is done by the
+// API.
 func TestTheManualWayReachesWhatTheAutomatedWayReaches(t *testing.T) {
 	var mu sync.Mutex
+	var l ledger
 	done, ran := map[string]bool{}, 0
-	t.Run("http", func(t *testing.T) {
+	t.Run("do", func(t *testing.T) {
 		for name, sc := range scenarios() {
+			ways := []func(*world, *byhand.Person, slipway.Runbook){byJSON(byhand.HTTP), l.noting(byhand.Pages, byhand.HTTP)}
+			if sc.typed {
+				ways = append(ways, l.noting(byhand.Command, byhand.HTTP))
+			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				effects := prove(t, sc, byJSON(byhand.HTTP))
+				effects := prove(t, sc, ways...)
 				mu.Lock()
 				defer mu.Unlock()
 				ran++
@@ -362,6 +389,7 @@ func TestTheManualWayReachesWhatTheAutomatedWayReaches(t *testing.T) {
 				}
 			})
 		}
+		l.beside(t)
 	})
 	if t.Failed() || ran < len(scenarios()) { // some were not asked for
 		return
@@ -380,6 +408,8 @@ func TestTheManualWayReachesWhatTheAutomatedWayReaches(t *testing.T) {
 	if len(open) > 0 {
 		t.Errorf("no scenario does by hand: %q", open)
 	}
+	l.judge(t)
+	l.judgeCommands(t)
 }
 
 // elsewhere are effects that no scenario here does, and why.
@@ -388,7 +418,7 @@ var elsewhere = map[string]string{
 	"neon.role adopt":          "it is found by its name, and has nothing else that could differ: nothing is sent",
 	"upstash.vector adopt":     "it is found by its name, and nothing else of it can change: nothing is sent",
 	"vercel.dns update":        "TestRecordsByHand: no client writes records",
-	"vercel.deployment deploy": "TestDeployByHand: it needs Vercel's command line",
+	"vercel.deployment deploy": "beside the scenarios: a command alone makes it",
 }
 
 // byJSON is somebody who reads the runbook's JSON.
@@ -406,8 +436,8 @@ func byJSON(means ...byhand.Means) func(*world, *byhand.Person, slipway.Runbook)
 	}
 }
 
-// prove does the scenario both ways and returns its effects.
-func prove(t *testing.T, sc scenario, do func(*world, *byhand.Person, slipway.Runbook)) []slipway.Effect {
+// prove does the scenario by Slipway's clients and, from the same moment, in each of ways, and returns its effects.
+func prove(t *testing.T, sc scenario, ways ...func(*world, *byhand.Person, slipway.Runbook)) []slipway.Effect {
 	t.Helper()
 	w := newWorld(t)
 	if sc.before != nil {
@@ -437,11 +467,20 @@ func prove(t *testing.T, sc scenario, do func(*world, *byhand.Person, slipway.Ru
 	receipts := maps.Clone(w.receipts)
 	w.automate(plan)
 	want := w.holds(plan)
-
-	if err := w.Restore(start); err != nil {
-		t.Fatal(err)
+	for _, do := range ways {
+		if err := w.Restore(start); err != nil {
+			t.Fatal(err)
+		}
+		w.receipts = maps.Clone(receipts)
+		w.byHand(sc, plan, s, want, do)
 	}
-	w.receipts = receipts
+	return plan.Effects
+}
+
+// byHand does a plan's steps, compares what the providers then hold with want, and undoes them.
+func (w *world) byHand(sc scenario, plan *slipway.Plan, s sight, want []selftest.Thing, do func(*world, *byhand.Person, slipway.Runbook)) {
+	t := w.t
+	t.Helper()
 	person := w.person()
 	w.copyFromPages(person, s)
 	do(w, person, w.runbook(plan, s))
@@ -465,7 +504,6 @@ func prove(t *testing.T, sc scenario, do func(*world, *byhand.Person, slipway.Ru
 	if err := person.Undo(t.Context(), raw); err != nil {
 		t.Error(err)
 	}
-	return plan.Effects
 }
 
 func orAll(keep func(slipway.Effect) bool) func(slipway.Effect) bool {

@@ -91,7 +91,9 @@ func complaints(book slipway.Runbook, table []slipway.PageInfo, printed map[int]
 					if _, err := time.Parse(time.DateOnly, p.Checked); err != nil {
 						out = append(out, fmt.Sprintf("%s: the page %s has no day: %q", s.Key, p.URL, p.Checked))
 					}
-					if !known(func(row slipway.PageInfo) bool { return fits(placeText(row.Link, row.Path, row.Checked), placeText(p.URL, p.Path, p.Checked)) }) {
+					if !known(func(row slipway.PageInfo) bool {
+						return fits(placeText(row.Link, row.Path, row.Checked), placeText(p.URL, p.Path, p.Checked))
+					}) {
 						out = append(out, fmt.Sprintf("%s: the page %s: %v is not in the table", s.Key, p.URL, p.Path))
 					}
 				}
@@ -111,7 +113,9 @@ func complaints(book slipway.Runbook, table []slipway.PageInfo, printed map[int]
 				if !dated.MatchString(rest) {
 					out = append(out, fmt.Sprintf("%s: the link %s has no day: %q", s.Key, link, text))
 				}
-				if !known(func(row slipway.PageInfo) bool { return row.Link == link && fits(row.String(), link+dated.FindString(rest)) }) {
+				if !known(func(row slipway.PageInfo) bool {
+					return row.Link == link && fits(row.String(), link+dated.FindString(rest))
+				}) {
 					out = append(out, fmt.Sprintf("%s: %q is not in the table", s.Key, link+dated.FindString(rest)))
 				}
 			}
@@ -122,7 +126,15 @@ func complaints(book slipway.Runbook, table []slipway.PageInfo, printed map[int]
 
 // unprinted are rows that no runbook of these tests shows, and why.
 var unprinted = map[string]string{
-	"Configuration": "what Upstash lets one change of the Marketplace's store: TestAChangeInTheMarketplaceIsAPage",
+	"look that it is the project that the app is to use": "to take over what is as declared sends nothing, and is no person's",
+	"ID, br-…": "the look that planned it knows the default branch",
+}
+
+// unvisited are places of byhand's that nobody is at, and why.
+var unvisited = map[string]string{
+	"the database > Details > Endpoint":                "an emulator's endpoint is a whole URL where a real one is a host",
+	"the database > Details > TCP":                     "so is what is made of it",
+	"the index > Details > Endpoint: without https://": "as that of Redis",
 }
 
 // Every page that a runbook names is a row of the table, with its day; and no row is there for nothing.
@@ -150,7 +162,8 @@ func (l *ledger) judge(t *testing.T) {
 		}
 	}
 	for _, place := range byhand.Places() {
-		if !l.visited[place] {
+		_, path, _ := strings.Cut(place, ": ")
+		if !l.visited[place] && unvisited[path] == "" {
 			t.Errorf("nobody was at %s", place)
 		}
 	}

@@ -31,7 +31,7 @@ type world struct {
 	environment string
 	secrets     map[string]string
 	receipts    map[slipway.Address]slipway.Receipt
-	page        site   // the app's source
+	page        site // the app's source
 	noted       func(slipway.Runbook)
 	back        string // the deployment that production is to go back to; "" for forward, to the newest
 }

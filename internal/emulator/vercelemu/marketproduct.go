@@ -17,7 +17,8 @@ func marketProducts() []marketProduct {
 	return []marketProduct{
 		{
 			"iap_upstash_kv", "upstash-kv", "Upstash for Redis",
-			map[string]string{"primaryRegion": "string", "readRegions": "array", "eviction": "boolean"}, []string{"primaryRegion"},
+			map[string]string{"primaryRegion": "string", "readRegions": "array", "eviction": "boolean"},
+			[]string{"primaryRegion"},
 		},
 		{
 			"iap_upstash_vector", "upstash-vector", "Upstash for Vector",

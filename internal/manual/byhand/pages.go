@@ -35,7 +35,9 @@ type tab struct {
 	spot   spot
 }
 
-func spots() []spot { return slices.Concat(vercelSpots(), neonSpots(), upstashSpots(), marketplaceSpots()) }
+func spots() []spot {
+	return slices.Concat(vercelSpots(), neonSpots(), upstashSpots(), marketplaceSpots())
+}
 
 var hole = regexp.MustCompile(`\\\{(\w+)\\\}`)
 
@@ -109,10 +111,7 @@ func (t *tab) enter() error {
 	if err := t.spot.click(t); err != nil {
 		return fmt.Errorf("%s: %w", t.spot.name(), err)
 	}
-	if t.p.used == nil {
-		t.p.used = map[string]bool{}
-	}
-	t.p.used[t.spot.name()] = true
+	t.p.been(t.spot)
 	return nil
 }
 
@@ -135,26 +134,53 @@ func (p *Person) copyValue(ctx context.Context, name string) error {
 	if _, known := p.Values[name]; known || !p.isTold(name) {
 		return nil
 	}
-	m := shownAt.FindStringSubmatch(p.told[name])
+	v, err := p.copyFrom(ctx, p.told[name])
+	if err != nil {
+		return fmt.Errorf("<%s>: %w", name, err)
+	}
+	p.Values[name] = v
+	return nil
+}
+
+// patience is how often a page is loaded again that does not show yet what it is to show.
+const patience = 200
+
+// Copy is what the page shows that a text names, for an app of that name.
+func (p *Person) Copy(ctx context.Context, app, from string) (string, error) {
+	p.app = app
+	return p.copyFrom(ctx, from)
+}
+
+func (p *Person) copyFrom(ctx context.Context, from string) (string, error) {
+	m := shownAt.FindStringSubmatch(from)
 	if m == nil {
-		return fmt.Errorf("nothing says on which page <%s> is: %q", name, p.told[name])
+		return "", fmt.Errorf("%q names no page", from)
 	}
 	link := m[1][strings.LastIndex(m[1], "https://"):]
 	s, at := find(link, strings.Split(m[2], " > "), func(s spot) bool { return s.value != nil })
 	if s == nil {
-		return fmt.Errorf("nobody knows the page of <%s>: %s: %s", name, link, m[2])
+		return "", fmt.Errorf("nobody knows the page %s: %s", link, m[2])
 	}
 	t := &tab{ctx: ctx, p: p, at: at, spot: *s}
 	v, err := s.value(t)
-	if err != nil {
-		return fmt.Errorf("<%s>, at %s: %w", name, s.name(), err)
+	for tries := 0; errors.Is(err, errNotThere) && tries < patience; tries++ { // lists lag: a person loads the page again
+		if err = pause(ctx, max(p.Pause, tick)); err == nil {
+			v, err = s.value(t)
+		}
 	}
-	p.Values[name] = v
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s.name(), err)
+	}
+	p.been(*s)
+	return v, nil
+}
+
+// been notes a visit.
+func (p *Person) been(s spot) {
 	if p.used == nil {
 		p.used = map[string]bool{}
 	}
 	p.used[s.name()] = true
-	return nil
 }
 
 // keep remembers what was made.
@@ -167,7 +193,9 @@ func (t *tab) keep(kind, id string) {
 
 // signedIn are the headers of each provider's account, and where it answers.
 func (p *Person) signedIn(provider string) (base, user string, headers map[string]string) {
-	bearer := func(key string) map[string]string { return map[string]string{"Authorization": "Bearer " + p.Values[key]} }
+	bearer := func(key string) map[string]string {
+		return map[string]string{"Authorization": "Bearer " + p.Values[key]}
+	}
 	switch provider {
 	case "vercel":
 		return "https://api.vercel.com", "", bearer("VERCEL_TOKEN")

@@ -39,7 +39,9 @@ func neonSpots() []spot {
 		shows([]string{"the project", "Branches", "the branch", "ID, br-…"}, func(t *tab) (string, error) { return t.branch() }),
 	}
 	for which, link := range map[string]string{"the branch": neonBranch, "the branch marked Default": neonProject + "/branches"} {
-		roles := func(then ...string) []string { return append([]string{"Branches", which, "Roles & Databases"}, then...) }
+		roles := func(then ...string) []string {
+			return append([]string{"Branches", which, "Roles & Databases"}, then...)
+		}
 		out = append(out,
 			at(link, roles("Add role"), []string{"*Role name"}, (*tab).addRole),
 			at(link, roles("Add database"), []string{"*Database name", "*Owner"}, (*tab).addDatabase),
@@ -99,7 +101,10 @@ func (t *tab) neonProjectID() (string, error) {
 	if _, several := Read(reply, "projects.1.id"); several {
 		return "", fmt.Errorf("there is more than one project")
 	}
-	return text(reply, "projects.0.id"), nil
+	if id := text(reply, "projects.0.id"); id != "" {
+		return id, nil
+	}
+	return "", errNotThere
 }
 
 func (t *tab) defaultBranch() (string, error) {
@@ -178,13 +183,11 @@ func (t *tab) inBranch(method, path string, body any) error {
 }
 
 func (t *tab) addRole() error {
-	t.keep("role", t.fields["Role name"])
 	return t.inBranch("POST", "/roles", map[string]any{"role": map[string]any{"name": t.fields["Role name"]}})
 }
 
 func (t *tab) addDatabase() error {
 	t.keep("database", t.fields["Database name"])
-	t.keep("role", t.fields["Owner"])
 	return t.inBranch("POST", "/databases", map[string]any{"database": map[string]any{"name": t.fields["Database name"], "owner_name": t.fields["Owner"]}})
 }
 
@@ -198,7 +201,7 @@ func (t *tab) editDatabase() error {
 	return t.inBranch("PATCH", "/databases/"+url.PathEscape(t.at["database"]), map[string]any{"database": change})
 }
 
-// connect is what the dialog shows for the database and the role that were opened last.
+// connect is what the dialog shows for the database that was opened last, else for the first, and its owner.
 func (t *tab) connect(pooled bool) (*url.URL, error) {
 	var err error
 	if t.at["project"], err = t.neonProjectID(); err != nil {
@@ -208,7 +211,15 @@ func (t *tab) connect(pooled bool) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := url.Values{"branch_id": {branch}, "database_name": {t.p.made["database"]}, "role_name": {t.p.made["role"]}, "pooled": {strconv.FormatBool(pooled)}}
+	databases, err := t.call("GET", t.neon("/branches/"+branch+"/databases"), nil)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := among(databases, "databases", func(d map[string]any) bool { return t.p.made["database"] == "" || d["name"] == t.p.made["database"] })
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{"branch_id": {branch}, "database_name": {text(chosen, "name")}, "role_name": {text(chosen, "owner_name")}, "pooled": {strconv.FormatBool(pooled)}}
 	reply, err := t.call("GET", t.neon("/connection_uri?"+q.Encode()), nil)
 	if err != nil {
 		return nil, err

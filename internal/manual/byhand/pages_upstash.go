@@ -27,7 +27,11 @@ func upstashSpots() []spot {
 	}
 	shows := func(kind, link, of, value, path string) spot {
 		return spot{provider: "upstash", link: link, path: []string{of, "Details", value}, value: func(t *tab) (string, error) {
-			reply, err := t.call("GET", "/"+kind+"/"+t.p.made[kind], nil)
+			id, err := t.store(kind)
+			if err != nil {
+				return "", err
+			}
+			reply, err := t.call("GET", "/"+kind+"/"+id, nil)
 			v, there := Read(reply, path)
 			if err == nil && !there {
 				err = errNotThere
@@ -39,10 +43,7 @@ func upstashSpots() []spot {
 		of := map[string]string{redisConsole: "the database", vectorConsole: "the index"}[link]
 		part := strings.TrimPrefix(link, "https://console.upstash.com")
 		out = append(out, spot{provider: "upstash", link: link, path: []string{of, "its id, after " + part + "/ in the address"}, value: func(t *tab) (string, error) {
-			if t.p.made[kind] == "" {
-				return "", errNotThere
-			}
-			return t.p.made[kind], nil
+			return t.store(kind)
 		}})
 	}
 	for value, path := range map[string]string{
@@ -57,6 +58,20 @@ func upstashSpots() []spot {
 		out = append(out, shows("vector/index", vectorConsole, "the index", value, path))
 	}
 	return out
+}
+
+// store is the id of the one that was opened last, else of the only one.
+func (t *tab) store(kind string) (string, error) {
+	if id := t.p.made[kind]; id != "" {
+		return id, nil
+	}
+	list := map[string]string{"redis/database": "/redis/databases", "vector/index": "/vector/index"}[kind]
+	reply, err := t.call("GET", list, nil)
+	if err != nil {
+		return "", err
+	}
+	one, err := among(reply, "", func(map[string]any) bool { return true })
+	return text(one, "database_id") + text(one, "id"), err
 }
 
 // gcp are the regions that are named as Google's: https://upstash.com/docs/devops/developer-api/redis

@@ -166,7 +166,11 @@ func (t *tab) latest(what string) (string, error) {
 		return "", err
 	}
 	reply, err := t.call("GET", "/v6/deployments?limit=1&projectId="+project, nil)
-	return text(reply, "deployments.0."+what), err
+	v, there := Read(reply, "deployments.0."+what)
+	if err == nil && !there {
+		err = errNotThere
+	}
+	return v, err
 }
 
 func (t *tab) deleteDeployment() error {
