@@ -56,14 +56,15 @@ func TestRepliesThatNoDocumentHasAreThoseOfTheirSiblings(t *testing.T) {
 		for _, method := range []string{"POST", "DELETE"} {
 			a := w.want(200, method, "/projects/"+p+"/alias?domain=shop.example.com", obj{"domain": "shop.example.com"})
 			project := w.want(200, "GET", "/v9/projects/"+p, nil)
-			for i := range a.len() {
+			served, extra := project.len("alias"), map[string]int{"POST": 1}[method] // the reply has what does not serve yet as well
+			for i := range served {
 				for _, field := range []string{"domain", "environment", "target", "createdAt"} {
 					if diff := cmp.Diff(project.get("alias", i, field), a.get(i, field)); diff != "" {
 						t.Errorf("%s: %s is not that of the project (-project +reply):\n%s", method, field, diff)
 					}
 				}
 			}
-			if a.len() == 0 || a.len() != project.len("alias") {
+			if served == 0 || a.len() != served+extra || extra == 1 && a.str(served, "domain") != "shop.example.com" {
 				t.Errorf("%s: %s", method, a.raw)
 			}
 		}
