@@ -27,16 +27,17 @@ type cloud struct {
 	project   map[string]string // nil: absent
 	deploys   []map[string]string
 	serving   string
-	hidden    map[string]int                // how many more looks by name do not show a db
-	point     func(where string) error      // called before and after each mutating call
-	beforeObs func(kind slipway.Kind) error // called before each observation
-	findings  slipway.Access                // what speaks against the credential: calls that it rules out are refused
-	account   string                        // of the credential
-	probes    int                           // how often that was asked for
-	guided    map[string]any                // the input that the runbook gives, by the step's key
-	log       []string                      // lines that a deployment's build prints
-	read      int                           // how many of them were
-	building  func() bool                   // whether a deployment is still being built; nil: until its log is read
+	hidden    map[string]int                   // how many more looks by name do not show a db
+	point     func(where string) error         // called before and after each mutating call
+	beforeObs func(kind slipway.Kind) error    // called before each observation
+	findings  slipway.Access                   // what speaks against the credential: calls that it rules out are refused
+	account   string                           // of the credential
+	probes    int                              // how often that was asked for
+	guided    map[string]any                   // the input that the runbook gives, by the step's key
+	log       []string                         // lines that a deployment's build prints
+	read      int                              // how many of them were
+	building  func() bool                      // whether a deployment is still being built; nil: until its log is read
+	flood     func(emit func(slipway.LogLine)) // what the log says beside; nil: nothing
 }
 
 func newCloud() *cloud {

@@ -31,6 +31,9 @@ func (k *loggedDeploy) Watch(ctx context.Context, _ slipway.Receipt, since strin
 		<-ctx.Done()
 		return since, ctx.Err()
 	}
+	if k.flood != nil {
+		k.flood(emit)
+	}
 	from, _ := strconv.Atoi(since)
 	for i, text := range k.log[:from+1] {
 		emit(slipway.LogLine{Stream: "stdout", Text: text, Again: i < from})
