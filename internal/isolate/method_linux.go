@@ -105,5 +105,5 @@ func layers(network bool) []string {
 	} else {
 		out = append(out, "user")
 	}
-	return append(out, "seccomp", "no new privileges", "resource limits")
+	return append(out, "seccomp", "no new privileges", "rlimits (processes; CPU time, memory and file size of each)", "watch (time, and memory and CPU time of all)")
 }

@@ -34,18 +34,26 @@ func (*local) Name() string { return Local }
 func (l *local) Ready(_ context.Context, _ slipway.Settings, job slipway.Job) (slipway.Kind, error) {
 	if len(job.Network) > 0 && !slices.Equal(job.Network, []string{slipway.NetworkAll}) {
 		return "", slipway.Errorf(slipway.CodeUnsandboxed, "isolation on this machine lets through every host or none, and verify.network names some").
-			WithHint("set VERCEL_OIDC_TOKEN to run the commands in Vercel Sandbox, which tells hosts apart; or write network: [all], or leave network out")
+			WithHint("%s, which tells hosts apart; or write network: [all], or leave network out", elsewhere(job))
 	}
 	l.once.Do(func() { _, l.fault = isolate.Check(context.Background()) })
 	if l.fault != nil {
-		return "", unavailable(l.fault)
+		return "", unavailable(l.fault, job)
 	}
 	return "", nil
 }
 
-func unavailable(err error) error {
-	return slipway.Errorf(slipway.CodeUnsandboxed, "%v", err).
-		WithHint("%s; or set VERCEL_OIDC_TOKEN to run the commands in Vercel Sandbox", isolate.Remedy())
+func unavailable(err error, job slipway.Job) error {
+	return slipway.Errorf(slipway.CodeUnsandboxed, "%v", err).WithHint("%s; or %s", isolate.Remedy(), elsewhere(job))
+}
+
+// elsewhere is how job comes to run in Vercel Sandbox instead.
+func elsewhere(job slipway.Job) string {
+	how := "set VERCEL_OIDC_TOKEN (or VERCEL_TOKEN and VERCEL_TEAM_ID) to run the commands in Vercel Sandbox"
+	if job.Sandbox == Local {
+		return "leave verify.sandbox: local out of the manifest and " + how
+	}
+	return how
 }
 
 const (
@@ -112,7 +120,7 @@ func (l *local) command(ctx context.Context, o slipway.Order, argv []string, dir
 		c.End, c.Exit = slipway.JobAbsent, 127
 		return nil, nil
 	case errors.Is(err, isolate.ErrUnavailable):
-		return nil, unavailable(err)
+		return nil, unavailable(err, o.Job)
 	case err != nil:
 		return nil, slipway.Errorf(slipway.CodeInternal, "%s could not be run: %v", argv[0], err)
 	}

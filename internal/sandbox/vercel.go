@@ -309,7 +309,7 @@ func (v *remote) Stop(ctx context.Context, get slipway.Settings, o slipway.Order
 // isolation is what Vercel documents of a sandbox, and the network policy that it told.
 func isolation(o slipway.Order) slipway.Isolation {
 	_, mode := networkPolicy(o.Job)
-	return slipway.Isolation{Backend: "vercel-sandbox", Version: o.Runtime, Layers: []string{"microVM of its own", "network " + mode, fmt.Sprintf("%d vCPU", vcpus(o.Memory))}}
+	return slipway.Isolation{Backend: "vercel-sandbox", Version: o.Runtime, Layers: []string{"microVM of its own", "network " + mode, fmt.Sprintf("%d vCPU", vcpus(o.Memory)), fmt.Sprintf("%d MiB", vcpus(o.Memory)*mibPerVCPU)}}
 }
 
 func pause(ctx context.Context, d time.Duration) error {
