@@ -58,6 +58,7 @@ func (s *secrets) cases() []secretsCase {
 		{"a build that prints every secret in every form", s.talkingBuild},
 		{"a build that fails with a secret", s.failingBuild},
 		{"a probe whose answer is a secret", s.failingProbe},
+		{"webhooks, true and forged", s.webhooks},
 	}
 	for _, l := range s.leaks() {
 		all = append(all, secretsCase{"an answer that tells a secret: " + l.name, func(ctx context.Context) error { return s.leak(ctx, l) }})

@@ -58,6 +58,10 @@ func (s *secrets) plant(ctx context.Context) (err error) {
 	env := maps.Clone(given)
 	maps.Copy(env, s.options.Env)
 	env["SLIPWAY_FINGERPRINT_KEY"] = s.word() + s.word() + s.word()
+	for name, canary := range webhookCanaries {
+		env[name] = s.word() + s.word()
+		s.canaries[canary] = env[name]
+	}
 	if s.World, err = New(ctx, Options{Program: s.options.Program, Env: env}); err != nil {
 		return err
 	}

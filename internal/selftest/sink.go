@@ -26,6 +26,7 @@ const (
 	sinkEvents   = "events"
 	sinkRequests = "addresses of requests"
 	sinkProvider = "what providers are told besides values"
+	sinkReplies  = "answers to webhooks"
 )
 
 // Sinks are all that there are. A file that a run makes and that belongs to none of them is a gap, and so is a sink that nothing reached.
@@ -40,6 +41,7 @@ func Sinks() []Sink {
 		{Name: sinkEvents},
 		{Name: sinkRequests},
 		{Name: sinkProvider},
+		{Name: sinkReplies},
 		{Name: "database file with its freed pages", Files: []string{"home/apps/*/slipway.db"}},
 		{Name: "write-ahead log", Files: []string{"home/apps/*/slipway.db-wal"}},
 		{Name: "shared memory of the database", Files: []string{"home/apps/*/slipway.db-shm"}},
