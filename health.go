@@ -61,6 +61,31 @@ func (p HealthProbe) Pause() time.Duration { return durationOr(p.Interval, time.
 // Limit is the longest that one of them may take; 0 for any.
 func (p HealthProbe) Limit() time.Duration { return durationOr(p.Within, 0) }
 
+// Plain is the probe without what says no more than its defaults, and with durations in one form: two that ask the same are equal.
+func (p HealthProbe) Plain() HealthProbe {
+	if p.Status == 200 {
+		p.Status = 0
+	}
+	if p.Tries() == (HealthProbe{}).Tries() {
+		p.Retries = nil
+	}
+	if p.Interval = p.Pause().String(); p.Pause() == (HealthProbe{}).Pause() {
+		p.Interval = ""
+	}
+	if p.Within != "" {
+		p.Within = p.Limit().String()
+	}
+	return p
+}
+
+// PlainProbes are probes in their Plain form.
+func PlainProbes(in []HealthProbe) (out []HealthProbe) {
+	for _, p := range in {
+		out = append(out, p.Plain())
+	}
+	return out
+}
+
 func durationOr(text string, otherwise time.Duration) time.Duration {
 	if d, err := time.ParseDuration(text); err == nil {
 		return d

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -494,5 +495,33 @@ func TestUntrustedKeyOpensNothing(t *testing.T) {
 	}
 	if why := strings.Join(b.approvals(run.ID)[0].Differs, " "); !strings.Contains(why, "with which ada has signed, is not trusted any more") {
 		t.Errorf("it says %q", why)
+	}
+}
+
+// A manifest in other words that wants the same goes on with the run that waits, with its approval; one that wants something else takes its place.
+func TestRewordedManifestKeepsTheRun(t *testing.T) {
+	b := newBench(t, newCloud())
+	run, a := b.asking("one")
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	req := request(t, manifest(), "one")
+	var text bytes.Buffer
+	if err := json.Indent(&text, req.Manifest, "", "    "); err != nil {
+		t.Fatal(err)
+	}
+	req.Manifest = text.Bytes()
+	again, err := b.Ship(t.Context(), req)
+	if err != nil || again.ID != run.ID || again.Manifest == text.String() {
+		t.Fatalf("%s, not %s: %v", again.ID, run.ID, err)
+	}
+	if _, promote := b.waiting(run.ID); promote.Gate != slipway.GatePromote || b.approvals(run.ID)[0].ID != a.ID || b.states(run.ID)[0] != "apply consumed" {
+		t.Errorf("its approval was not kept: %v", b.states(run.ID))
+	}
+	m := manifest()
+	m.Verify.Health = append(m.Verify.Health, slipway.HealthProbe{Path: "/another"})
+	other, err := b.Ship(t.Context(), request(t, m, "one"))
+	if err != nil || other.ID == run.ID {
+		t.Errorf("another probe, and the run goes on: %v", err)
 	}
 }

@@ -458,9 +458,9 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 		return nil, nil, err
 	}
 	in := e.planInput(w, s)
-	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), w.manifest.Verify.Health
+	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), slipway.PlainProbes(w.manifest.Verify.Health)
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto" && e.coversPromote(w)
-	in.Released, in.RollbackAuto = w.manifest.Released(), w.manifest.Promote.Rollback == slipway.RollbackAutomatic
+	in.Released, in.RollbackAuto = slipway.PlainProbes(w.manifest.Released()), w.manifest.Promote.Rollback == slipway.RollbackAutomatic
 	in.Required = w.manifest.Promote.Checks
 	in.Commit, in.CommitOrder = e.standing(ctx, w, s)
 	var unsandboxed error

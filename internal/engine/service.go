@@ -97,7 +97,7 @@ func (e *Engine) begin(ctx context.Context, run slipway.Run, files slipway.FileS
 			return err
 		}
 		for _, old := range unfinished {
-			if sameWanted(old, run) {
+			if e.sameWanted(old, run) {
 				e.take(old.ID, files)
 				run, err = e.wake(tx, old)
 				return err
@@ -140,10 +140,6 @@ func keepSource(tx slipway.Tx, run string, files slipway.FileSet) error {
 		return slipway.Errorf(slipway.CodeInternal, "the list of the source's files cannot be encoded: %v", err)
 	}
 	return tx.PutArtifact(slipway.SourceArtifact(files.Digest()), list)
-}
-
-func sameWanted(old, run slipway.Run) bool {
-	return old.Operation == run.Operation && old.Manifest == run.Manifest && old.Source == run.Source && old.Options == run.Options
 }
 
 // wake makes an unfinished run due: failed steps become pending again, or are looked for when their outcome is unknown.
