@@ -61,7 +61,7 @@ type Approval struct {
 	How       string         `json:"how,omitempty"`   // how they proved it: os-user, or a key
 	Reason    string         `json:"reason,omitempty"`
 	Void      []string       `json:"void,omitempty"`    // voided: what differs
-	Differs   []string       `json:"differs,omitempty"` // voided: each difference of the plans; requested: from the plan approved before
+	Differs   []string       `json:"differs,omitempty"` // voided: each difference of the plans; requested: from what was approved before
 	CreatedAt time.Time      `json:"created_at"`
 	DecidedAt time.Time      `json:"decided_at,omitzero"`
 	ExpiresAt time.Time      `json:"expires_at,omitzero"`

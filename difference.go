@@ -82,6 +82,44 @@ func differing(a, b Effect) []string {
 	return out
 }
 
+// veiled are params that are compared and not shown, and what is told in their place.
+var veiled = map[string]string{
+	"fingerprint": "another secret value", "written": "written outside since", "input": "the source or its settings", "tree": "the source", "repo_id": "the repository",
+}
+
+// SinceApproved tells, a line each, how the effects of a plan behind a gate ("": all) differ from those that were approved last for the same
+// resources. What is known only during a run is not compared.
+func SinceApproved(last map[Address]Effect, plan *Plan, gate Gate) (out []string) {
+	for _, key := range slices.Sorted(maps.Keys(effectsByKey(plan))) {
+		e := *plan.Effect(key)
+		was, known := last[e.Address]
+		switch {
+		case gate != "" && e.Gate != gate:
+			continue
+		case !known:
+			out = append(out, key+": never approved before")
+			continue
+		case was.Op != e.Op:
+			out = append(out, fmt.Sprintf("%s: was %s", key, was.Op))
+		}
+		told := map[string]bool{}
+		for _, name := range union(was.Params, e.Params) {
+			a, b := was.Params[name], e.Params[name]
+			if a == nil || b == nil || EqualBasis(map[string]any{"v": a}, map[string]any{"v": b}) {
+				continue
+			}
+			line := fmt.Sprintf("%s: %s: %s -> %s", key, name, shortly(a), shortly(b))
+			if what, hidden := veiled[name]; hidden {
+				line = key + ": " + what
+			}
+			if !told[line] {
+				told[line], out = true, append(out, line)
+			}
+		}
+	}
+	return out
+}
+
 func union(a, b map[string]any) []string {
 	names := maps.Clone(a)
 	if names == nil {

@@ -84,6 +84,6 @@ type Wait struct {
 	Subject  string        `json:"subject"`
 	Standing string        `json:"standing,omitempty"` // "1 of 2", where one approver is not enough
 	Effects  []Consequence `json:"effects"`
-	// Since are the differences from what was approved at this gate before, in the same run.
+	// Since are the differences from what was approved before: at this gate of the same run, else in the runs before it.
 	Since []string `json:"since,omitempty"`
 }

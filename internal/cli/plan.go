@@ -33,6 +33,14 @@ func (a *app) planCommand() *cobra.Command {
 			}
 			a.say("%s", planText(p))
 			object := map[string]any{"plan": p, "digest": p.Digest()}
+			since, err := w.engine.Since(ctx, p)
+			if err != nil {
+				return result{}, err
+			}
+			if len(since) > 0 && !p.NoChanges() {
+				object["since"] = since
+				a.say("%s", sinceText(since))
+			}
 			change, err := w.engine.PolicyChange(ctx, w.manifest.App)
 			if err != nil {
 				return result{}, err

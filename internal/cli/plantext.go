@@ -273,6 +273,16 @@ func countText(p *slipway.Plan) string {
 	return strings.Join(parts, ", ")
 }
 
+// sinceText tells how a plan differs from what was approved before.
+func sinceText(lines []string) string {
+	var b strings.Builder
+	b.WriteString("approved before:\n")
+	for _, line := range lines {
+		fmt.Fprintf(&b, "  %s\n", oneLine(line))
+	}
+	return b.String()
+}
+
 // changeText tells of a policy that is not in force yet.
 func changeText(c *slipway.PolicyChange) string {
 	var b strings.Builder

@@ -498,6 +498,43 @@ func TestUntrustedKeyOpensNothing(t *testing.T) {
 	}
 }
 
+// The approver sees what differs from what was approved in an earlier run, resource by resource: a run's plan alone has only what it changes.
+func TestDifferenceSinceAnEarlierRun(t *testing.T) {
+	b := newBench(t, newCloud())
+	first := b.ship(request(t, manifest(), "one"))
+	b.mustSucceed(first)
+	if a := b.approvals(first.ID)[0]; len(a.Differs) != 0 {
+		t.Errorf("nothing was approved before, and it tells %q", a.Differs)
+	}
+	m := manifest()
+	m.Resources["db"] = slipway.ManifestResource{Type: "cloud.db", Fields: map[string]any{"region": "east", "size": "2"}}
+	req := request(t, m, "two")
+	plan, err := b.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	since, err := b.Since(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := b.Ship(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, a := b.waiting(run.ID)
+	for _, told := range [][]string{a.Differs, since} {
+		text := strings.Join(told, "\n")
+		for _, want := range []string{"since run " + first.ID + ", which ada approved (", "cloud.db/db#update: was create", "cloud.db/db#update: size: 1 -> 2"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("it does not tell %q:\n%s", want, text)
+			}
+		}
+		if strings.Contains(text, "region") || strings.Contains(text, "sha256:one -> ") && strings.Contains(text, "input") {
+			t.Errorf("it tells what has not changed, or what means nothing:\n%s", text)
+		}
+	}
+}
+
 // A manifest in other words that wants the same goes on with the run that waits, with its approval; one that wants something else takes its place.
 func TestRewordedManifestKeepsTheRun(t *testing.T) {
 	b := newBench(t, newCloud())

@@ -247,6 +247,10 @@ func (w *worker) request(ctx context.Context, tx slipway.Tx, all []slipway.Appro
 		if a.Differs, err = w.differences(tx, before.Content, content); err != nil {
 			return a, err
 		}
+	} else if out, err := sinceApproved(tx, w.plan, w.id, gate, content); err != nil {
+		return a, err
+	} else {
+		a.Differs = out
 	}
 	return a, w.saveRequest(tx, w.run.App, a)
 }
