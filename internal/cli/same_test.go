@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,10 @@ var changes = map[string]func(map[string]any){
 	"approval":   func(m map[string]any) { at(m, "promote")["approval"] = "required" },
 	"rollback":   func(m map[string]any) { at(m, "promote")["rollback"] = "manual" },
 	"its health": func(m map[string]any) { at(m, "promote")["health"] = []any{map[string]any{"path": "/live"}} },
+	"checks": func(m map[string]any) {
+		m["source"] = map[string]any{"github": "acme/shop"}
+		at(m, "promote")["checks"] = []any{"ci"}
+	},
 	"at GitHub":  func(m map[string]any) { m["source"] = map[string]any{"github": "acme/shop"} },
 	"its branch": func(m map[string]any) { m["source"] = map[string]any{"github": "acme/shop", "ref": "next"} },
 	"built first": func(m map[string]any) {
@@ -198,6 +203,13 @@ func TestRewordedManifestWantsTheSame(t *testing.T) {
 
 // A manifest that wants something else, however it is written, has another digest; each change has its own.
 func TestOtherManifestWantsSomethingElse(t *testing.T) {
+	for of, known := range map[reflect.Type]int{
+		reflect.TypeFor[slipway.Manifest](): 9, reflect.TypeFor[slipway.Source](): 4, reflect.TypeFor[slipway.VercelSettings](): 10, reflect.TypeFor[slipway.HealthProbe](): 7,
+	} {
+		if of.NumField() != known {
+			t.Errorf("%s has another field: let Wants tell it, and change it here", of)
+		}
+	}
 	digest := wants()
 	seen := map[string]string{}
 	note := func(name, text string) {

@@ -43,9 +43,13 @@ func (e *Engine) Wants(manifest []byte, environment string) (string, error) {
 			"seals": s.Seals, "existing": s.Existing,
 		}
 	}
+	// What a default or another field says as well is left out; a field that is added counts as it is.
+	promote, verify := m.Promote, m.Verify
+	promote.Approval, promote.Rollback, promote.Health = "", "", nil
+	verify.Commands, verify.Network, verify.Timeout, verify.Memory, verify.Runtime, verify.Sandbox, verify.Health = nil, nil, "", 0, "", "", nil
 	return slipway.CanonicalDigest(map[string]any{
 		"app": m.App, "specs": all, "team": m.Vercel.Team, "github": m.Source.GitHub, "ref": m.Source.Ref, "prebuilt": m.Source.Prebuilt,
-		"probes": slipway.PlainProbes(m.Verify.Health), "released": slipway.PlainProbes(m.Released()), "job": m.Verify.Job(),
-		"rollback": m.Promote.Rollback == slipway.RollbackAutomatic, "promote": m.Promote.Approval == "auto",
+		"probes": slipway.PlainProbes(m.Verify.Health), "released": slipway.PlainProbes(m.Released()), "job": m.Verify.Job(), "verify": verify,
+		"rollback": m.Promote.Rollback == slipway.RollbackAutomatic, "approval": m.Promote.Approval == "auto", "promote": promote,
 	}), nil
 }
