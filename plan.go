@@ -121,7 +121,7 @@ type Plan struct {
 	Existing []Used `json:"existing,omitempty"`
 	// Undeclared are stateful resources of ours that the manifest no longer names. They stay until destroy.
 	Undeclared []Address `json:"undeclared,omitempty"`
-	// Kept are resources that a destroy leaves, because Slipway did not make them.
+	// Kept are resources that a destroy leaves, or that the manifest no longer declares, because Slipway did not make them.
 	Kept []Address `json:"kept,omitempty"`
 	// Serving is the deployment that production serves, where a promote is planned. Drift tells that it is not our last.
 	Serving string `json:"serving,omitempty"`

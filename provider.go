@@ -128,8 +128,10 @@ type KindInfo struct {
 	Root bool
 	// Adjusts: one that exists already gets the settings that are declared, but for Immutable ones. All others have to be as declared.
 	Adjusts bool
-	// Pruned: what Slipway made of it and the manifest no longer declares is deleted, behind the destroy gate. It is known by its receipt.
+	// Pruned: what Slipway made of it and the manifest no longer declares is deleted. It is known by its receipt.
 	Pruned bool
+	// PruneGate is where such a delete waits; zero: destroy.
+	PruneGate Gate
 	// ByHand is why a person alone can change it, "" for what Slipway can: its effects are manual, whatever the credential may do. Before
 	// a run waits for that person it looks itself.
 	ByHand string

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -333,8 +334,9 @@ func (w *worker) recordSeen(tx slipway.Tx, s *sight) error {
 	return nil
 }
 
+// saveOwned keeps the receipt of what is ours. Where its kind tells no origin, Slipway has made it.
 func (w *worker) saveOwned(tx slipway.Tx, r slipway.Receipt) error {
-	r.Origin = slipway.OriginCreated
+	r.Origin = cmp.Or(r.Origin, slipway.OriginCreated)
 	return tx.SaveReceipt(w.run.App, r)
 }
 

@@ -453,7 +453,9 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	if err != nil {
 		return nil, nil, err
 	}
-	pruned := func(a slipway.Address) bool { return e.kinds[a.Kind()].Pruned && a.Environment() == w.environment }
+	pruned := func(a slipway.Address) bool {
+		return e.kinds[a.Kind()].Pruned && (a.Environment() == "" || a.Environment() == w.environment)
+	}
 	if err := e.lookAtUndeclared(ctx, w, s, pruned); err != nil {
 		return nil, nil, err
 	}

@@ -63,6 +63,9 @@ func Operations() []Operation {
 		{Name: "github", Args: ship, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.commitPage(ctx), w.WriteManifest(githubManifest))
 		}},
+		{Name: "unlink", Args: ship, Setup: func(ctx context.Context, w *World) error {
+			return errors.Join(w.commitPage(ctx), w.WriteManifest(githubManifest), w.ship(ctx), w.WriteManifest(folderManifest))
+		}},
 		{Name: "domains", Args: ship, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.writeZone(ctx, domainsZone), w.WriteManifest(domainsManifest))
 		}},

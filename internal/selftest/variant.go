@@ -18,6 +18,14 @@ env:
 verify:
   health: [{path: /, contains: the shop}]
 `
+	// The same app from a folder.
+	folderManifest = `app: shop
+source: {dir: site}
+env:
+  LOG_LEVEL: {value: info}
+verify:
+  health: [{path: /, contains: the shop}]
+`
 	// It serves domains, whose records are there.
 	domainsManifest = `app: shop
 source: {dir: site}

@@ -25,7 +25,8 @@ func expandLink(m *slipway.Manifest, project slipway.Address) slipway.Spec {
 	}
 }
 
-// Observe finds any link of the project. One to another repository is CodeConflict, unless Slipway has made it.
+// Observe finds any link of the project. One to another repository is CodeConflict, unless Slipway has made it. One to this repository is
+// used as it is found, whoever made it: one that no receipt tells of counts as found, and is never taken away.
 func (h links) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.link observe"
 	in, ok := parent(want)
@@ -38,11 +39,14 @@ func (h links) Observe(ctx context.Context, want slipway.Spec) (slipway.Observat
 	}
 	linked := p.repository()
 	if linked == "" {
-		return slipway.Observation{}, nil
+		return slipway.Observation{Vanished: want.Known != nil}, nil
 	}
 	obs := slipway.Observation{Exists: true, Owned: true, Receipt: p.linkReceipt(want, in), Fields: map[string]any{
 		"repository": linked, "push_moves_domains": p.pushMovesDomains(),
 	}}
+	if want.Known == nil {
+		obs.Receipt.Origin = slipway.OriginAdopted
+	}
 	switch declared := text(want.Params["repository"]); {
 	case strings.EqualFold(linked, declared):
 		obs.Fields["repository"] = declared
@@ -125,15 +129,15 @@ func (h links) unlink(ctx context.Context, op, projectID string) error {
 	return gone(h.call(ctx, op, http.MethodDelete, rest.Path("/v9/projects/%s/link", projectID), nil, nil, nil))
 }
 
-// Delete looks first: Vercel refuses to unlink what is not linked.
+// Delete looks first: Vercel refuses to unlink what is not linked, and another link is not ours.
 func (h links) Delete(ctx context.Context, ref slipway.Receipt) error {
 	const op = "vercel.link delete"
 	p, err := h.getProject(ctx, op, ref.Details["project_id"])
-	if slipway.ErrorCode(err) == slipway.CodeNotFound || err == nil && p.repository() == "" {
-		return nil
-	}
 	if err != nil {
-		return err
+		return gone(err)
+	}
+	if p.linkReceipt(slipway.Spec{}, ref).ID != ref.ID {
+		return nil
 	}
 	return h.unlink(ctx, op, p.ID)
 }

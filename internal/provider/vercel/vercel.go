@@ -54,7 +54,7 @@ func (provider) Info() slipway.ProviderInfo {
 				slipway.OpAdopt:  "takes over a Vercel project that Slipway did not make; it will never be deleted",
 				slipway.OpDelete: "deletes the project with its deployments, domains and variables; the app goes offline",
 			}},
-			{Kind: kindLink, Docs: "https://vercel.com/docs/git", Contained: true, Consequence: map[slipway.Op]string{
+			{Kind: kindLink, Docs: "https://vercel.com/docs/git", Ledgered: true, Contained: true, Pruned: true, PruneGate: slipway.GateApply, Consequence: map[slipway.Op]string{
 				slipway.OpCreate: "lets Vercel fetch the repository; from then on Vercel builds each push as well, and no push moves a production domain",
 				slipway.OpUpdate: "makes the link as declared; Vercel builds each push, and no push moves a production domain",
 				slipway.OpDelete: "Vercel no longer builds what is pushed",
