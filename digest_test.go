@@ -37,6 +37,7 @@ func fullPlan() *slipway.Plan {
 			},
 		}},
 		Access: slipway.Access{{Provider: "cloud", Cause: slipway.CauseMissing}}, Unverified: []slipway.Address{"cloud.db/unseen"}, Rotated: []slipway.Address{"cloud.var/KEY@production"},
+		Built:      &slipway.Built{With: []slipway.Address{"cloud.var/KEY@production"}, Without: []slipway.Address{"cloud.var/NEW@production"}, Lost: []slipway.Address{"cloud.var/OLD@production"}},
 		Shipped:    &slipway.Shipped{Files: 1, Bytes: 2, Held: []string{".env"}, HeldBack: 1},
 		Existing:   []slipway.Used{{Address: "cloud.db/there", Account: "acme", ID: "x", Name: "n", Mode: slipway.ModeAssisted, Note: "why"}},
 		Undeclared: []slipway.Address{"cloud.db/old"}, Kept: []slipway.Address{"cloud.db/kept"}, Serving: "dpl-0", Drift: true, Held: slipway.HoldOlder,
@@ -73,7 +74,7 @@ func TestDigestVector(t *testing.T) {
 }
 
 // prose are the fields that no approval binds.
-var prose = []string{"Existing[0].Note", "Access", "Unverified", "Rotated", "Shipped", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
+var prose = []string{"Existing[0].Note", "Access", "Unverified", "Rotated", "Built", "Shipped", "Effects[0].Changes", "Effects[0].Cause", "Effects[0].Why", "Effects[0].Reason", "Effects[0].Consequence", "Effects[0].Reversible"}
 
 func TestDigestBindsAllButProse(t *testing.T) {
 	fullPlan := func() *slipway.Plan {

@@ -140,6 +140,8 @@ type Plan struct {
 	Unverified []Address `json:"unverified,omitempty"`
 	// Rotated are the values that were written since the deployment of a rollback was built: it still has the old ones. Outside the digest.
 	Rotated []Address `json:"rotated,omitempty"`
+	// Built tells the values' names that the deployment of a rollback was built with; nil where this home did not deploy it. Outside the digest.
+	Built *Built `json:"built,omitempty"`
 }
 
 // NoChanges reports whether there is nothing to do.
@@ -179,7 +181,7 @@ func (p *Plan) Counts() map[Op]int {
 // Digest returns sha256:… over the canonical JSON (RFC 8785) of all that an approval binds; prose is left out.
 func (p *Plan) Digest() string {
 	bare := *p
-	bare.Access, bare.Unverified, bare.Rotated, bare.Shipped = nil, nil, nil, nil
+	bare.Access, bare.Unverified, bare.Rotated, bare.Built, bare.Shipped = nil, nil, nil, nil, nil
 	if bare.Report != nil && bare.Report.Skipped != "" {
 		bare.Report = nil
 	}

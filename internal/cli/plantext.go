@@ -306,6 +306,7 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	for _, c := range p.Access {
 		fmt.Fprintf(b, "%s: %s\n", c.Provider, oneLine(c.Reason))
 	}
+	builtText(b, p.Built)
 	for _, a := range p.Rotated {
 		fmt.Fprintf(b, "older value: %s was written since that deployment was built\n", a)
 	}
@@ -317,5 +318,23 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	}
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)
+	}
+}
+
+// builtText tells with which values the deployment of a rollback was built, by their names.
+func builtText(b *strings.Builder, built *slipway.Built) {
+	if built == nil {
+		return
+	}
+	names := make([]string, len(built.With))
+	for i, a := range built.With {
+		names[i] = a.Key()
+	}
+	fmt.Fprintf(b, "built with: %s\n", cmp.Or(strings.Join(names, ", "), "no values"))
+	for _, a := range built.Without {
+		fmt.Fprintf(b, "not there then: %s was added since, and that deployment does not have it\n", a)
+	}
+	for _, a := range built.Lost {
+		fmt.Fprintf(b, "deleted since: that deployment still has %s\n", a)
 	}
 }

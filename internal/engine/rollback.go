@@ -96,14 +96,49 @@ func (e *Engine) planRollback(ctx context.Context, w *wanted, receipts map[slipw
 	if err := e.usable(ctx, w, s, to); err != nil {
 		return nil, nil, err
 	}
-	known := false
-	if plan.Rotated, known, err = e.writtenSince(ctx, w, to); err != nil {
+	written, by, err := e.writtenSince(ctx, w, to)
+	if err != nil {
 		return nil, nil, err
 	}
-	if !known {
+	if by == nil {
+		plan.Rotated = written
 		plan.Effects[0].Reason += "; this home did not deploy it, so which values it was built with is not known"
+		return s, plan, nil
+	}
+	then, err := e.sealed(by)
+	if err != nil {
+		return nil, nil, err
+	}
+	var now []slipway.Address
+	for a := range receipts {
+		value := func(b slipway.Address) bool { return b.Kind() == a.Kind() }
+		if a.Environment() == w.environment && (slices.ContainsFunc(then, value) || slices.ContainsFunc(written, value)) {
+			now = append(now, a)
+		}
+	}
+	plan.Built = slipway.NewBuilt(then, now)
+	for _, a := range written { // of the others it has no older value
+		if slices.Contains(then, a) && slices.Contains(now, a) {
+			plan.Rotated = append(plan.Rotated, a)
+		}
 	}
 	return s, plan, nil
+}
+
+// sealed are the values that the deployment of a run was built with.
+func (e *Engine) sealed(run *slipway.Run) (out []slipway.Address, err error) {
+	m, err := e.Parse([]byte(run.Manifest))
+	if err != nil {
+		return nil, withOp(err, "the manifest of run %s", run.ID)
+	}
+	for _, p := range e.Providers {
+		for _, s := range p.Expand(m, run.Environment) {
+			if e.kinds[s.Address.Kind()].Versioned {
+				out = append(out, s.Seals...)
+			}
+		}
+	}
+	return out, nil
 }
 
 // usable refuses a deployment that is not there, is no build of this app, or never became ready.
@@ -134,9 +169,9 @@ func (e *Engine) usable(ctx context.Context, w *wanted, s *sight, id string) err
 	return nil
 }
 
-// writtenSince are the values that this home's runs have written or deleted after the one that deployed id. known is false when no run here
-// has deployed it.
-func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []slipway.Address, known bool, err error) {
+// writtenSince are the values that this home's runs have written or deleted after the one that deployed id, which is by; nil when no run
+// here has deployed it.
+func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []slipway.Address, by *slipway.Run, err error) {
 	kinds := map[slipway.Kind]bool{}
 	for _, s := range w.specs {
 		for _, a := range s.Seals {
@@ -154,7 +189,7 @@ func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []
 				return err
 			}
 			if slices.ContainsFunc(all, func(o outcome) bool { return o.step.Receipt != nil && o.step.Receipt.ID == id }) {
-				known = true
+				by = &run
 				return nil
 			}
 			for _, o := range all {
@@ -166,5 +201,5 @@ func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []
 		return nil
 	})
 	slices.Sort(out)
-	return slices.Compact(out), known, err
+	return slices.Compact(out), by, err
 }

@@ -47,6 +47,11 @@ func TestRollbackMovesProductionBackAndTellsOldValues(t *testing.T) {
 	if want := []slipway.Address{"cloud.var/LEVEL@production"}; !slices.Equal(d.Plan.Rotated, want) || d.Approvals[0].Gate != slipway.GateRollback {
 		t.Errorf("rotated %v, gate %s; want %v behind its own gate", d.Plan.Rotated, d.Approvals[0].Gate, want)
 	}
+	if diff := cmp.Diff(&slipway.Built{With: []slipway.Address{
+		"cloud.var/CACHE_URL@production", "cloud.var/DATABASE_URL@production", "cloud.var/LEVEL@production", "cloud.var/STRIPE_KEY@production",
+	}}, d.Plan.Built); diff != "" {
+		t.Errorf("what it was built with (-want +got):\n%s", diff)
+	}
 	if run := b.rollback(first); !run.NoChanges {
 		t.Errorf("to what production serves: %s", run.Status)
 	}
