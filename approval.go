@@ -100,9 +100,12 @@ type Decision struct {
 
 // Decide returns the approval after d, to which the policy gave answer. It stays requested while it needs further approvers. The error is
 // CodeForbidden for nobody, for what the policy does not allow, and for the same person twice; CodeVoided for another subject, CodeConflict for
-// one that was decided before, CodeInvalid for a name that was not typed and for a no without a reason, CodeDrift where production
+// one that was decided before, CodeInvalid for a name that was not typed, for a no without a reason and for a reason that Remark refuses, CodeDrift where production
 // would go backwards and what it serves is not named.
 func (a Approval) Decide(d Decision, answer Answer, now time.Time) (Approval, error) {
+	if err := Remark("--reason", d.Reason); err != nil {
+		return a, err
+	}
 	switch {
 	case d.By.name == "":
 		return a, Errorf(CodeForbidden, "only a person can decide at the %s gate", a.Gate)

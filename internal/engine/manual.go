@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -279,7 +280,7 @@ func (w *worker) find(ctx context.Context, effect slipway.Effect, c slipway.Manu
 }
 
 func alreadyDone(key string) error {
-	return slipway.Errorf(slipway.CodeConflict, "%s is already done", key)
+	return slipway.Errorf(slipway.CodeConflict, "%s is already done", key).WithHint("see what is left: slipway manual")
 }
 
 // assertion is what a person states.
@@ -382,11 +383,10 @@ func (e *Engine) wellFormed(c *slipway.ManualCheck) error {
 				WithHint("give the resource's id, as the provider's page shows it; if it was a secret, treat it as exposed to your shell's history")
 		}
 	}
+	if err := cmp.Or(slipway.CheckID("--id", c.ID), slipway.Remark("--note", c.Note)); err != nil {
+		return err
+	}
 	switch {
-	case strings.Contains(c.ID, "://"):
-		return slipway.Errorf(slipway.CodeInvalid, "--id is a URL, not an id").WithHint("give the last part of that URL that names the resource")
-	case strings.ContainsAny(c.ID, " \t\r\n/\\\"'<>") || len(c.ID) > 128:
-		return slipway.Errorf(slipway.CodeInvalid, "--id can be no id: %q", c.ID).WithHint("copy it again, without spaces and placeholders")
 	case c.URL != "" && !isPlace(c.URL):
 		return slipway.Errorf(slipway.CodeInvalid, "--url is not where an app answers; it was not kept").
 			WithHint("give it with https:// in front, and without a user, a password, a query or a fragment")

@@ -201,6 +201,9 @@ func (e *Engine) Resume(ctx context.Context, id string, files slipway.FileSet, b
 
 // Cancel ends a run. What is in flight is given up within a second, and looked for by the app's next run.
 func (e *Engine) Cancel(ctx context.Context, id, reason string, by slipway.Principal) (run slipway.Run, err error) {
+	if err := slipway.Remark("--reason", reason); err != nil {
+		return run, err
+	}
 	err = e.Store.Tx(ctx, func(tx slipway.Tx) error {
 		if run, err = tx.Run(id); err != nil {
 			return err
