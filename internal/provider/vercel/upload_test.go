@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -78,6 +79,16 @@ func TestUploadGoesOnWhereItWasKilled(t *testing.T) {
 		died <- err
 	}()
 	<-u.full
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for held, full := 0, 0; full < 30 && held < 5000; held++ { // those that are held back pile up to the bound, and no further
+		if <-tick.C; u.now.Load() >= uploads {
+			full++
+		}
+	}
+	if now := u.now.Load(); now != uploads {
+		t.Errorf("%d uploads at once, want %d", now, uploads)
+	}
 	kill()
 	if err := <-died; slipway.ErrorCode(err) != slipway.CodeCanceled {
 		t.Fatalf("got %v, want code canceled", err)
