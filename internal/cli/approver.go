@@ -127,7 +127,11 @@ func drifted(d *slipway.RunDetail, a slipway.Approval, over string) error {
 	if serving == "" || serving == over || !d.Plan.Drift && serving == d.Plan.Serving {
 		return nil
 	}
-	return slipway.Errorf(slipway.CodeDrift, "production serves %s, which Slipway did not put there", serving).
+	what := slipway.Errorf(slipway.CodeDrift, "production serves %s, which Slipway did not put there", serving)
+	if !d.Plan.Drift { // who has moved it since is looked into when the plan is made again
+		what = slipway.Errorf(slipway.CodeDrift, "production serves %s by now, which is not what was planned on", serving)
+	}
+	return what.
 		WithHint("to move it all the same: slipway ship --promote-over %s, or: slipway approve %s", serving, d.Run.ID)
 }
 

@@ -141,6 +141,9 @@ func (w *worker) notSettled(u *unit, p *poller) error {
 	case moves(u.effect.Op):
 		return slipway.Errorf(slipway.CodeUnavailable, "production was asked to move to %v, and %s later it has not: %s",
 			u.spec.Params["deployment"], p.limit, stands(u.obs)).WithHint("%s", resume)
+	case u.watched() && !u.obs.Exists && u.step.Receipt != nil:
+		return slipway.Errorf(slipway.CodeVanished, "%s was there, and is gone", u.step.Receipt.ID).
+			WithHint("somebody deleted it; to build anew: slipway resume %s", w.id)
 	case u.watched() && u.obs.Pending:
 		return slipway.Errorf(slipway.CodeUnavailable, "%s is not ready after %s", u.obs.Receipt.ID, p.bound(longPending)).
 			WithHint("to wait on: slipway resume %s; a build that hangs is cancelled on the provider's page, and a run by: slipway cancel %s", w.id, w.id)

@@ -411,7 +411,7 @@ type deployment struct {
 	Meta                          map[string]any
 	AliasAssigned                 any // bool, or the time in a list
 	AliasError                    *struct{ Code, Message string }
-	ChecksConclusion              string
+	ChecksState, ChecksConclusion string // registered, running or completed; and how they ended
 	ErrorMessage, ErrorCode       string
 	InspectorURL                  string
 	CreatedAt, Created            float64

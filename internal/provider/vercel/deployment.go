@@ -127,7 +127,8 @@ func (d *deployment) aliased() bool {
 	return false
 }
 
-// observation: READY is not live. A preview is when its aliases are assigned; a staged production build has none to wait for.
+// observation: READY is not live. Its checks have to be over, and a preview is live when its aliases are assigned; a staged production build
+// has none to wait for.
 func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Receipt) slipway.Observation {
 	obs := slipway.Observation{Exists: true, Owned: true, Receipt: h.receipt(d, want, in), Fields: map[string]any{"target": d.environment()}}
 	obs.Vintage, obs.Served = vintage(d.Meta, max(d.CreatedAt, d.Created)), d.ReadySubstate == "PROMOTED" || d.ReadySubstate == "ROLLING"
@@ -139,10 +140,13 @@ func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Re
 	switch {
 	case d.failed():
 		obs.Failed = h.buildFailed(d)
-	case d.state() != "READY":
+	case d.state() != "READY" || d.ChecksState == "registered" || d.ChecksState == "running":
 		obs.Pending = true
+	case d.environment() != slipway.Production && d.AliasError != nil && !d.aliased():
+		obs.Failed = slipway.Errorf(slipway.CodeUnavailable, "the deployment %s is ready, and does not have all of its aliases: %s", d.id(), h.rest.Clean(d.AliasError.Message)).
+			WithHint("look at its domains in the Vercel project, then ship again")
 	case d.environment() != slipway.Production:
-		obs.Pending = !d.aliased() && d.AliasError == nil
+		obs.Pending = !d.aliased()
 	}
 	return obs
 }
