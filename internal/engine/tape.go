@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,7 +131,7 @@ func (t *tape) flush(ctx context.Context) error {
 func (t *tape) save(ctx context.Context, mark slipway.JobMark) error {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	mark.Told = t.mark.Told
+	mark.Told, mark.Commands = t.mark.Told, slices.Clone(mark.Commands) // whoever calls goes on with its own
 	return t.write(ctx, mark, nil)
 }
 
