@@ -37,8 +37,13 @@ func (s *secrets) signing(ctx context.Context) error {
 		return err
 	}
 	err = s.debugging(func() error {
-		return s.all(ctx, "key trust ed25519:"+public+" --name ada", "policy test --json", "ship --yes", "approve --key ada --json", "status --json", "resume --json",
-			"approve --key ada --json", "resume --json", "reject --reason enough --json", "key passphrase ada", "key untrust ada --json")
+		return s.all(ctx, "key trust ed25519:"+public+" --name ada", "policy test --json", "ship --yes", "approve --gate policy --json", "resume --yes",
+			"approve --key ada --json", "status --json", "resume --json", "approve --key ada --json", "resume --json", "reject --reason enough --json",
+			"key passphrase ada")
 	})
-	return errors.Join(err, os.Remove(policy), os.Remove(policy+".test.yaml"))
+	if err = errors.Join(err, os.Remove(policy), os.Remove(policy+".test.yaml")); err != nil {
+		return err
+	}
+	s.Env["SLIPWAY_KEY_PASSPHRASE"] = s.canaries["next password of a key"]
+	return s.all(ctx, "ship --json", "approve --gate policy --key ada --json", "resume --json", "reject --reason enough --json", "key untrust ada --json")
 }
