@@ -146,7 +146,7 @@ func planDigest(data []byte) (string, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return "", err
 	}
-	for _, name := range []string{"access", "rotated", "shipped", "unverified"} {
+	for _, name := range []string{"access", "built", "rotated", "shipped", "unverified"} {
 		delete(p, name)
 	}
 	if r, ok := p["report"].(map[string]any); ok && r["skipped"] != nil {

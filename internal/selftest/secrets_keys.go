@@ -38,10 +38,9 @@ func (s *secrets) signing(ctx context.Context) error {
 	}
 	err = s.debugging(func() error {
 		return s.all(ctx, "key trust ed25519:"+public+" --name ada", "policy test --json", "ship --yes", "approve --gate policy --json", "resume --yes",
-			"approve --key ada --json", "status --json", "resume --json", "approve --key ada --json", "resume --json", "reject --reason enough --json",
-			"key passphrase ada")
+			"approve --key ada --json", "status --json", "resume --json", "approve --key ada --json", "resume --json", "key passphrase ada")
 	})
-	if err = errors.Join(err, os.Remove(policy), os.Remove(policy+".test.yaml")); err != nil {
+	if err = errors.Join(err, os.Remove(policy), os.Remove(policy+".test.yaml"), s.edit("")); err != nil {
 		return err
 	}
 	s.Env["SLIPWAY_KEY_PASSPHRASE"] = s.canaries["next password of a key"]
