@@ -9,7 +9,7 @@ import (
 )
 
 // lapsed tells why an approval that nobody has used yet opens nothing now, though it was given: the policy would not let one of its approvers
-// approve at this moment (a freeze has begun), or the key that has signed is no longer trusted. "" where it still holds. What an approval has
+// approve at this moment (a freeze has begun) or wants more people, or the key that has signed is no longer trusted. "" where it still holds. What an approval has
 // opened stays open: work that has begun is not left half done.
 func (w *worker) lapsed(ctx context.Context, a slipway.Approval, policy slipway.Policy) string {
 	if a.State != slipway.ApprovalApproved {
@@ -28,8 +28,11 @@ func (w *worker) lapsed(ctx context.Context, a slipway.Approval, policy slipway.
 			}
 			q = by.Asks(q)
 		}
-		if answer := policy.Ask(q); !answer.Allow {
+		switch answer := policy.Ask(q); {
+		case !answer.Allow:
 			return fmt.Sprintf("the policy would not let %s approve now: %s", w.whose(v), answer.Why)
+		case answer.Approvers > len(a.Votes):
+			return fmt.Sprintf("the policy wants %d people now, and %d approved", answer.Approvers, len(a.Votes))
 		}
 	}
 	return ""

@@ -427,6 +427,31 @@ func TestFreezeHoldsAtUse(t *testing.T) {
 	b.mustSucceed(b.finish(run.ID))
 }
 
+// A policy may want more people at some times than at others: how many counts when the approval is used, too.
+func TestMorePeopleAtUse(t *testing.T) {
+	b := newBench(t, newCloud())
+	from := time.Now().Add(time.Hour)
+	b.rules = &rules{"two later", func(q slipway.Question) slipway.Answer {
+		if !q.Now.Before(from) {
+			return people(2).Ask(q)
+		}
+		return people(1).Ask(q)
+	}}
+	b.restart()
+	run, _ := b.asking("one")
+	if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: ada}); code != "" {
+		t.Fatal(code)
+	}
+	b.ahead.Store(int64(2 * time.Hour))
+	run, _ = b.waiting(run.ID)
+	if d := cmp.Diff([]string{"apply voided", "apply requested"}, b.states(run.ID)); d != "" || len(b.cloud.calls) != 0 {
+		t.Fatalf("one of two opened the gate: %s, calls %v", d, b.cloud.calls)
+	}
+	if why := b.approvals(run.ID)[0].Differs; len(why) != 1 || why[0] != "the policy wants 2 people now, and 1 approved" {
+		t.Errorf("it does not say why: %q", why)
+	}
+}
+
 // It begins after the gate was looked at, and before the first intent: the transaction of that intent sees it.
 func TestFreezeBetweenLookAndIntent(t *testing.T) {
 	b := newBench(t, newCloud())
