@@ -5,6 +5,7 @@ package keychain
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -277,26 +278,43 @@ func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 	if key.Weak() {
 		return Trusted{}, slipway.Errorf(slipway.CodeInvalid, "under this key anybody's signature verifies").WithHint("make another with: slipway key new NAME")
 	}
-	all, err := c.Known()
-	if err != nil {
-		return Trusted{}, err
-	}
-	if err := c.checkHolder(all, name, bare); err != nil {
-		return Trusted{}, err
-	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
 	t := Trusted{Name: name, Key: key.String(), ID: key.ID(), Groups: groups, AddedAt: c.Now().UTC().Truncate(time.Second)}
+	return t, c.alone(func() error { return c.add(t) })
+}
+
+// add puts a key on the list of what is trusted.
+func (c Chain) add(t Trusted) error {
+	all, err := c.Known()
+	if err != nil {
+		return err
+	}
+	if err := c.checkHolder(all, t.Name, t.Key); err != nil {
+		return err
+	}
 	at := slices.IndexFunc(all, func(o Trusted) bool { return o.Key == t.Key })
 	switch {
-	case at >= 0 && all[at].Name != name:
-		return Trusted{}, slipway.Errorf(slipway.CodeConflict, "the key %s is trusted as %s's", t.ID, all[at].Name).
+	case at >= 0 && all[at].Name != t.Name:
+		return slipway.Errorf(slipway.CodeConflict, "the key %s is trusted as %s's", t.ID, all[at].Name).
 			WithHint("one key is one person's; list them with: slipway key list")
 	case at >= 0:
 		all[at] = t
 	default:
 		all = append(all, t)
 	}
-	return t, c.write(filepath.Join(c.Folder, trusted), all, false)
+	return c.write(filepath.Join(c.Folder, trusted), all, false)
+}
+
+// alone makes a change while no other process makes one, so that none is lost to another's.
+func (c Chain) alone(change func() error) error {
+	if err := os.MkdirAll(c.Folder, 0o700); err != nil {
+		return unwritable(c.Folder, err)
+	}
+	free, err := lock(c.Folder)
+	if err != nil {
+		return unwritable(c.Folder, err)
+	}
+	return errors.Join(change(), free())
 }
 
 // checkHolder refuses the private half of a key that is known here, which looks like a public one, and a name that differs from a trusted one
@@ -332,24 +350,28 @@ func (c Chain) Trusted() ([]Trusted, error) {
 // Untrust ends the trust in a person's keys, by the name, or in one key, by its id or its public half, and returns them. What they have signed and
 // nobody has used opens nothing any more; what was used stays as it is. CodeNotFound: no such key is trusted.
 func (c Chain) Untrust(who string) (ended []Trusted, err error) {
-	all, err := c.Known()
-	if err != nil {
-		return nil, err
-	}
-	for i, t := range all {
-		if t.Until.IsZero() && (t.Name == who || t.ID == who || attest.PublicMark+t.Key == who) {
-			all[i].Until = c.Now().UTC().Truncate(time.Second)
-			ended = append(ended, all[i])
+	err = c.alone(func() error {
+		all, err := c.Known()
+		if err != nil {
+			return err
 		}
-	}
-	if len(ended) == 0 {
-		return nil, slipway.Errorf(slipway.CodeNotFound, "no such key is trusted").WithHint("list them with: slipway key list; name a person, or a key's id")
-	}
-	return ended, c.write(filepath.Join(c.Folder, trusted), all, false)
+		for i, t := range all {
+			if t.Until.IsZero() && (t.Name == who || t.ID == who || attest.PublicMark+t.Key == who) {
+				all[i].Until = c.Now().UTC().Truncate(time.Second)
+				ended = append(ended, all[i])
+			}
+		}
+		if len(ended) == 0 {
+			return slipway.Errorf(slipway.CodeNotFound, "no such key is trusted").
+				WithHint("list them with: slipway key list; name a person, or a key's id")
+		}
+		return c.write(filepath.Join(c.Folder, trusted), all, false)
+	})
+	return ended, err
 }
 
 // Repass puts a key that is in a file behind another passphrase, in place: the file has the one or the other, whatever happens. Passphrase is asked
-// for the old one, then for a fresh one. CodeUnsupported: the key is in the keyring, which has a password of its own.
+// for the old one, then for a fresh one. CodeConflict: another process has changed it meanwhile. CodeUnsupported: the key is in the keyring, which has a password of its own.
 func (c Chain) Repass(ctx context.Context, name string) error {
 	e, err := c.entry(name)
 	if err != nil {
@@ -363,10 +385,17 @@ func (c Chain) Repass(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	was := e.Sealed
 	if e.Sealed, err = c.seal(ctx, name, seed); err != nil {
 		return err
 	}
-	return c.write(c.path(name), e, false)
+	return c.alone(func() error {
+		if now, err := c.entry(name); err != nil || now.Sealed != was {
+			return cmp.Or(err, error(slipway.Errorf(slipway.CodeConflict, "another process has given the key %q another passphrase meanwhile", name).
+				WithHint("run it again: what opens the key is the other one's")))
+		}
+		return c.write(c.path(name), e, false)
+	})
 }
 
 // Known returns the keys that count and those that did, in the order in which they were trusted.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -335,6 +337,58 @@ func TestUntrust(t *testing.T) {
 	}
 	if again, err := h.Trust("ada", attest.PublicMark+one, nil); err != nil || !again.Until.IsZero() {
 		t.Errorf("%+v %v", again, err)
+	}
+}
+
+// Changes that several processes make at the same time are all made: what was untrusted is not trusted again by another's list.
+func TestChangesAtTheSameTime(t *testing.T) {
+	h := newHome(t)
+	names := "abcdefghijkl"
+	each := func(change func(name, key string) error) {
+		var all sync.WaitGroup
+		for i, r := range names {
+			all.Go(func() {
+				if err := change("p"+string(r), fmt.Sprintf("%064x", 1000+i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	each(func(name, key string) error {
+		_, err := h.Trust(name, attest.PublicMark+key, nil)
+		return err
+	})
+	if known, err := h.Known(); err != nil || len(known) != len(names) {
+		t.Errorf("%d of %d are trusted: %v", len(known), len(names), err)
+	}
+	each(func(name, _ string) error {
+		_, err := h.Untrust(name)
+		return err
+	})
+	if left, err := h.Trusted(); err != nil || len(left) != 0 {
+		t.Errorf("%d are trusted still: %v", len(left), err)
+	}
+}
+
+// Of two that change a passphrase at the same time, the second is told.
+func TestRepassAtTheSameTime(t *testing.T) {
+	h := newHome(t)
+	if _, err := h.New(t.Context(), "ada", keychain.StoreFile); err != nil {
+		t.Fatal(err)
+	}
+	other := h.Chain
+	h.Passphrase = func(ctx context.Context, _ string, fresh bool) (slipway.Secret, error) {
+		if fresh {
+			return slipway.NewSecret("the first passphrase"), other.Repass(ctx, "ada")
+		}
+		return slipway.NewSecret(phrase), nil
+	}
+	if err := h.Repass(t.Context(), "ada"); slipway.ErrorCode(err) != slipway.CodeConflict {
+		t.Errorf("a passphrase that opens nothing was promised: %v", err)
+	}
+	if _, err := other.Key(t.Context(), "ada"); err != nil {
+		t.Error(err)
 	}
 }
 
