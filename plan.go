@@ -242,6 +242,8 @@ type PlanInput struct {
 	Access      Access // what the credentials are good for
 	// Unresolved are the Specs of which Slipway cannot read a value that they write, and why. A person carries it.
 	Unresolved map[Address]string
+	// Elsewhere are those of them whose value was written last from another reference than the one declared now.
+	Elsewhere map[Address]bool
 }
 
 // MakePlan returns what must change so that what is observed becomes what is desired. It is pure: the same input gives the same plan.
@@ -331,6 +333,8 @@ func (p *planner) add(s Spec) error {
 		p.put(s, OpAdopt, kind.Gate, changes, "it exists and was not made by Slipway")
 	case len(changes) == 0 && p.Unresolved[s.Address] != "" && p.remade(s):
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "what its value comes from is made anew")
+	case len(changes) == 0 && p.Elsewhere[s.Address]:
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, elsewhere)
 	case len(changes) == 0 && kind.UpdateOp == OpPromote && (obs.Failed != nil || obs.Pending):
 		p.put(s, kind.UpdateOp, kind.Gate, nil, "not every domain serves it")
 	case len(changes) == 0:

@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+const elsewhere = "its value comes from elsewhere than when it was written"
+
 // addUnseen plans for what cannot be looked at: what is recorded as made from the same declaration is left alone.
 func (p *planner) addUnseen(s Spec) {
 	kind := p.Kinds[s.Address.Kind()]
@@ -15,11 +17,15 @@ func (p *planner) addUnseen(s Spec) {
 	switch {
 	case !recorded && kind.Initial == nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it is not recorded, and cannot be looked at"))
-	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals) && !p.remade(s):
+	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals) && !p.remade(s) && !p.Elsewhere[s.Address]:
 	case recorded && r.Fixed != "" && r.Fixed != FixedDigest(s, kind):
 		p.put(s, OpReplace, GateDestroy, nil, "it was made with another "+strings.Join(kind.Immutable, " or ")+", which cannot be changed in place")
 	case kind.Versioned:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, "what it was made from has changed")
+	case p.Elsewhere[s.Address]:
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, elsewhere)
+	case p.Unresolved[s.Address] != "":
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "neither it nor its value can be looked at")
 	default:
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "it was made from another declaration, and cannot be looked at")
 	}

@@ -89,6 +89,7 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 		return ev, err
 	}
 	gone := u.effect.Op == slipway.OpDelete
+	unprinted := w.unresolved(w.wanted, u.spec.Inputs["value"]) != ""
 	differs := differing(u.spec, u.obs)
 	if before != nil && before.Version != "" && u.obs.Receipt.Version != before.Version { // written anew: by whom its fingerprint cannot tell
 		differs = slices.DeleteFunc(differs, func(f string) bool { return f == "fingerprint" || f == "written" })
@@ -108,6 +109,8 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 		ev.Finding = slipway.FindingDone
 	case !u.obs.Exists || u.effect.Op == slipway.OpReplace && u.obs.Receipt.ID == u.effect.Basis["id"]:
 		ev.Finding = slipway.FindingAbsent
+	case u.effect.Op == slipway.OpUpdate && unprinted && before != nil && before.Version != "" && u.obs.Receipt.Version == before.Version:
+		ev.Finding, ev.Differs = slipway.FindingAbsent, []string{"it was not written since"}
 	case u.obs.Failed != nil:
 		ev.Finding, ev.Differs = slipway.FindingWrong, []string{w.Redact(u.obs.Failed.Message)}
 	case u.obs.Pending:

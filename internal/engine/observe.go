@@ -465,6 +465,9 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	in.Released, in.RollbackAuto = slipway.PlainProbes(w.manifest.Released()), w.manifest.Promote.Rollback == slipway.RollbackAutomatic
 	in.Required = w.manifest.Promote.Checks
 	in.Commit, in.CommitOrder = e.standing(ctx, w, s)
+	if in.Elsewhere, err = e.elsewhere(ctx, w, s); err != nil {
+		return nil, nil, err
+	}
 	var unsandboxed error
 	in.Job, in.JobParent, unsandboxed = e.job(ctx, w)
 	plan, err := slipway.MakePlan(in)
