@@ -84,7 +84,11 @@ func statusText(d *slipway.RunDetail, owned bool) string {
 	}
 	for _, a := range d.Approvals {
 		by := ""
-		if a.By != nil {
+		ended := a.State == slipway.ApprovalVoided || a.State == slipway.ApprovalExpired || a.State == slipway.ApprovalSuperseded
+		switch {
+		case a.By != nil && ended:
+			by = fmt.Sprintf(", after %s (%s) approved it,", a.By.Name, a.How)
+		case a.By != nil:
 			by = fmt.Sprintf(" by %s (%s)", a.By.Name, a.How)
 		}
 		standing := ""
@@ -95,6 +99,11 @@ func statusText(d *slipway.RunDetail, owned bool) string {
 		for _, v := range a.Votes {
 			if a.By == nil {
 				fmt.Fprintf(&b, "  approved    by %s (%s)\n", v.By.Name, v.How)
+			}
+		}
+		for _, line := range a.Differs {
+			if a.State == slipway.ApprovalVoided {
+				fmt.Fprintf(&b, "  why         %s\n", oneLine(line))
 			}
 		}
 		if a.State == slipway.ApprovalRequested {
