@@ -33,7 +33,8 @@ const (
 	ApprovalRequested ApprovalState = "requested"
 	// ApprovalApproved: the next intent behind the gate uses it, in the transaction that commits that intent.
 	ApprovalApproved ApprovalState = "approved"
-	// ApprovalConsumed: it opened its gate; it opens no other.
+	// ApprovalConsumed: it opened its gate; it opens no other. With Void it opens not even that again: production was asked to move behind it,
+	// or something to die, and the plan was made again since.
 	ApprovalConsumed   ApprovalState = "consumed"
 	ApprovalRejected   ApprovalState = "rejected"
 	ApprovalVoided     ApprovalState = "voided"     // what it approved is not what would be done now; Void and Differs tell what differs
@@ -60,19 +61,19 @@ type Approval struct {
 	By        *Principal     `json:"by,omitempty"`    // whose decision was the last
 	How       string         `json:"how,omitempty"`   // how they proved it: os-user, or a key
 	Reason    string         `json:"reason,omitempty"`
-	Void      []string       `json:"void,omitempty"`    // voided: what differs
+	Void      []string       `json:"void,omitempty"`    // voided: what differs; consumed: why it opens nothing any more
 	Differs   []string       `json:"differs,omitempty"` // voided: each difference of the plans; requested: from what was approved before
 	CreatedAt time.Time      `json:"created_at"`
 	DecidedAt time.Time      `json:"decided_at,omitzero"`
 	ExpiresAt time.Time      `json:"expires_at,omitzero"`
 }
 
-// Opens reports whether the approval opens gate for subject at now.
+// Opens reports whether the approval opens gate for subject at now. One that is used does for as long as its run works on what it was used for.
 func (a Approval) Opens(gate Gate, subject string, now time.Time) bool {
 	if a.Gate != gate || a.Subject != subject {
 		return false
 	}
-	return a.State == ApprovalConsumed || a.State == ApprovalApproved && now.Before(a.ExpiresAt)
+	return a.State == ApprovalConsumed && len(a.Void) == 0 || a.State == ApprovalApproved && now.Before(a.ExpiresAt)
 }
 
 // Standing tells how many of the approvals that it needs are given: "1 of 2"; "" where one is enough.

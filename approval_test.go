@@ -140,6 +140,8 @@ func TestOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := func(s slipway.ApprovalState) slipway.Approval { a := approved; a.State = s; return a }
+	spent := in(slipway.ApprovalConsumed)
+	spent.Void = []string{"used before the plan was made again"}
 	tests := map[string]struct {
 		reason   string
 		approval slipway.Approval
@@ -156,6 +158,7 @@ func TestOpens(t *testing.T) {
 		"consumed":           {"the run that used it goes on behind it, however long it takes", in(slipway.ApprovalConsumed), slipway.GateApply, "sha256:a", 48 * time.Hour, true},
 		"consumed, another":  {"it opens no other", in(slipway.ApprovalConsumed), slipway.GateApply, "sha256:b", 0, false},
 		"consumed, its gate": {"nor another gate", in(slipway.ApprovalConsumed), slipway.GateDestroy, "sha256:a", 0, false},
+		"consumed, spent":    {"what it was used for may come again", spent, slipway.GateApply, "sha256:a", 0, false},
 		"requested":          {"not decided", in(slipway.ApprovalRequested), slipway.GateApply, "sha256:a", 0, false},
 		"rejected":           {"a no", in(slipway.ApprovalRejected), slipway.GateApply, "sha256:a", 0, false},
 		"voided":             {"not what would be done now", in(slipway.ApprovalVoided), slipway.GateApply, "sha256:a", 0, false},

@@ -145,6 +145,9 @@ func movedText(e slipway.Event) string {
 // voidText tells what differs from what was approved.
 func voidText(e slipway.Event) string {
 	if why, ok := e.Data["why"].(string); ok {
+		if e.Data["address"] == nil {
+			return fmt.Sprintf("gate %v: its approval opens nothing any more: %s", e.Data["gate"], why)
+		}
 		return fmt.Sprintf("gate %v: %v: %s", e.Data["gate"], e.Data["address"], why)
 	}
 	if address, ok := e.Data["address"].(string); ok {

@@ -248,6 +248,9 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 		if err := w.carryTaken(tx); err != nil {
 			return err
 		}
+		if err := w.spend(tx); err != nil {
+			return err
+		}
 		if err := tx.SaveRun(w.run); err != nil {
 			return err
 		}

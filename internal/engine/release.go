@@ -43,35 +43,7 @@ func (w *worker) promotable(ctx context.Context, u *unit) error {
 	if err != nil || !d.Served {
 		return err
 	}
-	if err := w.withdraw(ctx, u.effect.Gate); err != nil {
-		return err
-	}
 	return w.tellVoid(ctx, u, u.effect.Basis, map[string]any{"exists": true, "fields": map[string]any{"moved_back": true}})
-}
-
-// withdraw ends the approval of a plan that, beside the move, has nothing behind gate: made again it may be the same, and must not find it.
-func (w *worker) withdraw(ctx context.Context, gate slipway.Gate) error {
-	if slices.ContainsFunc(w.plan.Effects, func(e slipway.Effect) bool { return e.Gate == gate && !moves(e.Op) }) {
-		return nil
-	}
-	return w.commit(ctx, func(tx slipway.Tx) error {
-		all, err := tx.Approvals(w.id)
-		if err != nil {
-			return err
-		}
-		for _, a := range all {
-			if a.Gate != gate || a.State != slipway.ApprovalConsumed {
-				continue
-			}
-			if a.State, a.Void = slipway.ApprovalVoided, []string{"moved_back"}; a.DecidedAt.IsZero() {
-				a.DecidedAt = w.Now()
-			}
-			if err := tx.SaveApproval(a); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // carried returns when the deployment that u promotes was created, and when each value that is sealed into it was last written. A value that

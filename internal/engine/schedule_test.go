@@ -84,6 +84,20 @@ var stories = map[string][]act{
 	"what production was moved back from by itself is shipped again": {
 		{What: "all", Source: 1}, {What: "all", Source: 2, Back: true, Bad: 2}, {What: "resume"}, {What: "approve"},
 	},
+	"what was promoted alone and moved back from by itself is shipped again": {
+		{What: "all", Source: 1},
+		{What: "all", Source: 2},
+		{What: "rollback", Which: 0},
+		{What: "all", Source: 2, Over: true, Back: true, Bad: 2},
+		{What: "all", Source: 2, Back: true},
+	},
+	"and so under one approval of all": {
+		{What: "all", Source: 1},
+		{What: "all", Source: 2},
+		{What: "rollback", Which: 0},
+		{What: "all", Source: 2, Over: true, Back: true, Bad: 2, Auto: true},
+		{What: "all", Source: 2, Back: true, Auto: true},
+	},
 }
 
 // drawActs draws acts, and weaves a story into every second schedule.
