@@ -16,8 +16,9 @@ const (
 	PartFailed  Part = "failed"  // it does not, and the provider has given up
 )
 
-// Movement is how far a move of production had come when it was looked at last. Names are sorted.
+// Movement is how far a build, or a move of production, had come when it was looked at last. Names are sorted.
 type Movement struct {
+	Stage   string   `json:"stage,omitempty"` // of a build, as Observation has it
 	Moved   []string `json:"moved,omitempty"`
 	Waiting []string `json:"waiting,omitempty"`
 	Failed  []string `json:"failed,omitempty"`
@@ -47,10 +48,10 @@ func (r Rollout) String() string {
 
 // MovementOf is how far a move has come by what was observed, nil where that tells nothing of one.
 func MovementOf(obs Observation) *Movement {
-	if len(obs.Parts) == 0 && obs.Rollout == nil {
+	if len(obs.Parts) == 0 && obs.Rollout == nil && obs.Stage == "" {
 		return nil
 	}
-	m := &Movement{Rollout: obs.Rollout}
+	m := &Movement{Stage: obs.Stage, Rollout: obs.Rollout}
 	for _, name := range slices.Sorted(maps.Keys(obs.Parts)) {
 		switch obs.Parts[name] {
 		case PartMoved:
@@ -70,7 +71,7 @@ func (m *Movement) Equal(o *Movement) bool {
 		return m == o
 	}
 	same := m.Rollout == o.Rollout || m.Rollout != nil && o.Rollout != nil && *m.Rollout == *o.Rollout
-	return same && slices.Equal(m.Moved, o.Moved) && slices.Equal(m.Waiting, o.Waiting) && slices.Equal(m.Failed, o.Failed)
+	return same && m.Stage == o.Stage && slices.Equal(m.Moved, o.Moved) && slices.Equal(m.Waiting, o.Waiting) && slices.Equal(m.Failed, o.Failed)
 }
 
 // Data is m as an event holds it.
@@ -78,6 +79,9 @@ func (m *Movement) Data() map[string]any {
 	data := map[string]any{}
 	if m == nil {
 		return data
+	}
+	if m.Stage != "" {
+		data["stage"] = m.Stage
 	}
 	for name, list := range map[string][]string{"moved": m.Moved, "waiting": m.Waiting, "failed": m.Failed} {
 		if len(list) > 0 || name != "failed" && len(m.Moved)+len(m.Waiting) > 0 {
@@ -101,6 +105,9 @@ func (m *Movement) String() string {
 		return ""
 	}
 	var said []string
+	if m.Stage != "" {
+		said = append(said, m.Stage)
+	}
 	if m.Rollout != nil {
 		said = append(said, m.Rollout.String())
 	}

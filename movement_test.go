@@ -14,6 +14,7 @@ func TestMovement(t *testing.T) {
 		data   map[string]any
 	}{
 		"one thing": {"what has no parts does not move in parts", Observation{Pending: true}, "", map[string]any{}},
+		"a build":   {"at what stage it is", Observation{Pending: true, Stage: "building"}, "building", map[string]any{"stage": "building"}},
 		"nothing yet": {
 			"all of it is waited for",
 			Observation{Parts: map[string]Part{"b": PartWaiting, "a": PartWaiting}},

@@ -132,6 +132,8 @@ type Observation struct {
 	Vintage Vintage
 	// Served means that a deployment has served production at some time.
 	Served bool
+	// Stage is how far a build is while Pending: queued, initializing, building, checks, aliases, or what else its provider calls it, in lower case.
+	Stage string
 	// Parts tells of what is moved, by name, how far it has come; nil where it is one thing.
 	Parts map[string]Part
 	// Rollout is the gradual release that production is in, nil for none. While it is one of what is wanted, or the move there is queued behind

@@ -120,7 +120,7 @@ type Step struct {
 	Receipt  *Receipt       `json:"receipt,omitempty"` // done: what was made; intended: nil
 	Since    string         `json:"since,omitempty"`   // where a followed log goes on; of a job that is not over, its JobMark as JSON
 	Error    *RunError      `json:"error,omitempty"`
-	Moving   *Movement      `json:"move,omitempty"`     // of production, until it is done
+	Progress *Movement      `json:"progress,omitempty"` // of a build or a move of production, until it is done
 	Taken    *Principal     `json:"taken,omitempty"`    // manual: who does it
 	Evidence *Evidence      `json:"evidence,omitempty"` // manual: what the last check found
 	IntentAt time.Time      `json:"intent_at,omitzero"`

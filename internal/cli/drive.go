@@ -195,7 +195,7 @@ func runFailure(d *slipway.RunDetail) error {
 		e.Code, e.Message, e.Hint = slipway.CodeCanceled, "run "+d.Run.ID+" was superseded by another", "list them with: slipway runs"
 	case slipway.RunFailed:
 		for _, s := range d.Steps {
-			known := s.Error != nil && s.Error.Code == slipway.CodeBuildFailed || s.Moving != nil && len(s.Moving.Failed) > 0
+			known := s.Error != nil && s.Error.Code == slipway.CodeBuildFailed || s.Progress != nil && len(s.Progress.Failed) > 0
 			if s.State == slipway.StepFailed && s.Unknown && !known {
 				e.Retry = slipway.RetryAmbiguous
 			}

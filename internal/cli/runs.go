@@ -134,7 +134,7 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 		if c := d.Plan.Check(key); c != nil && c.Job != nil {
 			jobResultText(b, steps[key])
 		}
-		if moved := steps[key].Moving.String(); moved != "" {
+		if moved := steps[key].Progress.String(); moved != "" {
 			fmt.Fprintf(b, "  %-8s %s\n", "", slipway.PlainLine(moved))
 		}
 		probeResultsText(b, steps[key])

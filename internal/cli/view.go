@@ -125,7 +125,7 @@ func eventText(e slipway.Event) string {
 	return ""
 }
 
-// movedText is how far a move has come, by domain; "" for an event that does not tell.
+// movedText is how far a build or a move has come, a move by domain; "" for an event that does not tell.
 func movedText(e slipway.Event) string {
 	names := func(name string) (out []string) {
 		list, _ := e.Data[name].([]any)
@@ -135,6 +135,7 @@ func movedText(e slipway.Event) string {
 		return out
 	}
 	m := slipway.Movement{Moved: names("moved"), Waiting: names("waiting"), Failed: names("failed")}
+	m.Stage, _ = e.Data["stage"].(string)
 	why, told := e.Data["why"].(string)
 	if told && m.String() != "" {
 		why += "; "

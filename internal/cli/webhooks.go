@@ -102,7 +102,7 @@ func (w *workspace) left(ctx context.Context, run slipway.Run) (result, error) {
 	r.PlanDigest, r.Effects = d.Digest, d.Plan.Counts()
 	var keys []string
 	for _, s := range d.Steps {
-		if s.State == slipway.StepIntended || s.State == slipway.StepPending && (s.Basis != nil || s.Moving != nil) {
+		if s.State == slipway.StepIntended || s.State == slipway.StepPending && (s.Basis != nil || s.Progress != nil) {
 			keys = append(keys, s.Key)
 		}
 	}

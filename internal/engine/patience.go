@@ -93,7 +93,7 @@ func (p *poller) leftQueue(u *unit) bool {
 		p.rolled, p.spent, p.most, p.left = p.rolled+p.spent, 0, rolloutPace, nil
 		return false
 	}
-	before := u.step.Moving
+	before := u.step.Progress
 	if before == nil || before.Rollout == nil || !before.Rollout.Queued || u.obs.Pending {
 		return false
 	}
@@ -107,12 +107,12 @@ func (p *poller) leftQueue(u *unit) bool {
 // tellWaiting says that something is there and cannot be used yet: once, and again whenever more of it can. The step keeps it.
 func (w *worker) tellWaiting(ctx context.Context, u *unit) error {
 	move := slipway.MovementOf(u.obs)
-	if !u.obs.Pending || u.waiting && move.Equal(u.step.Moving) {
+	if !u.obs.Pending || u.waiting && move.Equal(u.step.Progress) {
 		return nil
 	}
 	u.waiting = true
 	step := u.step
-	step.Moving = move
+	step.Progress = move
 	data := move.Data()
 	data["address"], data["id"] = string(u.effect.Address), u.obs.Receipt.ID
 	err := w.commit(ctx, func(tx slipway.Tx) error {

@@ -155,7 +155,7 @@ func (w *worker) done(ctx context.Context, units ...*unit) error {
 
 func (w *worker) saveDone(tx slipway.Tx, u *unit) (step slipway.Step, err error) {
 	step = u.step
-	step.Basis, step.EndedAt, step.Error, step.Moving = slipway.Basis(u.spec, u.obs), w.Now(), nil, nil
+	step.Basis, step.EndedAt, step.Error, step.Progress = slipway.Basis(u.spec, u.obs), w.Now(), nil, nil
 	data := map[string]any{"op": string(u.effect.Op), "address": string(u.effect.Address)}
 	if u.effect.Op == slipway.OpDelete {
 		if err := tx.DeleteReceipt(w.run.App, u.effect.Address); err != nil {
@@ -216,7 +216,7 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 	step := u.step
 	e := w.runError(u.err, u.effect.Key)
 	if m := slipway.MovementOf(u.obs); m != nil {
-		step.Moving = m
+		step.Progress = m
 	}
 	err := w.commit(ctx, func(tx slipway.Tx) (err error) {
 		step.Error, step.EndedAt = &e, w.Now()
@@ -230,7 +230,7 @@ func (w *worker) failStep(ctx context.Context, u *unit) error {
 		if step, err = w.save(tx, step, slipway.StepFailed); err != nil {
 			return err
 		}
-		data := step.Moving.Data()
+		data := step.Progress.Data()
 		data["code"], data["error"], data["hint"] = string(e.Code), e.Message, e.Hint
 		return w.event(tx, w.id, slipway.EventStepFailed, u.effect.Key, data)
 	})

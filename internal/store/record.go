@@ -33,18 +33,18 @@ func (t *tx) Plan(run string, revision int) (*slipway.Plan, error) {
 
 // SaveStep writes a step, new or not.
 func (t *tx) SaveStep(s slipway.Step) error {
-	_, err := t.write("steps", `INSERT INTO steps (run, revision, key, state, unknown, attempt, basis, receipt, since, error, move, taken,
+	_, err := t.write("steps", `INSERT INTO steps (run, revision, key, state, unknown, attempt, basis, receipt, since, error, progress, taken,
 		evidence, intent_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		ON CONFLICT (run, revision, key) DO UPDATE SET state = excluded.state, unknown = excluded.unknown, attempt = excluded.attempt,
-		basis = excluded.basis, receipt = excluded.receipt, since = excluded.since, error = excluded.error, move = excluded.move,
+		basis = excluded.basis, receipt = excluded.receipt, since = excluded.since, error = excluded.error, progress = excluded.progress,
 		taken = excluded.taken, evidence = excluded.evidence, intent_at = excluded.intent_at, ended_at = excluded.ended_at`, nil,
 		column{"run", s.Run}, column{"revision", s.Revision}, column{"key", s.Key}, column{"state", s.State}, column{"unknown", s.Unknown},
 		column{"attempt", s.Attempt}, column{"basis", encoded{s.Basis}}, column{"receipt", encoded{s.Receipt}}, column{"since", s.Since},
-		column{"error", encoded{s.Error}}, column{"move", encoded{s.Moving}}, column{"taken", encoded{s.Taken}}, column{"evidence", encoded{s.Evidence}}, column{"intent_at", s.IntentAt}, column{"ended_at", s.EndedAt})
+		column{"error", encoded{s.Error}}, column{"progress", encoded{s.Progress}}, column{"taken", encoded{s.Taken}}, column{"evidence", encoded{s.Evidence}}, column{"intent_at", s.IntentAt}, column{"ended_at", s.EndedAt})
 	return err
 }
 
-const selectSteps = `SELECT s.run, s.revision, s.key, s.state, s.unknown, s.attempt, s.basis, s.receipt, s.since, s.error, s.move, s.taken, s.evidence,
+const selectSteps = `SELECT s.run, s.revision, s.key, s.state, s.unknown, s.attempt, s.basis, s.receipt, s.since, s.error, s.progress, s.taken, s.evidence,
 	s.intent_at, s.ended_at
 	FROM steps s`
 
@@ -52,7 +52,7 @@ func (t *tx) steps(rest string, args ...any) (out []slipway.Step, err error) {
 	_, err = t.read(selectSteps+rest, func(scan row) error {
 		var s slipway.Step
 		err := scan(&s.Run, &s.Revision, &s.Key, &s.State, &s.Unknown, &s.Attempt, into(&s.Basis), into(&s.Receipt), &s.Since,
-			into(&s.Error), into(&s.Moving), into(&s.Taken), into(&s.Evidence), at(&s.IntentAt), at(&s.EndedAt))
+			into(&s.Error), into(&s.Progress), into(&s.Taken), into(&s.Evidence), at(&s.IntentAt), at(&s.EndedAt))
 		out = append(out, s)
 		return err
 	}, args...)

@@ -141,12 +141,17 @@ func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Re
 	case d.failed():
 		obs.Failed = h.buildFailed(d)
 	case d.state() != "READY" || d.ChecksState == "registered" || d.ChecksState == "running":
-		obs.Pending = true
+		obs.Pending, obs.Stage = true, strings.ToLower(d.state())
+		if d.state() == "READY" {
+			obs.Stage = "checks"
+		}
 	case d.environment() != slipway.Production && d.AliasError != nil && !d.aliased():
 		obs.Failed = slipway.Errorf(slipway.CodeUnavailable, "the deployment %s is ready, and does not have all of its aliases: %s", d.id(), h.rest.Clean(d.AliasError.Message)).
 			WithHint("look at its domains in the Vercel project, then ship again")
 	case d.environment() != slipway.Production:
-		obs.Pending = !d.aliased()
+		if obs.Pending = !d.aliased(); obs.Pending {
+			obs.Stage = "aliases"
+		}
 	}
 	return obs
 }
