@@ -54,7 +54,11 @@ func (f DNSFinding) Says() string {
 	case DNSUnreachable:
 		return fmt.Sprintf("%s could not be looked up: %s", at, found)
 	}
-	return fmt.Sprintf("%s is to be %s, and there is %s", at, f.Record.Value, found)
+	says := fmt.Sprintf("%s is to be %s, and there is %s", at, f.Record.Value, found)
+	if f.Record.Type == "TXT" { // texts stand together: each domain of an apex has its own proof
+		says += ": add it beside them"
+	}
+	return says
 }
 
 // DNSLookup looks records up, each by itself; it changes nothing. The findings are in the records' order.
