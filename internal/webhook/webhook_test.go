@@ -139,6 +139,16 @@ func TestTakesWhatIsProved(t *testing.T) {
 	}
 }
 
+// TestIgnoresEachTime: what means nothing here is no repetition when it comes again.
+func TestIgnoresEachTime(t *testing.T) {
+	b := newBench()
+	for range 2 {
+		if status, text := b.send(t, message("/webhooks/github", "ping", `{"zen":"x"}`)); status != 200 || text != "ignored" || len(b.kept) != 0 {
+			t.Errorf("%d %s, %d kept", status, text, len(b.kept))
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	with := func(r *http.Request, name, value string) *http.Request { r.Header.Set(name, value); return r }
 	old := strings.Replace(succeeded, "1795435200000", "1795431599999", 1)
