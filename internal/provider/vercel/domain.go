@@ -16,11 +16,12 @@ var _ slipway.Handler = domains{}
 
 // Details of a domain's receipt, from which the runbook of its records is made.
 const (
-	detailApex  = "apex"  // the registered name
-	detailA     = "a"     // recommended addresses, the preferred first, with commas
-	detailCNAME = "cname" // recommended names, likewise
-	detailTXT   = "txt"   // NAME VALUE of the record that proves ownership; absent where none is asked for
-	detailLed   = "led"   // how the DNS leads to Vercel already; absent where it does not, or where a certificate cannot be issued
+	detailApex   = "apex"   // the registered name
+	detailA      = "a"      // recommended addresses, the preferred first, with commas
+	detailCNAME  = "cname"  // recommended names, likewise
+	detailTXT    = "txt"    // NAME VALUE of the record that proves ownership; absent where none is asked for
+	detailServes = "serves" // what the domain serves, as service.String says it
+	detailLed    = "led"    // how the DNS leads to Vercel already; absent where it does not, or where a certificate cannot be issued
 )
 
 // Observe returns CodeConflict for a domain that was never ours and is on another project of the account.
@@ -70,7 +71,7 @@ func (h domains) elsewhere(ctx context.Context, op string, want slipway.Spec, in
 const domainHint = "remove the domain there (that project's Settings, Domains), or take it out of vercel.domains; it then moves with the next ship"
 
 func (d *projectDomain) receipt(want slipway.Spec, in slipway.Receipt, config *domainConfig) slipway.Receipt {
-	details := map[string]string{"project_id": in.ID, detailApex: d.ApexName}
+	details := map[string]string{"project_id": in.ID, detailApex: d.ApexName, detailServes: d.serves().String()}
 	if config != nil {
 		details[detailA], details[detailCNAME] = strings.Join(config.addresses(), ","), strings.Join(config.names(), ",")
 		if !config.Misconfigured {

@@ -93,9 +93,24 @@ func (g *guide) dns() {
 		}
 	}
 	g.step.Undo = []slipway.Way{{Records: records}}
-	g.step.See = "https://" + name + " shows what production serves; records take minutes to be seen everywhere, and the certificate some more"
+	g.step.See = "https://" + name + " " + g.shown(known[detailServes]) + "; records take minutes to be seen everywhere, and the certificate some more"
 	g.step.Check = "the DNS has these records, and Vercel counts the domain as verified (POST /v9/projects/" + g.projectID() + "/domains/" + name +
 		"/verify) and as configured (GET /v6/domains/" + name + "/config)"
+}
+
+// shown says what visitors of the domain come to. serves is what its receipt tells, "" where it is not made or was made before receipts told.
+func (g *guide) shown(serves string) string {
+	switch s := parseService(serves); {
+	case s.redirect != "":
+		return "sends its visitors on to https://" + s.redirect
+	case s.branch != "":
+		return "shows the newest preview of the branch " + s.branch
+	case serves == slipway.Production:
+		return "shows what production serves"
+	case g.effect.Address.Environment() == slipway.Preview: // none but domains of a branch belong there
+		return "shows the newest preview of its branch"
+	}
+	return "serves what the manifest declares for it"
 }
 
 // domainRecords are the records that a domain needs: the address, and, where Vercel asks for it, the proof of ownership. An apex cannot have
