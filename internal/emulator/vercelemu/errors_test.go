@@ -136,6 +136,8 @@ func TestErrorEnvelopes(t *testing.T) {
 			"configurations":    {"the view is required", document, "", acme, "GET", "/v1/integrations/configurations", nil, 400, obj{"code": "bad_request", "message": "Invalid request: `view` should be equal to one of the allowed values \"account\", \"project\"."}},
 			"products":          refuse("an integration that is not installed", document, "GET /v1/integrations/configuration/icfg_none/products", nil, 404, absent("Configuration not found")),
 			"store":             refuse("an integration that is not installed sells nothing", document, "POST /v1/storage/stores/integration/direct", obj{"name": "x", "integrationConfigurationId": "icfg_none", "integrationProductIdOrSlug": "upstash-kv"}, 404, absent("Configuration not found")),
+			"no integration":    refuse("one that is not there", errorsPage, "GET /v2/integrations/integration/none", nil, 404, absent("Integration not found")),
+			"no product":        refuse("a product that it does not sell", errorsPage, "POST /v1/integrations/integration/upstash/marketplace/auto-provision/none", orderByCLI("x", obj{}), 404, absent("Product not found")),
 			"stores":            {"a wrong token, asking for stores", "[? vercel-wrong-token]", "nope", acme, "GET", "/v1/storage/stores", nil, 403, obj{"code": "forbidden", "message": "Not authorized", "invalidToken": true}},
 			"no store":          refuse("a store that is not there", document, "GET /storage/stores/none", nil, 404, absent("Store not found")),
 			"connect no store":  refuse("nor connected", errorsPage, "POST /v1/storage/stores/none/connections", obj{"envVarEnvironments": []string{}, "projectId": p}, 404, absent("Store not found")),
