@@ -254,9 +254,19 @@ func wentWell(basis map[string]any) map[string]bool {
 	return well
 }
 
+// field is what was observed of a step's resource when it was done; nil for nothing.
+func field(s slipway.Step, name string) any {
+	fields, _ := s.Basis["fields"].(map[string]any)
+	return fields[name]
+}
+
 func (b *reading) promotionClaim(x slipway.Effect, s slipway.Step, plan string) map[string]any {
+	deployment := field(s, "deployment")
+	if b.version < sinceStatements {
+		deployment = s.Basis["deployment"]
+	}
 	m := map[string]any{
-		"run": b.run.ID, "revision": s.Revision, "plan": plan, "step": s.Key, "deployment": s.Basis["deployment"], "urls": []string{},
+		"run": b.run.ID, "revision": s.Revision, "plan": plan, "step": s.Key, "deployment": deployment, "urls": []string{},
 		"approvals": b.openers(x.Gate, plan),
 	}
 	put(m, map[string]any{"ended_at": timestamp(s.EndedAt)})
@@ -293,7 +303,7 @@ func (b *reading) provenanceClaim(x slipway.Effect, s slipway.Step, plan string)
 		"buildDefinition": map[string]any{
 			"buildType":            buildType,
 			"externalParameters":   map[string]any{"app": b.run.App, "environment": b.run.Environment, "source": from},
-			"internalParameters":   map[string]any{"plan": plan, "kind": x.Address.Kind(), "input": s.Basis["input"]},
+			"internalParameters":   map[string]any{"plan": plan, "kind": x.Address.Kind(), "input": field(s, "input")},
 			"resolvedDependencies": dependencies,
 		},
 		"runDetails": map[string]any{"builder": builder, "metadata": metadata, "slipway_deployment": deployment},

@@ -230,9 +230,15 @@ func (e *export) byHand(plan *slipway.Plan, s slipway.Step) statement {
 	}, subject(plan, s.Key, s)}
 }
 
+// observed is what a done step found of its resource, nil where it did not tell.
+func observed(s slipway.Step, field string) any {
+	fields, _ := s.Basis["fields"].(map[string]any)
+	return fields[field]
+}
+
 func (e *export) promoted(plan *slipway.Plan, x slipway.Effect, s slipway.Step) statement {
 	p := promotionPredicate{
-		Run: e.run.ID, Revision: s.Revision, Plan: plan.Digest(), Step: s.Key, Deployment: s.Basis["deployment"], Replaced: plan.Serving,
+		Run: e.run.ID, Revision: s.Revision, Plan: plan.Digest(), Step: s.Key, Deployment: observed(s, "deployment"), Replaced: plan.Serving,
 		URLs: []string{}, Approvals: e.approvalsOf(x.Gate, plan.Digest()), EndedAt: timestamp(s.EndedAt),
 	}
 	if s.Receipt != nil && s.Receipt.URLs != nil {
@@ -326,7 +332,7 @@ func (e *export) deployed(plan *slipway.Plan, x slipway.Effect, s slipway.Step) 
 		buildDefinition{
 			buildType,
 			externalParameters{e.run.App, e.run.Environment, "folder"},
-			internalParameters{plan.Digest(), string(x.Address.Kind()), s.Basis["input"]},
+			internalParameters{plan.Digest(), string(x.Address.Kind()), observed(s, "input")},
 			e.dependencies(plan, s),
 		},
 		runDetails{

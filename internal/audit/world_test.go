@@ -312,14 +312,14 @@ func (s *story) tell(end slipway.RunStatus) {
 	if s.people {
 		details = map[string]string{slipway.DetailRepository: "acme/shop", slipway.DetailRef: "main", slipway.DetailCommit: strings.Repeat("c0", 20)}
 	}
-	s.done(deployment+"#deploy", slipway.Receipt{ID: "dpl_1", URLs: []string{"https://shop-1.vercel.app"}, Details: details}, map[string]any{"exists": true, "input": "sha256:in"})
+	s.done(deployment+"#deploy", slipway.Receipt{ID: "dpl_1", URLs: []string{"https://shop-1.vercel.app"}, Details: details}, map[string]any{"exists": true, "id": "dpl_1", "fields": map[string]any{"input": "sha256:in"}})
 	if !s.checked() {
 		s.status(end)
 		return
 	}
 	s.gate(slipway.GatePromote, map[string]any{"deployment": "dpl_1", "serving": "dpl_before", "verified": []any{deployment + "#check"}}, false)
 	s.intend(production + "#promote")
-	s.done(production+"#promote", slipway.Receipt{ID: "prj_1", URLs: []string{"https://shop.example.com"}}, map[string]any{"exists": true, "deployment": "dpl_1"})
+	s.done(production+"#promote", slipway.Receipt{ID: "prj_1", URLs: []string{"https://shop.example.com"}}, map[string]any{"exists": true, "id": "prj_1", "fields": map[string]any{"deployment": "dpl_1"}})
 	s.run.URL = "https://shop.example.com"
 	s.status(end)
 }
