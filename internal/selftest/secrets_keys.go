@@ -14,8 +14,8 @@ func (s *secrets) signing(ctx context.Context) error {
 	s.canaries["password of a key"] = s.word() + " " + s.word()
 	s.Env["SLIPWAY_KEY_PASSPHRASE"] = s.canaries["password of a key"]
 	defer delete(s.Env, "SLIPWAY_KEY_PASSPHRASE")
-	s.canaries["next password of a key"] = s.word() + " " + s.word()
-	s.Env["SLIPWAY_KEY_NEW_PASSPHRASE"] = s.canaries["next password of a key"]
+	s.canaries["password of a key, the next one"] = s.word() + " " + s.word()
+	s.Env["SLIPWAY_KEY_NEW_PASSPHRASE"] = s.canaries["password of a key, the next one"]
 	defer delete(s.Env, "SLIPWAY_KEY_NEW_PASSPHRASE")
 	if err := s.edit(""); err != nil {
 		return err
@@ -43,6 +43,6 @@ func (s *secrets) signing(ctx context.Context) error {
 	if err = errors.Join(err, os.Remove(policy), os.Remove(policy+".test.yaml"), s.edit("")); err != nil {
 		return err
 	}
-	s.Env["SLIPWAY_KEY_PASSPHRASE"] = s.canaries["next password of a key"]
+	s.Env["SLIPWAY_KEY_PASSPHRASE"] = s.canaries["password of a key, the next one"]
 	return s.all(ctx, "ship --json", "approve --gate policy --key ada --json", "resume --json", "reject --reason enough --json", "key untrust ada --json")
 }
