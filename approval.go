@@ -84,6 +84,11 @@ func (a Approval) Standing() string {
 	return fmt.Sprintf("%d of %d", len(a.Votes), a.Need)
 }
 
+// Holding are the votes that have not expired at now.
+func (a Approval) Holding(now time.Time) []Vote {
+	return slices.DeleteFunc(slices.Clone(a.Votes), func(v Vote) bool { return !now.Before(v.ExpiresAt) })
+}
+
 // Decision is a person's answer at a gate.
 type Decision struct {
 	Run     string
@@ -136,7 +141,7 @@ func (a Approval) Decide(d Decision, answer Answer, now time.Time) (Approval, er
 
 // vote adds one approver's yes, and approves with the last that is needed. Votes that have expired meanwhile do not count.
 func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, error) {
-	votes := slices.DeleteFunc(slices.Clone(a.Votes), func(v Vote) bool { return !now.Before(v.ExpiresAt) })
+	votes := a.Holding(now)
 	if slices.ContainsFunc(votes, func(v Vote) bool { return strings.EqualFold(v.By.Name, d.By.name) || v.Key != "" && v.Key == d.By.key }) {
 		return a, Errorf(CodeForbidden, "%s has approved the %s gate already, and it needs %d people", d.By.name, a.Gate, a.Need).
 			WithHint("ask somebody else to look: slipway approve %s", a.Run)

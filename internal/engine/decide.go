@@ -91,7 +91,7 @@ func (e *Engine) decided(tx slipway.Tx, run slipway.Run, a slipway.Approval, d s
 			return a, err
 		}
 		q := d.By.Asks(e.question(run, plan, a.Gate))
-		q.Approvals = len(a.Votes)
+		q.Approvals = len(a.Holding(e.Now()))
 		answer = policy.Ask(q)
 	}
 	a, err := a.Decide(d, answer, e.Now())

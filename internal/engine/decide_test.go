@@ -163,6 +163,33 @@ func TestTwoApproversAndAKillBetween(t *testing.T) {
 	}
 }
 
+// TestPolicyIsToldOfTheApprovalsThatHold: one that has expired is none.
+func TestPolicyIsToldOfTheApprovalsThatHold(t *testing.T) {
+	b := newBench(t, newCloud())
+	var told []int
+	two := people(2)
+	b.rules = &rules{"told", func(q slipway.Question) slipway.Answer {
+		if q.Action != slipway.ActionAutoApprove {
+			told = append(told, q.Approvals)
+		}
+		return two.ask(q)
+	}}
+	b.restart()
+	run, _ := b.asking("one")
+	told = nil
+	for i, by := range []slipway.Approver{ada, ada, bob} {
+		if i == 1 {
+			b.ahead.Store(int64(slipway.ApprovalLife))
+		}
+		if code := b.decide(slipway.Decision{Run: run.ID, Approve: true, By: by}); code != "" {
+			t.Fatal(code)
+		}
+	}
+	if d := cmp.Diff([]int{0, 0, 1}, told); d != "" {
+		t.Errorf("the policy is told of other approvals than hold (-want +got):\n%s", d)
+	}
+}
+
 func TestSignedApprovals(t *testing.T) {
 	b := newBench(t, newCloud())
 	b.rules = people(1)
