@@ -359,7 +359,7 @@ func (p *planner) followMade(s *Spec) {
 			s.Params[param] = nil
 		}
 	}
-	if p.remade(*s) {
+	if p.remade(*s) || p.Elsewhere[s.Address] {
 		forget("fingerprint")
 	}
 	for _, a := range s.Seals {

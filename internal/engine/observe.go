@@ -194,7 +194,7 @@ func (o *observer) seal(s slipway.Spec) slipway.Spec {
 	prints := map[slipway.Address]string{}
 	for _, a := range s.Seals {
 		prints[a], _ = o.sight.specs[a].Params["fingerprint"].(string)
-		if o.sight.carried[a] != "" {
+		if o.sight.carried[a] != "" && prints[a] == "" {
 			prints[a] = carriedPrint(o.sight.specs[a], o.receipts[a], o.sight.observed[a])
 		}
 	}
@@ -224,9 +224,9 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 	var v slipway.Secret
 	if why := o.unresolved(o.w, in); why != "" {
 		o.mu.Lock()
-		defer o.mu.Unlock()
 		o.sight.carried[s.Address] = why
-		return carried(s), nil
+		o.mu.Unlock()
+		return o.asWritten(ctx, o.w, s, o.receipts[s.Address])
 	}
 	if given, ok := o.given(o.w, in); ok {
 		v = given
@@ -459,15 +459,17 @@ func (e *Engine) plan(ctx context.Context, w *wanted, receipts map[slipway.Addre
 	if err := e.lookAtUndeclared(ctx, w, s, pruned); err != nil {
 		return nil, nil, err
 	}
+	elsewhere, err := e.elsewhere(ctx, w, s)
+	if err != nil {
+		return nil, nil, err
+	}
 	in := e.planInput(w, s)
+	in.Elsewhere = elsewhere
 	in.Operation, in.Source, in.Probes = slipway.OperationShip, w.files.Digest(), slipway.PlainProbes(w.manifest.Verify.Health)
 	in.PromoteAuto = w.manifest.Promote.Approval == "auto" && e.coversPromote(w)
 	in.Released, in.RollbackAuto = slipway.PlainProbes(w.manifest.Released()), w.manifest.Promote.Rollback == slipway.RollbackAutomatic
 	in.Required = w.manifest.Promote.Checks
 	in.Commit, in.CommitOrder = e.standing(ctx, w, s)
-	if in.Elsewhere, err = e.elsewhere(ctx, w, s); err != nil {
-		return nil, nil, err
-	}
 	var unsandboxed error
 	in.Job, in.JobParent, unsandboxed = e.job(ctx, w)
 	plan, err := slipway.MakePlan(in)

@@ -1,7 +1,11 @@
 package engine_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
 )
@@ -40,13 +44,14 @@ func TestAValueThatCannotBeReadFollowsItsDeclaration(t *testing.T) {
 }
 
 func TestAValueThatIsWrittenUnseenIsToldWhy(t *testing.T) {
-	elsewhere := manifest()
+	elsewhere, remade := manifest(), manifest()
+	remade.Resources["db"].Fields["region"] = "west"
 	elsewhere.Env["DATABASE_URL"] = slipway.EnvVar{From: "cache.url"}
 	for name, tc := range map[string]struct {
 		manifest *slipway.Manifest
 		reason   string
 	}{
-		"unchanged":         {manifest(), "neither it nor its value can be looked at"},
+		"made anew":         {remade, "neither it nor its value can be looked at"},
 		"another reference": {elsewhere, "its value comes from elsewhere than when it was written"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,6 +64,61 @@ func TestAValueThatIsWrittenUnseenIsToldWhy(t *testing.T) {
 			}
 			if e := d.Plan.Effect("cloud.var/DATABASE_URL@production#update"); e == nil || e.Mode != slipway.ModeManual || e.Reason != tc.reason {
 				t.Errorf("%+v, want %s", e, tc.reason)
+			}
+		})
+	}
+}
+
+// What nothing here can look at is as it was written last, as far as the home knows: only a declaration that has changed is told.
+func TestWhatCannotBeSeenIsAsItWasWritten(t *testing.T) {
+	const level, url = "cloud.var/LEVEL@production#update", "cloud.var/DATABASE_URL@production#update"
+	const deploy, promote = "cloud.deploy/shop@production#deploy", "cloud.live/shop@production#promote"
+	for name, tc := range map[string]struct {
+		edit   func(*slipway.Manifest)
+		source string
+		want   []string
+		reason string
+	}{
+		"unchanged": {func(*slipway.Manifest) {}, "one", nil, "all is as it was shipped"},
+		"a value": {
+			func(m *slipway.Manifest) { m.Env["LEVEL"] = slipway.EnvVar{Value: "debug"} }, "one",
+			[]string{deploy, promote, level},
+			"a value that can be told is another",
+		},
+		"the source": {func(*slipway.Manifest) {}, "two", []string{deploy, promote}, "the values are the same"},
+		"a reference": {
+			func(m *slipway.Manifest) { m.Env["DATABASE_URL"] = slipway.EnvVar{From: "cache.url"} }, "one",
+			[]string{deploy, promote, url},
+			"it comes from elsewhere",
+		},
+		"a secret that is not set": {
+			func(m *slipway.Manifest) { m.Env["LEVEL"] = slipway.EnvVar{Secret: "UNSET"} }, "one",
+			[]string{deploy, promote, level},
+			"it was written from the manifest",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, newCloud())
+			b.mustSucceed(b.ship(request(t, manifest(), "one")))
+			b.bare = true
+			m := manifest()
+			tc.edit(m)
+			run := b.ship(request(t, m, tc.source))
+			if d := cmp.Diff(tc.want, slices.Sorted(maps.Keys(b.modes(run.ID)))); d != "" {
+				t.Fatalf("%s (-want +got):\n%s", tc.reason, d)
+			}
+			for run.Status == slipway.RunWaitingManual { // a person does all of it
+				for _, e := range b.detail(run.ID).Plan.Effects {
+					_, _ = b.CheckManual(t.Context(), slipway.ManualCheck{Run: run.ID, Step: e.Key, Assert: true, Note: "done", By: person})
+				}
+				if _, err := b.Resume(t.Context(), run.ID, folder(tc.source), person); err != nil {
+					t.Fatal(err)
+				}
+				run = b.finish(run.ID)
+			}
+			b.mustSucceed(run)
+			if run := b.ship(request(t, m, tc.source)); !run.NoChanges {
+				t.Errorf("shipped again: %s %+v %v", run.Status, run.Error, b.modes(run.ID))
 			}
 		})
 	}

@@ -199,7 +199,12 @@ func (w *worker) sealUnit(ctx context.Context, sessions map[string]slipway.Sessi
 			if err != nil {
 				return err
 			}
-			prints[a] = carriedPrint(carried(s), receipts[a], obs)
+			if s, err = w.asWritten(ctx, w.wanted, s, receipts[a]); err != nil {
+				return err
+			}
+			if prints[a], _ = s.Params["fingerprint"].(string); prints[a] == "" {
+				prints[a] = carriedPrint(s, receipts[a], obs)
+			}
 			continue
 		}
 		v, err := w.value(ctx, sessions, in)
