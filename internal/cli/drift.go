@@ -13,7 +13,7 @@ import (
 
 func (a *app) driftCommand() *cobra.Command {
 	return a.command("drift", "Show what somebody else has changed",
-		"Compare what the last ship made true with what is there now, by the manifest that it shipped: what was changed here since does not count.\n"+
+		"Compare what the last ship made true, and runs that failed since, with what is there now: what was changed here since does not count.\n"+
 			"Nothing is changed. A value that cannot be read back counts as changed when it was written anew, even with the same value.\n"+
 			"Exit 0 when all is as it was shipped, 7 when something differs or could not be looked at.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {

@@ -110,3 +110,60 @@ func TestDrift(t *testing.T) {
 		t.Errorf("before the first ship: %v", err)
 	}
 }
+
+// What a ship has written is Slipway's own, though the ship failed afterwards and production was moved back.
+func TestNoDriftInWhatAFailedShipWrote(t *testing.T) {
+	c, bad := newCloud(), false
+	b, _ := probed(t, c, wellUntil(&bad))
+	b.mustSucceed(b.ship(request(t, watched(), "one")))
+	first := c.serving
+	bad = true
+	m := watched()
+	m.Resources["db"].Fields["size"] = "2"
+	m.Env["EXTRA"] = slipway.EnvVar{Value: "more"}
+	delete(m.Env, "LEVEL")
+	if run := b.ship(request(t, m, "two")); run.Status != slipway.RunFailed || c.serving != first {
+		t.Fatalf("the run is %s; production serves %s", run.Status, c.serving)
+	}
+	drift := func() []slipway.Difference {
+		found, _, err := b.Drift(t.Context(), "shop", slipway.Production)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if got := drift(); len(got) > 0 {
+		t.Errorf("after the way back: %+v", got)
+	}
+	for _, d := range c.dbs {
+		if d["name"] == "shop-db" {
+			d["size"] = "1"
+		}
+	}
+	delete(c.vars, "EXTRA")
+	want := []slipway.Difference{
+		{Address: "cloud.db/db", Kind: slipway.DriftChanged, Name: "shop-db", Changes: []slipway.Change{{Field: "size", From: "2", To: "1"}}},
+		{Address: "cloud.var/EXTRA@production", Kind: slipway.DriftGone, Name: "EXTRA"},
+	}
+	if d := cmp.Diff(want, drift()); d != "" {
+		t.Errorf("what somebody has taken back since (-want +got):\n%s", d)
+	}
+}
+
+func TestNoDriftInWhatARollbackDeclares(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	b.mustSucceed(b.ship(request(t, manifest(), "two")))
+	m := manifest()
+	m.Resources["db"].Fields["size"] = "2" // wanted, and not yet shipped
+	run, err := b.Rollback(t.Context(), slipway.RollbackRequest{Manifest: request(t, m, "two").Manifest, Requester: person})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mustSucceed(b.finish(run.ID))
+	found, _, err := b.Drift(t.Context(), "shop", slipway.Production)
+	if err != nil || len(found) > 0 {
+		t.Errorf("%+v %v", found, err)
+	}
+}

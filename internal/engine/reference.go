@@ -59,21 +59,26 @@ func written(tx slipway.Tx, r slipway.Run) (func(slipway.Address) bool, error) {
 	}, nil
 }
 
-// references are where the values that r's manifest declares come from; none for a manifest that is no longer understood.
+// references are where the values that r's manifest declares come from.
 func (e *Engine) references(r slipway.Run) map[slipway.Address]string {
 	out := map[slipway.Address]string{}
-	m, err := e.Parse([]byte(r.Manifest))
-	if err != nil {
-		return out
-	}
-	specs, err := e.expand(&wanted{manifest: m, environment: r.Environment, values: newValueCache(), planned: r.CreatedAt})
-	if err != nil {
-		return out
-	}
-	for _, s := range specs {
+	for _, s := range e.declared(r) {
 		out[s.Address] = reference(s)
 	}
 	return out
+}
+
+// declared are the Specs of r's manifest; none for one that is no longer understood.
+func (e *Engine) declared(r slipway.Run) []slipway.Spec {
+	m, err := e.Parse([]byte(r.Manifest))
+	if err != nil {
+		return nil
+	}
+	specs, err := e.expand(&wanted{manifest: m, environment: r.Environment, values: newValueCache(), planned: r.CreatedAt})
+	if err != nil {
+		return nil
+	}
+	return specs
 }
 
 // reference names where the value of s comes from; "" for one that it tells itself.
