@@ -52,33 +52,6 @@ func (e *Engine) done(tx slipway.Tx, run slipway.Run, of func(slipway.Effect) bo
 	return out, nil
 }
 
-// servedBefore is the deployment that our last promote took production away from. Rollbacks do not count: asked for again, the same is meant.
-func (e *Engine) servedBefore(ctx context.Context, app, environment string) (id string, err error) {
-	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
-		runs, err := tx.Runs(slipway.RunFilter{App: app, Environment: environment, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, run := range runs { // the newest first
-			moves, err := e.done(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpPromote })
-			if err != nil {
-				return err
-			}
-			if len(moves) > 0 {
-				fields, _ := moves[len(moves)-1].effect.Basis["fields"].(map[string]any)
-				id, _ = fields["deployment"].(string)
-				return nil
-			}
-		}
-		return nil
-	})
-	if err == nil && id == "" {
-		err = slipway.Errorf(slipway.CodeConflict, "this home knows of no deployment that production served before").
-			WithHint("name one, as Vercel's page of deployments shows it: slipway rollback DEPLOYMENT")
-	}
-	return id, err
-}
-
 // planRollback looks at the deployment that is meant and at what production serves.
 func (e *Engine) planRollback(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt, to string) (*sight, *slipway.Plan, error) {
 	w.shipped = true

@@ -67,6 +67,55 @@ func TestRollbackMovesProductionBackAndTellsOldValues(t *testing.T) {
 	}
 }
 
+// TestRollbackKnowsWhatOthersMoved: a release that ends by another hand leaves no promote of ours that is done.
+func TestRollbackKnowsWhatOthersMoved(t *testing.T) {
+	for name, sources := range map[string][]string{"once": {"one"}, "twice": {"zero", "one"}} {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud()
+			b := newBench(t, c)
+			for _, source := range sources {
+				b.mustSucceed(b.ship(request(t, manifest(), source)))
+			}
+			first := c.serving
+			id := b.begin(request(t, manifest(), "two"))
+			b.until(id, slipway.GatePromote)
+			if _, err := b.Cancel(t.Context(), id, "", person); err != nil {
+				t.Fatal(err)
+			}
+			id = b.begin(request(t, manifest(), "two"))
+			b.until(id, slipway.GatePromote)
+			c.mu.Lock()
+			c.move(c.lastDeploy())
+			c.mu.Unlock()
+			b.mustSucceed(b.finish(id))
+			b.mustSucceed(b.rollback(""))
+			if c.serving != first {
+				t.Errorf("production serves %s, want %s, which it served before", c.serving, first)
+			}
+		})
+	}
+}
+
+// TestRollbackProposesNothingThatFailed: what failed on production is not gone back to.
+func TestRollbackProposesNothingThatFailed(t *testing.T) {
+	c, bad := newCloud(), false
+	b, _ := probed(t, c, wellUntil(&bad))
+	m := watched()
+	m.Promote.Rollback = ""
+	b.mustSucceed(b.ship(request(t, m, "one")))
+	first := c.serving
+	bad = true
+	if run := b.ship(request(t, m, "two")); run.Status != slipway.RunFailed || c.serving == first {
+		t.Fatalf("%s, and production serves %s", run.Status, c.serving)
+	}
+	bad = false
+	b.mustSucceed(b.ship(request(t, m, "three")))
+	b.mustSucceed(b.rollback(""))
+	if c.serving != first {
+		t.Errorf("production serves %s, want %s: the one between has failed its checks", c.serving, first)
+	}
+}
+
 func TestRollbackIsCompareAndSwap(t *testing.T) {
 	c := newCloud()
 	b := newBench(t, c)
