@@ -350,6 +350,10 @@ func (c Chain) Trusted() ([]Trusted, error) {
 // Untrust ends the trust in a person's keys, by the name, or in one key, by its id or its public half, and returns them. What they have signed and
 // nobody has used opens nothing any more; what was used stays as it is. CodeNotFound: no such key is trusted.
 func (c Chain) Untrust(who string) (ended []Trusted, err error) {
+	none := slipway.Errorf(slipway.CodeNotFound, "no such key is trusted").WithHint("list them with: slipway key list; name a person, or a key's id")
+	if _, err := os.Stat(c.Folder); errors.Is(err, fs.ErrNotExist) { // alone would make it
+		return nil, none
+	}
 	err = c.alone(func() error {
 		all, err := c.Known()
 		if err != nil {
@@ -362,8 +366,7 @@ func (c Chain) Untrust(who string) (ended []Trusted, err error) {
 			}
 		}
 		if len(ended) == 0 {
-			return slipway.Errorf(slipway.CodeNotFound, "no such key is trusted").
-				WithHint("list them with: slipway key list; name a person, or a key's id")
+			return none
 		}
 		return c.write(filepath.Join(c.Folder, trusted), all, false)
 	})

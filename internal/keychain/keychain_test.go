@@ -304,6 +304,15 @@ func TestForeignSeedIsNotTrusted(t *testing.T) {
 	}
 }
 
+// TestUntrustMakesNoFolder: where no key is, nothing is made to say so.
+func TestUntrustMakesNoFolder(t *testing.T) {
+	c := keychain.Chain{Folder: filepath.Join(t.TempDir(), "keys"), Now: time.Now}
+	_, err := c.Untrust("ada")
+	if _, missing := os.Stat(c.Folder); slipway.ErrorCode(err) != slipway.CodeNotFound || !os.IsNotExist(missing) {
+		t.Errorf("%v; the folder: %v", err, missing)
+	}
+}
+
 func TestUntrust(t *testing.T) {
 	h := newHome(t)
 	one, two, three := strings.Repeat("11", 32), strings.Repeat("22", 32), strings.Repeat("33", 32)
