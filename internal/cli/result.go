@@ -134,7 +134,7 @@ func faulty(faults manifest.Errors) string {
 	return fmt.Sprintf("%s has %d errors", faults[0].File, len(faults))
 }
 
-// text is the error as a person reads it: what, then the next thing to try.
+// text is the error as a person reads it: what, then the next thing to try. It may repeat what somebody typed or a file holds.
 func (e resultError) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "error: %s\n", e.Message)
@@ -144,7 +144,7 @@ func (e resultError) text() string {
 	if e.Hint != "" {
 		fmt.Fprintf(&b, "hint: %s\n", e.Hint)
 	}
-	return b.String()
+	return visibleText(b.String())
 }
 
 // say writes the answer for a person; with --json it is nothing.
