@@ -99,7 +99,7 @@ func TestSameBytes(t *testing.T) {
 	}{
 		"one processor":     {"maps, goroutines and the collector go in another order", []string{"GOMAXPROCS=1", "GOGC=1"}, false},
 		"another Go":        {"what later versions of Go do in another way", []string{"GODEBUG=asynctimerchan=1,randautoseed=0,zip64=0,gotypesalias=0,tarinsecurepath=0"}, false},
-		"another home":      {"another person's home and folders", []string{"HOME=/root/x", "XDG_STATE_HOME=/nowhere", "TMPDIR=/nowhere", "SLIPWAY_HOME=/nowhere"}, false},
+		"another home":      {"another person's home and folders", []string{"HOME=/home/ada", "XDG_STATE_HOME=/nowhere", "TMPDIR=/nowhere", "SLIPWAY_HOME=/nowhere"}, false},
 		"plain":             {"nothing is set at all", nil, false},
 		"Kathmandu":         {"5:45 hours ahead", []string{"TZ=Asia/Kathmandu"}, false},
 		"St John's":         {"behind, without the zone's data", []string{"TZ=America/St_Johns", "ZONEINFO=/nowhere"}, false},
