@@ -141,7 +141,7 @@ func (h deployments) observation(d *deployment, want slipway.Spec, in slipway.Re
 	case d.failed():
 		obs.Failed = h.buildFailed(d)
 	case d.state() != "READY" || d.ChecksState == "registered" || d.ChecksState == "running":
-		obs.Pending, obs.Stage = true, strings.ToLower(d.state())
+		obs.Pending, obs.Stage = true, strings.ToLower(h.rest.Clean(d.state()))
 		if d.state() == "READY" {
 			obs.Stage = "checks"
 		}

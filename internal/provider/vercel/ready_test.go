@@ -1,6 +1,7 @@
 package vercel
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/slipway-dev/slipway"
@@ -38,5 +39,15 @@ func TestReadyIsNotLive(t *testing.T) {
 				t.Errorf("%s: pending %t, %q; want %t, %q", tc.reason, obs.Pending, code, tc.pending, tc.code)
 			}
 		})
+	}
+}
+
+// TestAStageTellsNoSecret: it is redacted as it came, since in lower case nothing knows it again.
+func TestAStageTellsNoSecret(t *testing.T) {
+	hide := func(s string) string { return strings.ReplaceAll(s, "Canary-ABC", "[redacted]") }
+	h := deployments{&client{rest: rest.New(rest.Config{Redact: hide}, rest.API{})}}
+	obs := h.observation(&deployment{ReadyState: "BUILDING Canary-ABC"}, slipway.Spec{}, slipway.Receipt{})
+	if !obs.Pending || obs.Stage != "building [redacted]" {
+		t.Errorf("%+v", obs)
 	}
 }
