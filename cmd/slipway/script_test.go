@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,9 +30,6 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 
 func TestMain(m *testing.M) {
 	isolate.Reenter()
-	if f := flag.Lookup("test.parallel"); f != nil { // scripts wait more than they work
-		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
-	}
 	testscript.Main(m, map[string]func(){"slipway": main})
 }
 
