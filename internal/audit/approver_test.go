@@ -33,21 +33,36 @@ func TestVotes(t *testing.T) {
 		unknown bool
 		want    string // part of the place and what is wrong; "" for nothing
 	}{
-		"as it was":        {"nothing is wrong", func(_, _ *slipway.Approval) {}, false, ""},
-		"unknown key":      {"it is asserted", func(_, _ *slipway.Approval) {}, true, ""},
-		"one person twice": {"one is not two", func(a, _ *slipway.Approval) { a.Votes[0].By = a.Votes[1].By }, false, "votes 2 by: grace has approved before"},
-		"one is missing":   {"it took two", func(a, _ *slipway.Approval) { a.Votes = a.Votes[1:] }, false, "1 have approved, and it took 2"},
-		"nobody":           {"somebody has to", func(a, _ *slipway.Approval) { a.Votes, a.Need = nil, 0 }, false, "nobody has approved"},
-		"an agent":         {"it is no person", func(a, _ *slipway.Approval) { a.Votes[0].By.Kind = slipway.PrincipalAgent }, false, "votes 1 by: no person"},
-		"the policy":       {"it votes alone or not at all", func(a, _ *slipway.Approval) { a.Votes[0].By.Kind = slipway.PrincipalPolicy }, false, "votes 1 by: no person"},
-		"too late":         {"it had ended", func(a, _ *slipway.Approval) { a.Votes[0].At = a.Votes[0].ExpiresAt }, false, "votes 1 expires_at"},
-		"no signature":     {"a key proves by signing", func(a, _ *slipway.Approval) { a.Votes[1].Statement = nil }, false, "votes 2 proof"},
-		"a key for none":   {"who runs as a user has no key", func(a, _ *slipway.Approval) { a.Votes[0].Key = "0123456789abcdef" }, false, "votes 1 proof"},
-		"another gate's":   {"it was signed for another request", func(a, o *slipway.Approval) { a.Votes[1].Statement = o.Votes[1].Statement }, false, "votes 2 statement"},
-		"another nonce":    {"it was replayed", func(a, _ *slipway.Approval) { a.Nonce = "another" }, false, "it was signed for another request"},
-		"another policy":   {"it was signed under this one", func(a, _ *slipway.Approval) { a.Policy = "sha256:00" }, false, "it was signed for another request"},
-		"another reason":   {"who signed said something else", func(a, _ *slipway.Approval) { a.Votes[1].Reason = "fine" }, false, "something else than the record"},
-		"longer":           {"it was signed until then", func(a, _ *slipway.Approval) { a.Votes[1].ExpiresAt = a.Votes[1].ExpiresAt.Add(time.Hour) }, false, "something else than the record"},
+		"as it was":                              {"nothing is wrong", func(_, _ *slipway.Approval) {}, false, ""},
+		"unknown key":                            {"it is asserted", func(_, _ *slipway.Approval) {}, true, ""},
+		"one person twice":                       {"one is not two", func(a, _ *slipway.Approval) { a.Votes[0].By = a.Votes[1].By }, false, "votes 2 by: grace has approved before"},
+		"one is missing":                         {"it took two", func(a, _ *slipway.Approval) { a.Votes = a.Votes[1:] }, false, "1 have approved, and it took 2"},
+		"one is missing, and it is not used yet": {"it took two", func(a, _ *slipway.Approval) { a.Votes, a.State = a.Votes[1:], slipway.ApprovalApproved }, false, "1 have approved, and it took 2"},
+		"one key twice":                          {"two names with one key are one", func(a, _ *slipway.Approval) { a.Votes[0] = a.Votes[1]; a.Votes[0].By.Name = "bob" }, false, "votes 2 by: grace has approved before"},
+		"nobody":                                 {"somebody has to", func(a, _ *slipway.Approval) { a.Votes, a.Need = nil, 0 }, false, "nobody has approved"},
+		"an agent":                               {"it is no person", func(a, _ *slipway.Approval) { a.Votes[0].By.Kind = slipway.PrincipalAgent }, false, "votes 1 by: no person"},
+		"the policy":                             {"it votes alone or not at all", func(a, _ *slipway.Approval) { a.Votes[0].By.Kind = slipway.PrincipalPolicy }, false, "votes 1 by: no person"},
+		"too late":                               {"it had ended", func(a, _ *slipway.Approval) { a.Votes[0].At = a.Votes[0].ExpiresAt }, false, "votes 1 expires_at"},
+		"no signature":                           {"a key proves by signing", func(a, _ *slipway.Approval) { a.Votes[1].Statement = nil }, false, "votes 2 proof"},
+		"a key for none":                         {"who runs as a user has no key", func(a, _ *slipway.Approval) { a.Votes[0].Key = "0123456789abcdef" }, false, "votes 1 proof"},
+		"a key's for none":                       {"who has signed has a key", func(a, _ *slipway.Approval) { a.Votes[1].Proof = slipway.ProofOSUser }, false, "votes 2 proof"},
+		"no envelope":                            {"a statement of nothing", func(a, _ *slipway.Approval) { a.Votes[1].Statement = []byte(`{"signatures":[]}`) }, false, "votes 2 statement: it is no envelope with one signature"},
+		"another key's id":                       {"the record names another key than has signed", func(a, _ *slipway.Approval) { a.Votes[1].Key = "0123456789abcdef" }, false, "votes 2 statement: it is no envelope with one signature, by the key 0123456789abcdef"},
+		"two signatures": {"it has one", func(a, _ *slipway.Approval) {
+			a.Votes[1].Statement = bytes.Replace(a.Votes[1].Statement, []byte(`"signatures":[`), []byte(`"signatures":[{"keyid":"`+known.ID()+`","sig":""},`), 1)
+		}, false, "votes 2 statement: it is no envelope with one signature"},
+		"no ballot": {"a key signs other things too", func(a, _ *slipway.Approval) {
+			signed, err := known.Sign(t.Context(), attest.ManualStep, a.Ballot(slipway.Decision{Reason: "seen"}, a.Votes[1].At), attest.About("gate "+string(a.Gate), a.Subject))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Votes[1].Statement = signed
+		}, false, "votes 2 statement: it states no approval"},
+		"another gate's": {"it was signed for another request", func(a, o *slipway.Approval) { a.Votes[1].Statement = o.Votes[1].Statement }, false, "votes 2 statement"},
+		"another nonce":  {"it was replayed", func(a, _ *slipway.Approval) { a.Nonce = "another" }, false, "it was signed for another request"},
+		"another policy": {"it was signed under this one", func(a, _ *slipway.Approval) { a.Policy = "sha256:00" }, false, "it was signed for another request"},
+		"another reason": {"who signed said something else", func(a, _ *slipway.Approval) { a.Votes[1].Reason = "fine" }, false, "something else than the record"},
+		"longer":         {"it was signed until then", func(a, _ *slipway.Approval) { a.Votes[1].ExpiresAt = a.Votes[1].ExpiresAt.Add(time.Hour) }, false, "something else than the record"},
 		"names not typed": {"what dies is typed", func(a, _ *slipway.Approval) {
 			a.Gate, a.Content["targets"] = slipway.GateDestroy, []any{"shop-db"}
 		}, false, "votes 1 confirm: what dies was not typed: shop-db"},
@@ -76,6 +91,26 @@ func TestVotes(t *testing.T) {
 				t.Errorf("witnessed %q, asserted %q: %s", b.proved, b.unproved, tc.reason)
 			}
 		})
+	}
+}
+
+// Approvals without a key that are as they may be.
+func TestVotesWithoutKey(t *testing.T) {
+	for reason, change := range map[string]func(a *slipway.Approval){
+		"the policy let it through": func(a *slipway.Approval) {
+			by := slipway.Principal{Kind: slipway.PrincipalPolicy, Name: a.Policy}
+			a.By, a.Need, a.Votes = &by, 0, a.Votes[:1]
+			a.Votes[0].By, a.Votes[0].Proof = by, slipway.ProofPolicy
+		},
+		"two users have no key each":  func(a *slipway.Approval) { a.Votes[1] = a.Votes[0]; a.Votes[1].By = grace },
+		"nobody was asked to the end": func(a *slipway.Approval) { a.State, a.Votes = slipway.ApprovalVoided, nil },
+		"one of two, and it waits":    func(a *slipway.Approval) { a.State, a.Votes = slipway.ApprovalRequested, a.Votes[:1] },
+	} {
+		a, b := voted(t)[0], &reading{}
+		change(&a)
+		if err := b.checkVotes(t.Context(), "approvals 1", a); err != nil || len(b.proved)+len(b.unproved) > 0 {
+			t.Errorf("%s: %v, %q, %q", reason, err, b.proved, b.unproved)
+		}
 	}
 }
 
