@@ -284,10 +284,12 @@ func (w *walk) one(p, by string) error {
 	case info.IsDir():
 		return unfit(by, "filePathMap names %q, which is a folder", oneLine(p))
 	}
-	for at := path.Dir(p); at != "."; at = path.Dir(at) {
-		if denies(at) {
-			w.denied = append(w.denied, p)
-			return nil
+	for _, way := range []string{path.Dir(p), (output{root: w.root}).target(path.Dir(p))} { // a link has another name than the folder that it leads to
+		for at := way; at != "."; at = path.Dir(at) {
+			if denies(at) {
+				w.denied = append(w.denied, p)
+				return nil
+			}
 		}
 	}
 	return w.entry(path.Dir(p), fs.FileInfoToDirEntry(info))

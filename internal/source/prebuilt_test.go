@@ -53,13 +53,13 @@ func TestPrebuilt(t *testing.T) {
 		},
 		"files outside": {
 			map[string]string{
-				own[1]:                `{"runtime":"nodejs22.x","handler":"i.js","filePathMap":{"node_modules/x/i.js":"node_modules/x/i.js","l":"node_modules/l","k":"certs/k.pem","e":".ssh/x","i":".vercel/output/functions/a.func/index.js"}}`,
-				"node_modules/x/i.js": "x", "node_modules/l": "->x", "node_modules/y": "x", "certs/k.pem": "x", ".ssh/x": "x",
+				own[1]:                `{"runtime":"nodejs22.x","handler":"i.js","filePathMap":{"node_modules/x/i.js":"node_modules/x/i.js","l":"node_modules/l","k":"certs/k.pem","e":".ssh/x","v":"keys/x","i":".vercel/output/functions/a.func/index.js"}}`,
+				"node_modules/x/i.js": "x", "node_modules/l": "->x", "node_modules/y": "x", "certs/k.pem": "x", ".ssh/x": "x", "keys": "->.ssh",
 			},
 			Prebuilt{Target: "production"},
 			append(own[:4:4], "node_modules/l", "node_modules/x/i.js"),
-			[]string{".ssh/x", "certs/k.pem"},
-			"functions name files that they share with the source; the deny list holds for them too",
+			[]string{".ssh/x", "certs/k.pem", "keys/x"},
+			"functions name files that they share with the source; the deny list holds for them too, and past a link",
 		},
 		"credentials": {
 			map[string]string{".vercel/output/functions/a.func/.env": "A=1", ".vercel/output/static/k.pem": "x"},
