@@ -92,7 +92,7 @@ func (a Approval) Holding(now time.Time) []Vote {
 // Decision is a person's answer at a gate.
 type Decision struct {
 	Run     string
-	Gate    Gate   // "" is the one that waits
+	Gate    Gate   // "" is the one that waits, but no change of policy
 	Subject string // the digest that was looked at; "" is the one that is asked for now
 	Approve bool
 	By      Approver // unused where there is a Statement: then it is whoever has signed
@@ -123,10 +123,10 @@ func (a Approval) Decide(d Decision, answer Answer, now time.Time) (Approval, er
 	case !d.Approve && strings.TrimSpace(d.Reason) == "":
 		return a, Errorf(CodeInvalid, "a no needs a reason: whoever asked reads it").WithHint("slipway reject %s --reason TEXT", a.Run)
 	case d.Approve && !answer.Allow:
-		return a, Errorf(CodeForbidden, "the policy does not let %s approve the %s gate: %s", d.By.name, a.Gate, answer.Why).WithHint("%s", answer.Hint)
+		return a, Errorf(CodeForbidden, "the policy does not let %s approve the %s gate: %s", d.By.name, a.Gate, answer.Why).WithHint("%s", a.hintOf(answer))
 	case d.Approve && len(a.Unconfirmed(d.Confirm)) > 0:
 		return a, Errorf(CodeInvalid, "the %s gate deletes what cannot be brought back: %s", a.Gate, strings.Join(a.Unconfirmed(d.Confirm), ", ")).
-			WithHint("type each name: slipway approve %s%s", a.Run, a.ConfirmFlags())
+			WithHint("type each name: %s", a.Command(false))
 	}
 	if err := a.Held(d.Over); d.Approve && err != nil {
 		return a, err
@@ -144,7 +144,7 @@ func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, erro
 	votes := a.Holding(now)
 	if slices.ContainsFunc(votes, func(v Vote) bool { return strings.EqualFold(v.By.Name, d.By.name) || v.Key != "" && v.Key == d.By.key }) {
 		return a, Errorf(CodeForbidden, "%s has approved the %s gate already, and it needs %d people", d.By.name, a.Gate, a.Need).
-			WithHint("ask somebody else to look: slipway approve %s", a.Run)
+			WithHint("ask somebody else to look: %s", a.Command(false))
 	}
 	if d.Until.IsZero() {
 		d.Until = now.Add(ApprovalLife)
@@ -180,50 +180,4 @@ func (a Approval) ByPolicy(answer Answer, now time.Time) (_ Approval, ok bool) {
 	a.Votes = []Vote{{By: by, Proof: ProofPolicy, Rules: answer.Rules, At: now, ExpiresAt: now.Add(ApprovalLife)}}
 	a.State, a.By, a.How, a.DecidedAt, a.ExpiresAt = ApprovalApproved, &by, string(ProofPolicy), now, now.Add(ApprovalLife)
 	return a, true
-}
-
-// Targets are the names that an approver types, sorted: each thing that dies and cannot be made again from the manifest. Empty for a gate that
-// deletes nothing of the kind. A request that older versions made names none: there it is the app's.
-func (a Approval) Targets() (names []string) {
-	if a.Gate != GateDestroy {
-		return nil
-	}
-	all, _ := a.Content["targets"].([]any)
-	for _, v := range all {
-		if name, ok := v.(string); ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// Unconfirmed are the Targets that are not among the typed names, letter by letter. Further names do no harm: what they named may be gone already.
-func (a Approval) Unconfirmed(typed []string) []string {
-	return slices.DeleteFunc(a.Targets(), func(name string) bool { return slices.Contains(typed, name) })
-}
-
-// typed are the Targets among the names that an approver typed, for the record.
-func (a Approval) typed(names []string) []string {
-	return slices.DeleteFunc(a.Targets(), func(name string) bool { return !slices.Contains(names, name) })
-}
-
-// ConfirmFlags are the flags of a command that types the Targets: " --confirm NAME" for each.
-func (a Approval) ConfirmFlags() string {
-	var b strings.Builder
-	for _, name := range a.Targets() {
-		b.WriteString(" --confirm " + shellWord(name))
-	}
-	return b.String()
-}
-
-// shellWord is s as it is typed in a shell.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/@:+-", r)
-	}
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

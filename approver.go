@@ -105,7 +105,7 @@ func (a Approval) Ballot(d Decision, now time.Time) Ballot {
 func (a Approval) Takes(b Ballot, now time.Time) error {
 	refuse := func(what string) error {
 		return Errorf(CodeVoided, "what was signed is not what the %s gate of run %s asks for: %s", a.Gate, a.Run, what).
-			WithHint("look at it again, and sign anew: slipway approve %s --key NAME", a.Run)
+			WithHint("look at it again, and sign anew: %s --key NAME", a.Command(false))
 	}
 	switch {
 	case b.Run != a.Run:

@@ -62,6 +62,8 @@ type Answer struct {
 	// Why a question is not allowed, in a sentence without a final stop, and the next thing to try; "" where it is.
 	Why  string `json:"why,omitempty"`
 	Hint string `json:"hint,omitempty"`
+	// Signed tells, of a question that is not allowed, that the same person's key would be let.
+	Signed bool `json:"signed,omitempty"`
 }
 
 // About returns the part of a Question that follows from a run, its plan and one of its gates.

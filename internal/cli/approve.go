@@ -39,10 +39,10 @@ func (a *app) rejectCommand() *cobra.Command {
 }
 
 // confirmUsage is the help of --confirm.
-const confirmUsage = "the `name` of what is deleted, where it cannot be brought back; once for each"
+const confirmUsage = "the `name` of what is deleted, where it cannot be brought back, or its address; once for each"
 
 func gateFlags(c *cobra.Command, d *slipway.Decision) {
-	c.Flags().StringVar((*string)(&d.Gate), "gate", "", "the `gate` (apply, promote, destroy), where a run waits at several")
+	c.Flags().StringVar((*string)(&d.Gate), "gate", "", "the `gate` (apply, promote, destroy), where a run waits at several, or policy")
 	c.Flags().StringVar(&d.Reason, "reason", "", "why, for the record")
 }
 
@@ -86,7 +86,7 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, k
 	}
 	if approval.State == slipway.ApprovalRequested {
 		a.say("%s approvals of %s of run %s\n", approval.Standing(), approval.Gate, run.ID)
-		r.Status, r.Hint = statusWaitingApproval, "somebody else must approve it too: slipway approve "+run.ID
+		r.Status, r.Hint = statusWaitingApproval, "somebody else must approve it too: "+approval.Command(false)
 		return r, nil
 	}
 	a.say("%s %s of run %s\n", approval.State, approval.Gate, run.ID)

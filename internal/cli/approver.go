@@ -96,11 +96,11 @@ func (y yesApprover) decide(_ context.Context, d *slipway.RunDetail, a slipway.A
 	}
 	if a.Gate == slipway.GatePolicy {
 		return nil, slipway.Errorf(slipway.CodeForbidden, "the policy here is not the one that approvals of %s are given under, and --yes does not change it", d.Run.App).
-			WithHint("look at the change with: slipway status %s; then: slipway approve %s --gate policy, or bring the other back", d.Run.ID, d.Run.ID)
+			WithHint("look at the change with: slipway status %s; then: %s, or bring the other back", d.Run.ID, a.Command(true))
 	}
 	if missing := a.Unconfirmed(y.confirm); len(missing) > 0 {
 		return nil, slipway.Errorf(slipway.CodeInvalid, "the destroy gate deletes what cannot be brought back (%s), and --yes alone does not open it",
-			strings.Join(missing, ", ")).WithHint("add%s, or: slipway approve %s%s", a.ConfirmFlags(), d.Run.ID, a.ConfirmFlags())
+			strings.Join(missing, ", ")).WithHint("add%s, or: %s", a.ConfirmFlags(), a.Command(len(requested(d)) > 1))
 	}
 	return y.yes("os-user --yes", y.confirm, y.promoteOver)
 }
@@ -164,8 +164,12 @@ func (p *askApprover) decide(ctx context.Context, d *slipway.RunDetail, a slipwa
 	go p.untilDecided(ctx, cancel, d.Run.ID)
 	if targets := a.Targets(); len(targets) > 0 {
 		for i, target := range targets {
-			name, ok := p.ask(ctx, fmt.Sprintf("This deletes what cannot be brought back (%d of %d). Type its name (%s) to go on: ", i+1, len(targets), oneLine(target)))
-			if !ok || name != target {
+			word := "name"
+			if slices.ContainsFunc(d.Plan.Effects, func(e slipway.Effect) bool { return string(e.Address) == target }) {
+				word = "address, since another has its name"
+			}
+			typed, ok := p.ask(ctx, fmt.Sprintf("This deletes what cannot be brought back (%d of %d). Type its %s (%s) to go on: ", i+1, len(targets), word, flat(target)))
+			if !ok || !a.Names(typed, target) {
 				return nil, nil
 			}
 		}

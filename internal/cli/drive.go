@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -221,15 +222,28 @@ func (w *workspace) waiting(ctx context.Context, run slipway.Run, why error) (re
 	if why != nil {
 		return r, why
 	}
-	for _, a := range requested(d) {
+	waiting := requested(d)
+	for _, a := range waiting {
 		standing := a.Standing()
 		if standing != "" {
 			standing = ", " + standing + " approvals given"
 		}
 		w.tell("run %s waits at the %s gate%s\n", run.ID, a.Gate, standing)
-		r.Hint = "slipway approve " + run.ID + a.ConfirmFlags() + ", then: slipway resume " + run.ID
 	}
+	r.Hint = approveHint(run.ID, waiting)
 	return r, nil
+}
+
+// approveHint is what to type to open what a run waits at: a change of policy comes before all else.
+func approveHint(run string, waiting []slipway.Approval) string {
+	var commands []string
+	for _, a := range waiting {
+		if a.Gate == slipway.GatePolicy {
+			return "look at the change with: slipway status " + run + "; then: " + a.Command(true) + ", then: slipway resume " + run
+		}
+		commands = append(commands, a.Command(len(waiting) > 1))
+	}
+	return strings.Join(commands, ", and: ") + ", then: slipway resume " + run
 }
 
 // waitingManual is the result of a run that only a person's steps can bring on.

@@ -255,16 +255,18 @@ func (w *workspace) ballot(ctx context.Context, d slipway.Decision, name string)
 	if err != nil {
 		return nil, err
 	}
-	waiting := requested(detail)
-	if i := slices.IndexFunc(waiting, func(a slipway.Approval) bool { return d.Gate == "" || a.Gate == d.Gate }); i >= 0 {
-		key, err := chain.Key(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		a := waiting[i]
-		return key.Sign(ctx, attest.Ballot, a.Ballot(d, time.Now()), attest.About("gate "+string(a.Gate), a.Subject))
+	a, err := d.Asked(detail.Approvals)
+	if err != nil {
+		return nil, err
 	}
-	return nil, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval", d.Run).WithHint("look at it with: slipway status %s", d.Run)
+	if a.State != slipway.ApprovalRequested {
+		return nil, slipway.Errorf(slipway.CodeConflict, "the %s gate of run %s is already %s", a.Gate, d.Run, a.State).WithHint("look at it with: slipway status %s", d.Run)
+	}
+	key, err := chain.Key(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return key.Sign(ctx, attest.Ballot, a.Ballot(d, time.Now()), attest.About("gate "+string(a.Gate), a.Subject))
 }
 
 // witness opens a signed approval. CodeForbidden: no key that this home trusts has signed it.

@@ -53,7 +53,7 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 			return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", run.ID, run.Status).
 				WithHint("look at it with: slipway status %s", run.ID)
 		}
-		if out, err = requested(tx, d); err != nil {
+		if out, err = asked(tx, d); err != nil {
 			return err
 		}
 		policy, _, err := e.inForce(tx, run.App)
@@ -221,24 +221,13 @@ func (e *Engine) coversPromote(w *wanted) bool {
 	}).Allow
 }
 
-// requested finds the approval that d is about.
-func requested(tx slipway.Tx, d slipway.Decision) (slipway.Approval, error) {
+// asked finds the approval that d is about.
+func asked(tx slipway.Tx, d slipway.Decision) (slipway.Approval, error) {
 	all, err := tx.Approvals(d.Run)
 	if err != nil {
 		return slipway.Approval{}, err
 	}
-	slices.Reverse(all)
-	for _, a := range all {
-		if d.Gate == a.Gate || d.Gate == "" && a.State == slipway.ApprovalRequested {
-			return a, nil
-		}
-	}
-	at := ""
-	if d.Gate != "" {
-		at = " at the " + string(d.Gate) + " gate"
-	}
-	return slipway.Approval{}, slipway.Errorf(slipway.CodeConflict, "run %s does not wait for an approval%s", d.Run, at).
-		WithHint("look at it with: slipway status %s", d.Run)
+	return d.Asked(all)
 }
 
 // waits are the requests that nobody has answered.

@@ -75,8 +75,11 @@ func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any
 			return nil, err
 		}
 		content["effects"] = keys
-		if targets := w.targets(receipts); len(targets) > 0 {
-			content["targets"] = toAny(targets)
+		if words, addresses := slipway.Targets(w.dying(receipts)); len(words) > 0 {
+			content["targets"] = toAny(words)
+			if addresses[0] != "" {
+				content["addresses"] = toAny(addresses)
+			}
 		}
 	case slipway.GatePromote, slipway.GateRollback:
 		return w.promoteSubject(ctx, gate, content)
@@ -84,10 +87,9 @@ func (w *worker) subject(ctx context.Context, gate slipway.Gate) (map[string]any
 	return content, nil
 }
 
-// targets are the names, at the provider, of what dies behind the destroy gate and cannot be made again from the manifest: what holds data, and
-// what the app loses without being asked (a domain). What goes with another of them is not named apart. A destroy of nothing of the kind takes
-// the app's name: production still goes.
-func (w *worker) targets(receipts map[slipway.Address]slipway.Receipt) (names []string) {
+// dying is what dies behind the destroy gate and cannot be made again from the manifest: what holds data, and what the app loses without being
+// asked (a domain). What goes with another of them is not named apart. A destroy of nothing of the kind takes the app's name: production still goes.
+func (w *worker) dying(receipts map[slipway.Address]slipway.Receipt) (all []slipway.Mortal) {
 	dies := map[slipway.Address]bool{}
 	for _, e := range w.plan.Effects {
 		kind := w.kinds[e.Address.Kind()]
@@ -98,14 +100,13 @@ func (w *worker) targets(receipts map[slipway.Address]slipway.Receipt) (names []
 	for _, e := range w.plan.Effects {
 		within := slices.ContainsFunc(receipts[e.Address].Needs, func(a slipway.Address) bool { return dies[a] })
 		if dies[e.Address] && !within {
-			names = append(names, cmp.Or(e.Name, e.Address.Key()))
+			all = append(all, slipway.Mortal{Address: e.Address, Name: cmp.Or(e.Name, e.Address.Key())})
 		}
 	}
-	if len(names) == 0 && w.run.Operation == slipway.OperationDestroy {
-		names = append(names, w.run.App)
+	if len(all) == 0 && w.run.Operation == slipway.OperationDestroy {
+		all = append(all, slipway.Mortal{Name: w.run.App})
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return all
 }
 
 // promoteSubject names the deployment, what was verified of it, the domains that move, and what production serves now.
@@ -150,10 +151,10 @@ func (w *worker) promoteSubject(ctx context.Context, gate slipway.Gate, content 
 	return content, nil
 }
 
-func toAny(in []string) []any {
+func toAny[T ~string](in []T) []any {
 	out := make([]any, len(in))
 	for i, s := range in {
-		out[i] = s
+		out[i] = string(s)
 	}
 	return out
 }

@@ -148,7 +148,7 @@ func (r *run) clean() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.session.ctx), destroyTime)
 	defer cancel()
 	destroyed := r.slipway(ctx, "succeeded", "destroy", "--all", "--yes",
-		"--confirm", r.session.App, "--confirm", r.session.App+"-cache", "--confirm", r.session.App+"-search")
+		"--confirm", "vercel.project/"+r.session.App, "--confirm", "neon.project/db", "--confirm", r.session.App+"-cache", "--confirm", r.session.App+"-search")
 	left, err := r.session.sweep()
 	for _, t := range left {
 		r.say("This run could not delete %s", t.remove())

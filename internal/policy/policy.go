@@ -232,7 +232,7 @@ func (p *Policy) Ask(q slipway.Question) slipway.Answer {
 	if a.Hint = "look at the policy with: slipway policy show"; q.Proof == slipway.ProofOSUser {
 		if q.Proof = slipway.ProofKey; p.ask(q).Allow {
 			a.Why += ", but it lets a key of theirs"
-			a.Hint = "sign it with a key that this home trusts: slipway approve --key NAME; make one with: slipway key new NAME"
+			a.Signed, a.Hint = true, "sign it with a key that this home trusts; make one with: slipway key new NAME"
 		}
 	}
 	return a

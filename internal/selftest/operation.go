@@ -69,7 +69,7 @@ func Operations() []Operation {
 		{Name: "domains", Args: ship, Setup: func(ctx context.Context, w *World) error {
 			return errors.Join(w.writeZone(ctx, domainsZone), w.WriteManifest(domainsManifest))
 		}},
-		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "shop", "--confirm", "shop-cache", "--confirm", "shop-search"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
+		{Name: "destroy", Args: []string{"destroy", "--all"}, Confirm: []string{"--confirm", "vercel.project/shop", "--confirm", "neon.project/db", "--confirm", "shop-cache", "--confirm", "shop-search"}, Setup: func(ctx context.Context, w *World) error { return w.ship(ctx) }},
 	}
 	if _, err := isolate.Check(context.Background()); err == nil {
 		operations = append(operations, Operation{Name: "verify", Args: ship, Setup: func(_ context.Context, w *World) error {

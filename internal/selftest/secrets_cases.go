@@ -71,7 +71,7 @@ func (s *secrets) cases() []secretsCase {
 		secretsCase{"a source at GitHub", s.fromGitHub},
 		secretsCase{"the audit bundle of every run", s.bundles},
 		secretsCase{"destroy", func(ctx context.Context) error {
-			return s.all(ctx, "destroy --all --yes --confirm shop --confirm shop-cache --confirm shop-search --confirm shop-more --json")
+			return s.all(ctx, "destroy --all --yes --confirm vercel.project/shop --confirm neon.project/db --confirm shop-cache --confirm shop-search --confirm shop-more --json")
 		}},
 	)
 	return all
