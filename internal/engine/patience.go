@@ -86,19 +86,22 @@ func (p *poller) over(pending bool) bool {
 	return p.spent > p.bound(shortPending)
 }
 
-// leftQueue reports whether a move that was queued when it was looked at before no longer is, and does not show: it is given a moment, since
-// its turn may have come. While a rolling release goes on the time that it takes does not count.
+// leftQueue reports whether a move that was queued when it was looked at before, here or by another process, no longer is, and does not show: it
+// is given a moment, since its turn may have come. While a rolling release goes on the time that it takes does not count.
 func (p *poller) leftQueue(u *unit) bool {
 	if u.obs.Rollout != nil && u.obs.Pending {
 		p.rolled, p.spent, p.most, p.left = p.rolled+p.spent, 0, rolloutPace, nil
 		return false
 	}
-	before := u.step.Progress
-	if before == nil || before.Rollout == nil || !before.Rollout.Queued || u.obs.Pending {
+	before := u.behind
+	if told := u.step.Progress; before == nil && told != nil {
+		before = told.Rollout
+	}
+	if before == nil || !before.Queued || u.obs.Pending {
 		return false
 	}
 	if p.left == nil {
-		p.left, p.spent, p.every, p.most = before.Rollout, 0, pace, 2*time.Second
+		p.left, p.spent, p.every, p.most = before, 0, pace, 2*time.Second
 		p.limit = p.bound(shortPending)
 	}
 	return true

@@ -28,6 +28,7 @@ type unit struct {
 	woken   bool                           // the last look came at once because the log had ended
 	feed    feed                           // what of its log is told
 	foreign bool                           // a search found it, and it cannot be what the lost request made
+	behind  *slipway.Rollout               // somebody else's rolling release that was seen last, as long as no look shows one of what is wanted
 	several bool                           // what was made is one of several, and nothing tells which is meant
 	err     error
 }
@@ -181,6 +182,11 @@ func (w *worker) observeUnit(ctx context.Context, sessions map[string]slipway.Se
 	}
 	obs.Receipt.Address, obs.Receipt.Needs = u.effect.Address, u.spec.Needs
 	u.obs = obs
+	if r := obs.Rollout; r != nil {
+		if u.behind = nil; r.Queued {
+			u.behind = r
+		}
+	}
 	return nil
 }
 
