@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,22 +26,35 @@ func (a *app) selftestCrashCommand() *cobra.Command {
 	var o selftest.CrashOptions
 	var all bool
 	c := a.command("crash", "Kill a ship anywhere, go on, and count what is there twice",
-		"Ship an app to emulators, change it, promote and destroy it; kill this program with SIGKILL on the way, go on, and compare\n"+
-			"with a run that nothing interrupted. A point is a request: as it arrives, when it has acted, when it is answered, when the\n"+
+		"Ship an app to emulators, change it, promote and destroy it, while others act as well; kill this program with SIGKILL on the way,\n"+
+			"go on, and compare with a run that nothing interrupted. A point is a request: as it arrives, when it has acted, when it is answered, when the\n"+
 			"answer is written down; each once, twice, and followed by others; and an instant of an approval, where one process owns the run\n"+
-			"and another approves (\"owned\", on Linux). Exit 0 when nothing was made twice, left over or different.", cobra.NoArgs,
+			"and another approves (\"owned\", on Linux). Exit 0 when nothing was made\n"+
+			"twice, left over or different, and no approval was asked for twice.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			if all {
 				o.Trials = 0
 			} else if o.Trials < 1 {
 				return result{}, slipway.Errorf(slipway.CodeInvalid, "--points: a number from 1").WithHint("for all of them: --all")
 			}
+			names := operationNames()
+			if o.Only != "" && !slices.Contains(names, o.Only) {
+				return result{}, slipway.Errorf(slipway.CodeInvalid, "--operation: there is none of that name").WithHint("name one of %s", strings.Join(names, ", "))
+			}
 			return a.selftestCrash(ctx, o)
 		})
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "repeats the choice of points; default: another each time")
 	c.Flags().IntVar(&o.Trials, "points", 12, "how many to try of each operation, as one process and owned")
+	c.Flags().StringVar(&o.Only, "operation", "", "kill this one alone, by its `name` in the table")
 	c.Flags().BoolVar(&all, "all", false, "try every point; it takes hours")
 	return c
+}
+
+func operationNames() (names []string) {
+	for _, op := range selftest.Operations() {
+		names = append(names, op.Name)
+	}
+	return names
 }
 
 func (a *app) selftestCrash(ctx context.Context, o selftest.CrashOptions) (result, error) {
@@ -83,11 +97,11 @@ func (a *app) selftestCrash(ctx context.Context, o selftest.CrashOptions) (resul
 
 func crashTable(rows []selftest.OperationReport) string {
 	var b strings.Builder
-	format := "%-16s %7s %7s %11s %8s %12s %9s\n"
-	fmt.Fprintf(&b, format, "operation", "trials", "points", "duplicates", "orphans", "differences", "repeated")
+	format := "%-16s %7s %7s %11s %8s %12s %9s %6s\n"
+	fmt.Fprintf(&b, format, "operation", "trials", "points", "duplicates", "orphans", "differences", "repeated", "asked")
 	for _, r := range rows {
 		n := func(i int) string { return fmt.Sprint(i) }
-		fmt.Fprintf(&b, format, r.Name(), n(r.Trials), n(r.Points), n(r.Duplicates), n(r.Orphans), n(r.Differences), n(r.Repeated))
+		fmt.Fprintf(&b, format, r.Name(), n(r.Trials), n(r.Points), n(r.Duplicates), n(r.Orphans), n(r.Differences), n(r.Repeated), n(r.Asked))
 	}
 	return b.String()
 }

@@ -102,8 +102,8 @@ func vercelEnv() subject {
 			"two namesakes": uniqueName, "another beside ours": uniqueName, "on page 2": onePage, "namesake on page 2": onePage,
 		},
 		want: map[string]verdict{
-			"truncated":               {one, "a write of the same variable is an upsert: it does not matter how often it arrives"},
-			"hidden for good":         {one, "a write of the same variable is an upsert"},
+			"truncated":               {voided, "a write of the same variable is an upsert, and may arrive twice; but nothing is promoted whose values are not seen"},
+			"hidden for good":         {voided, "what is not seen when its deployment is to be promoted counts as deleted since"},
 			"hidden for 15 s":         {one, "a write of the same variable is an upsert"},
 			"another instead of ours": {adopt, "a variable without our comment is not ours, whenever it came"},
 		},

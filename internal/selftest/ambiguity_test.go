@@ -27,6 +27,7 @@ const (
 	ambiguous outcome = "ambiguous"   // it stops with that code, and goes on when a person has left one of them
 	conflict  outcome = "conflict"    // it stops with that code, and changes nothing that is not ours
 	late      outcome = "unavailable" // it stops with that code, and goes on when it can be seen
+	voided    outcome = "voided"      // the same: what is there cannot be told from what somebody takes away again and again
 )
 
 // upset is a column of the table: what goes wrong at a create.
@@ -364,7 +365,7 @@ func (w *cell) run(want verdict) {
 		}
 		return true
 	})
-	if want.end == ambiguous || want.end == conflict || want.end == late {
+	if want.end == ambiguous || want.end == conflict || want.end == late || want.end == voided {
 		d = w.refused(p, d, slipway.Code(want.end))
 		if d == nil {
 			return

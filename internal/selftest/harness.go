@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
+
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 )
 
 // Strike runs the command with these arguments to its end, and kills it somewhere. struck is false when it ended before.
@@ -25,6 +28,7 @@ type Harness struct {
 // NewHarness brings the world to where op begins, and does op once without interruption: that is what the others are compared with.
 func NewHarness(ctx context.Context, w *World, op Operation) (*Harness, error) {
 	h := &Harness{World: w, Operation: op}
+	beside := func(c *emukit.Call) (map[string]string, error) { return op.Beside(ctx, w, c) }
 	if op.Setup != nil {
 		if err := op.Setup(ctx, w); err != nil {
 			return nil, err
@@ -33,6 +37,9 @@ func NewHarness(ctx context.Context, w *World, op Operation) (*Harness, error) {
 	var err error
 	if h.begin, err = w.Snapshot(); err != nil {
 		return nil, err
+	}
+	if op.Beside != nil {
+		w.Beside(beside)
 	}
 	if err := h.Restore(); err != nil {
 		return nil, err
@@ -46,14 +53,14 @@ func NewHarness(ctx context.Context, w *World, op Operation) (*Harness, error) {
 // uninterrupted does the operation twice: what it leaves the first time is there as soon as it says so, and the second time changes nothing.
 func (h *Harness) uninterrupted(ctx context.Context) error {
 	for i := range 2 {
-		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
+		a, err := h.ask(ctx, h.Operation.Args)
 		if err == nil && !h.Operation.ended(a) {
 			err = errors.New(a.String())
 		}
 		if err != nil {
 			return err
 		}
-		got, err := h.World.Observe()
+		got, err := h.observe(ctx)
 		if err != nil {
 			return err
 		}
@@ -66,6 +73,15 @@ func (h *Harness) uninterrupted(ctx context.Context) error {
 	return nil
 }
 
+// observe returns what the providers hold, and what was approved.
+func (h *Harness) observe(ctx context.Context) (State, error) {
+	s, err := h.World.Observe()
+	if err == nil {
+		s.Approved, err = h.World.approved(ctx)
+	}
+	return s, err
+}
+
 // Restore brings the world back to where the operation begins.
 func (h *Harness) Restore() error { return h.World.Restore(h.begin) }
 
@@ -75,6 +91,36 @@ func (h *Harness) Again(resume bool) []string {
 		return []string{"resume"}
 	}
 	return h.Operation.Args
+}
+
+// ask runs the commands of the operation to its end.
+func (h *Harness) ask(ctx context.Context, args []string) (answer, error) {
+	_, a, err := h.commands(ctx, args, func(cmd *exec.Cmd) (bool, error) { return false, cmd.Run() })
+	return a, err
+}
+
+// Commands does the operation, approving for itself, by each of its commands in turn, of which the first has these arguments. run runs one to
+// its end and reports whether it was killed, which ends the operation.
+func (h *Harness) Commands(ctx context.Context, args []string, run func(*exec.Cmd) (killed bool, err error)) (killed bool, err error) {
+	killed, _, err = h.commands(ctx, args, run)
+	return killed, err
+}
+
+func (h *Harness) commands(ctx context.Context, args []string, run func(*exec.Cmd) (bool, error)) (killed bool, a answer, err error) {
+	for range 10 {
+		if killed, a, err = h.World.command(ctx, h.Operation.Yes(args...), run); killed || err != nil {
+			return killed, a, err
+		}
+		switch {
+		case h.Operation.Gate != "" && a.result.Status == "waiting_approval":
+			if killed, _, err = h.World.command(ctx, []string{"approve", "--gate", h.Operation.Gate}, run); killed || err != nil {
+				return killed, a, err
+			}
+		case !slices.Contains(h.Operation.Again, a.code()) && !slices.Contains(h.Operation.Again, a.result.Status):
+			return false, a, h.World.Err()
+		}
+	}
+	return false, a, h.World.Err()
 }
 
 // Kill begins the operation, interrupts it as often as there are strikes, lets it finish, and judges what is left. where names the point
@@ -103,7 +149,7 @@ func (h *Harness) Kill(ctx context.Context, where string, resume bool, strikes .
 func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report, error) {
 	var r Report
 	if resume {
-		a, err := h.World.ask(ctx, h.Operation.Yes(h.Again(true)...))
+		a, err := h.ask(ctx, h.Again(true))
 		if err != nil {
 			return r, err
 		}
@@ -113,7 +159,7 @@ func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report
 		}
 	}
 	for range 2 {
-		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
+		a, err := h.ask(ctx, h.Operation.Args)
 		if err != nil {
 			return r, err
 		}
@@ -121,7 +167,7 @@ func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report
 			r.Differences++
 			r.find("the run did not succeed: %s", a)
 		}
-		got, err := h.World.Observe()
+		got, err := h.observe(ctx)
 		if err != nil {
 			return r, err
 		}
@@ -129,8 +175,9 @@ func (h *Harness) Finish(ctx context.Context, where string, resume bool) (Report
 			break
 		}
 	}
+	names := h.World.replacer() // messages have ids in them
 	for i, f := range r.Findings {
-		r.Findings[i] = where + ": " + f
+		r.Findings[i] = where + ": " + names.Replace(f)
 	}
 	return r, ctx.Err()
 }
@@ -160,20 +207,28 @@ func (a answer) String() string {
 }
 
 // ask runs a command to its end. An error is one to run it, not that it failed.
-func (w *World) ask(ctx context.Context, args []string) (a answer, err error) {
+func (w *World) ask(ctx context.Context, args []string) (answer, error) {
+	_, a, err := w.command(ctx, args, func(cmd *exec.Cmd) (bool, error) { return false, cmd.Run() })
+	return a, err
+}
+
+// command runs a command by run, which reports whether it was killed.
+func (w *World) command(ctx context.Context, args []string, run func(*exec.Cmd) (bool, error)) (killed bool, a answer, err error) {
 	cmd := w.Command(ctx, append(args[:len(args):len(args)], "--json")...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		a.exit, err = exit.ExitCode(), nil
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if killed, err = run(cmd); errors.As(err, new(*exec.ExitError)) {
+		err = nil
+	}
+	if cmd.ProcessState != nil {
+		a.exit = cmd.ProcessState.ExitCode()
 	}
 	if err != nil || ctx.Err() != nil {
-		return a, errors.Join(err, ctx.Err())
+		return killed, a, errors.Join(err, ctx.Err())
 	}
-	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	lines := bytes.Split(bytes.TrimSpace(stdout.Bytes()), []byte("\n"))
 	if json.Unmarshal(lines[len(lines)-1], &a.result) != nil {
 		a.stderr = ": " + strings.TrimSpace(stderr.String())
 	}
-	return a, nil
+	return killed, a, nil
 }

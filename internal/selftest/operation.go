@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 	"github.com/slipway-dev/slipway/internal/isolate"
 )
 
@@ -21,6 +22,17 @@ type Operation struct {
 	Confirm []string
 	// Ends are the codes of the errors with which it ends when all went as it should; none for one that succeeds.
 	Ends []string
+	// Again are the codes and statuses with which a command of it may end that is not over: it is asked for again.
+	Again []string
+	// Gate is one that --yes does not open: another process approves there, and the operation is asked for again. "" for none.
+	Gate string
+	// Beside is called for each request of the operation, before the server acts and after: what others do meanwhile. It returns settings
+	// for the request. What it does it does by World.other, and once for a world, however often it is called. May be nil.
+	Beside func(context.Context, *World, *emukit.Call) (map[string]string, error)
+	// Alone is for one that ends at a gate at which nobody is to approve: no owner waits there.
+	Alone bool
+	// Race marks those in which others act at the same time, or something is waited for.
+	Race bool
 }
 
 // ended reports whether a command of this operation has ended as it should.
@@ -76,7 +88,7 @@ func Operations() []Operation {
 			return w.WriteManifest(verifiedManifest)
 		}})
 	}
-	return operations
+	return append(operations, races()...)
 }
 
 // ship ships the app, uninterrupted.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
@@ -32,6 +33,8 @@ type CrashOptions struct {
 	Seed uint64
 	// Trials is how many are drawn for each operation. 0 means all.
 	Trials int
+	// Only is the one operation that is killed. "" means all.
+	Only string
 	// World is for the worlds, of which Dir is left to New.
 	World Options
 	// Done is called after each trial, by one goroutine at a time: with what was found so far about the operation in that mode, of how many
@@ -64,7 +67,7 @@ func (r OperationReport) Name() string {
 func Crash(ctx context.Context, o CrashOptions) ([]OperationReport, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	operations := Operations()
+	operations := slices.DeleteFunc(Operations(), func(op Operation) bool { return o.Only != "" && op.Name != o.Only })
 	reports := make([][]OperationReport, len(operations))
 	var telling sync.Mutex
 	done := func(sum OperationReport, of int, r Report) {
@@ -122,6 +125,9 @@ func crash(ctx context.Context, op Operation, o CrashOptions, done func(Operatio
 		return nil, err
 	}
 	for _, m := range modes() {
+		if op.Alone && m.as != "" {
+			continue
+		}
 		points, err := m.points(h, ctx)
 		if err != nil {
 			return out, err
@@ -176,7 +182,7 @@ func subject(t Trial) string {
 // points does the operation once and returns its points.
 func (h *Harness) points(ctx context.Context) ([]string, error) {
 	return h.requests(func() error {
-		a, err := h.World.ask(ctx, h.Operation.Yes(h.Operation.Args...))
+		a, err := h.ask(ctx, h.Operation.Args)
 		if err == nil && !h.Operation.ended(a) {
 			err = fmt.Errorf("selftest: an uninterrupted %s: %v", h.Operation.Name, a)
 		}
@@ -217,10 +223,14 @@ func request(c *emukit.Call) string { return c.API + " " + c.Method + " " + c.Ro
 // strike returns what does the operation, approving for itself, and kills it at a point.
 func (h *Harness) strike(point string, random *rand.Rand) Strike {
 	return func(ctx context.Context, args []string) (bool, error) {
-		k := newKiller(h.World, h.World.Command(ctx, h.Operation.Yes(args...)...))
-		h.World.Watch(k.about(point, random))
+		var now atomic.Pointer[killer]
+		h.World.Watch(about(point, random, now.Load))
 		defer h.World.Watch(nil)
-		return k.run(func() error { return nil })
+		return h.Commands(ctx, args, func(cmd *exec.Cmd) (bool, error) {
+			k := newKiller(h.World, cmd)
+			now.Store(k)
+			return k.run(func() error { return nil })
+		})
 	}
 }
 
@@ -252,8 +262,8 @@ func (k *killer) run(meanwhile func() error) (bool, error) {
 	return k.struck, err
 }
 
-// about returns what sees the world's calls, and kills at the instant that a point names of the request that it names.
-func (k *killer) about(point string, random *rand.Rand) func(*emukit.Call) emukit.Action {
+// about returns what sees the world's calls, and kills who is running at the instant that a point names of the request that it names.
+func about(point string, random *rand.Rand, running func() *killer) func(*emukit.Call) emukit.Action {
 	instant, rest, _ := strings.Cut(point, " ")
 	delay := time.Duration(random.Int64N(int64(4 * time.Millisecond)))
 	var mu sync.Mutex
@@ -271,7 +281,7 @@ func (k *killer) about(point string, random *rand.Rand) func(*emukit.Call) emuki
 		if !due {
 			return emukit.Action{}
 		}
-		return k.at(instant, c.Phase, delay)
+		return running().at(instant, c.Phase, delay)
 	}
 }
 

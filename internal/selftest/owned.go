@@ -45,7 +45,8 @@ func (h *Harness) ownedPoints(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.gates == 0 || o.killer.cmd.ProcessState.Success() != (len(h.Operation.Ends) == 0) {
+	succeeded := o.killer.cmd.ProcessState.Success()
+	if ends := len(h.Operation.Ends) == 0; o.gates == 0 || succeeded != ends && len(h.Operation.Again) == 0 {
 		return nil, fmt.Errorf("selftest: %s as an owner asked at %d gates: %v; it said:\n%s", h.Operation.Name, o.gates, o.killer.cmd.ProcessState, o.said)
 	}
 	for n := range o.gates {
@@ -89,7 +90,7 @@ func (o *owner) run(ctx context.Context, args []string) (bool, error) {
 	cmd.Stdin, cmd.Stderr = slave, slave
 	o.killer = newKiller(w, cmd)
 	if o.point != "" {
-		w.Watch(o.killer.about(o.point, o.random))
+		w.Watch(about(o.point, o.random, func() *killer { return o.killer }))
 		defer w.Watch(nil)
 	}
 	struck, err := o.killer.run(func() (err error) {

@@ -14,12 +14,13 @@ type Report struct {
 	Orphans     int `json:"orphans"`     // things of a kind and name of which it leaves none
 	Differences int `json:"differences"` // things that are missing or not as it leaves them, and runs that did not end well
 	Repeated    int `json:"repeated"`    // requests that changed something more often than in it
+	Asked       int `json:"asked"`       // approvals that were given more often than in it
 	// Findings tell each of them: where it was killed, and what was wrong.
 	Findings []string `json:"findings,omitempty"`
 }
 
 // Clean reports whether nothing was found.
-func (r Report) Clean() bool { return r.Duplicates+r.Orphans+r.Differences+r.Repeated == 0 }
+func (r Report) Clean() bool { return r.Duplicates+r.Orphans+r.Differences+r.Repeated+r.Asked == 0 }
 
 // Add counts another report in.
 func (r *Report) Add(o Report) {
@@ -28,6 +29,7 @@ func (r *Report) Add(o Report) {
 	r.Orphans += o.Orphans
 	r.Differences += o.Differences
 	r.Repeated += o.Repeated
+	r.Asked += o.Asked
 	r.Findings = append(r.Findings, o.Findings...)
 }
 
@@ -60,6 +62,12 @@ func Compare(want, got State) Report {
 		if more := got.Effects[request] - want.Effects[request]; more > 0 {
 			r.Repeated += more
 			r.find("made %d times more: %s", more, request)
+		}
+	}
+	for _, gate := range slices.Sorted(maps.Keys(got.Approved)) {
+		if more := got.Approved[gate] - want.Approved[gate]; more > 0 {
+			r.Asked += more
+			r.find("approved %d times more: %s", more, gate)
 		}
 	}
 	return r

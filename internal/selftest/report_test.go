@@ -12,7 +12,7 @@ func TestCompare(t *testing.T) {
 	thing := func(name, size string) selftest.Thing {
 		return selftest.Thing{Kind: "cloud.db", Name: name, Fields: map[string]string{"size": size}}
 	}
-	want := selftest.State{Things: []selftest.Thing{thing("a", "1"), thing("b", "1")}, Effects: map[string]int{"cloud POST /dbs": 2}}
+	want := selftest.State{Things: []selftest.Thing{thing("a", "1"), thing("b", "1")}, Effects: map[string]int{"cloud POST /dbs": 2}, Approved: map[string]int{"apply": 1}}
 	for name, tc := range map[string]struct {
 		reason string
 		got    selftest.State
@@ -43,6 +43,11 @@ func TestCompare(t *testing.T) {
 			"a change that the uninterrupted run did not make",
 			selftest.State{Things: want.Things, Effects: map[string]int{"cloud POST /dbs": 2, "cloud DELETE /dbs/{id}": 1}},
 			selftest.Report{Repeated: 1, Findings: []string{"made 1 times more: cloud DELETE /dbs/{id}"}},
+		},
+		"asked again": {
+			"an approval of what was approved, and of what the uninterrupted run does not ask for",
+			selftest.State{Things: want.Things, Approved: map[string]int{"apply": 2, "promote": 1}},
+			selftest.Report{Asked: 2, Findings: []string{"approved 1 times more: apply", "approved 1 times more: promote"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,8 @@ type State struct {
 	Things []Thing
 	// Effects counts the requests that changed something, by "api METHOD path".
 	Effects map[string]int
+	// Approved counts the approvals that were given, by gate. A Harness fills it in.
+	Approved map[string]int
 }
 
 // Thing is one resource at a provider.
@@ -45,13 +47,16 @@ type kind struct {
 // kinds are the types of each emulator's state; one without a name is no thing of its own.
 var kinds = map[string]map[string]kind{
 	"vercel": {
-		"project":     {name: "vercel.project", key: []string{"name"}, chance: []string{"id"}, hidden: []string{"deployments", "job", "birth"}},
-		"envVar":      {name: "vercel.env", key: []string{"key", "targets", "gitBranch"}, chance: []string{"id"}, hidden: []string{"by"}},
-		"deployment":  {name: "vercel.deployment", key: []string{"name", "target", "tree"}, chance: []string{"id", "host"}, hidden: []string{"birth", "buildID", "ended"}},
-		"alias":       {name: "vercel.alias", key: []string{"host"}, hidden: []string{"uid"}},
-		"domain":      {name: "vercel.domain", key: []string{"name"}, chance: []string{"challenge"}},
-		"marketStore": {name: "vercel.store", key: []string{"name"}, chance: []string{"id", "partnerID"}},
-		"scope":       {}, "aliasJob": {}, "aliasMove": {}, "storeLink": {}, "gitSource": {},
+		"project":      {name: "vercel.project", key: []string{"name"}, chance: []string{"id"}, hidden: []string{"deployments", "job", "birth"}},
+		"envVar":       {name: "vercel.env", key: []string{"key", "targets", "gitBranch"}, chance: []string{"id"}, hidden: []string{"by"}},
+		"deployment":   {name: "vercel.deployment", key: []string{"name", "target", "tree"}, chance: []string{"id", "host"}, hidden: []string{"birth", "buildID", "ended"}},
+		"alias":        {name: "vercel.alias", key: []string{"host"}, hidden: []string{"uid"}},
+		"domain":       {name: "vercel.domain", key: []string{"name"}, chance: []string{"challenge"}},
+		"marketStore":  {name: "vercel.store", key: []string{"name"}, chance: []string{"id", "partnerID"}},
+		"webhook":      {name: "vercel.webhook", key: []string{"url"}, chance: []string{"id"}},
+		"release":      {name: "vercel.release"},
+		"rollingStage": {},
+		"scope":        {}, "aliasJob": {}, "aliasMove": {}, "storeLink": {}, "gitSource": {},
 	},
 	"neon": {
 		"project":  {name: "neon.project", key: []string{"name", "deleted"}, chance: []string{"id"}, hidden: []string{"birth", "seq", "ops", "running"}},

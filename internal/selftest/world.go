@@ -54,6 +54,12 @@ type World struct {
 	watch   func(*emukit.Call) emukit.Action
 	effects []effect
 	known   map[string]string // what stands for an id or a secret that was seen once
+	beside  func(*emukit.Call) (map[string]string, error)
+	failed  error // of what is done beside a command
+
+	acting  sync.Mutex // what others do is done one after another
+	theirs  string     // the id of a deployment that the operation did not make
+	listens string     // where its commands listen for webhooks
 }
 
 // New starts the emulators and writes the app. Whoever calls it calls Close.
@@ -112,6 +118,12 @@ func (w *World) Close() {
 
 // Command is Slipway with these arguments on the world's app. The end of ctx kills it.
 func (w *World) Command(ctx context.Context, args ...string) *exec.Cmd {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == webhooksAt {
+			args[i] = w.listens
+		}
+	}
 	cmd := exec.CommandContext(ctx, w.program, append([]string{"-C", w.App}, args...)...)
 	cmd.Args[0] = "slipway"
 	cmd.Dir = w.dir
@@ -129,17 +141,45 @@ func (w *World) Watch(f func(*emukit.Call) emukit.Action) {
 	w.watch = f
 }
 
-func (w *World) hook(c *emukit.Call) emukit.Action {
+// Beside lets others act at each call of a command, until it is nil. An error of theirs is returned by Err.
+func (w *World) Beside(f func(*emukit.Call) (map[string]string, error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.beside, w.failed = f, nil
+}
+
+// Err is why what others do beside a command could not be done.
+func (w *World) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+func (w *World) hook(c *emukit.Call) (a emukit.Action) {
+	if c.Header.Get("User-Agent") == somebody {
+		return emukit.Action{With: atOnce(c)}
+	}
 	w.mu.Lock()
 	if c.Phase == emukit.After && c.Status < 300 {
 		w.effects = append(w.effects, effectsOf(c)...)
 	}
-	watch := w.watch
+	watch, beside := w.watch, w.beside
 	w.mu.Unlock()
-	if watch == nil {
-		return emukit.Action{}
+	if watch != nil {
+		a = watch(c)
 	}
-	return watch(c)
+	if beside == nil {
+		return a
+	}
+	w.acting.Lock()
+	defer w.acting.Unlock()
+	var err error
+	if a.With, err = beside(c); err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.failed = errors.Join(w.failed, err)
+	}
+	return a
 }
 
 // Snapshot is a world as it was at one moment.
