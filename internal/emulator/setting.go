@@ -118,6 +118,7 @@ func vercelSettings(s *vercelemu.Server) []setting {
 		}},
 		{"retry-after-date", "Retry-After of a rate limit is an HTTP date", truth(&s.RetryAfterDate)},
 		{"max-projects", "projects of an account, then 402", number(&s.MaxProjects)},
+		{"max-file", "bytes of one uploaded file, then 413; 0: 1 GB, as Pro has", number(&s.MaxFile)},
 		{"max-links", "projects that a repository may be linked to, then 400", number(&s.MaxLinks)},
 		{"max-custom-environments", "custom environments of a project, then 402; 0: 12", number(&s.MaxCustomEnvironments)},
 		{"deployments-per-day", "deployments of an account in 24 hours, then 402", number(&s.DeploymentsPerDay)},

@@ -124,6 +124,9 @@ type Server struct {
 	Repos func(provider, name string) *Repository
 	// LinkFails, when it returns a refusal, keeps a repository from being linked.
 	LinkFails func(provider, name string) LinkRefusal
+	// MaxFile is how many bytes one uploaded file may have; one more is 413. 0 means 1 GB, as the uploads of a Pro account have; those of a Hobby
+	// account have 100 MB: https://vercel.com/docs/limits
+	MaxFile int
 	// MaxLinks is how many projects one repository may be linked to. 0 means no limit.
 	MaxLinks int
 	// WebhookTransport carries webhooks. nil dials, without a proxy, and loopback only in any case.
@@ -234,13 +237,16 @@ func (s *Server) init() {
 			s.scopes[t.ID] = &scope{id: t.ID, slug: t.Slug, team: t.Name, files: map[string][]byte{}}
 		}
 	}
-	s.handler = s.Wrap(emukit.API{Name: "vercel", Mux: s.mux(), Error: writeError, BodyLimit: bodyLimit})
+	s.handler = s.Wrap(emukit.API{Name: "vercel", Mux: s.mux(), Error: writeError, BodyLimit: s.bodyLimit})
 }
 
-// bodyLimit is 100 MB for a file upload (https://vercel.com/docs/limits) and 10 MB for a JSON body [? vercel-body-limit].
-func bodyLimit(route string) int64 {
-	if strings.HasSuffix(route, "/files") {
-		return 100 << 20
+// bodyLimit is that of a file upload, 64 MB for a deployment, whose body lists each of its files, and 10 MB for any other JSON body [? vercel-body-limit].
+func (s *Server) bodyLimit(route string) int64 {
+	switch {
+	case strings.HasSuffix(route, "/files"):
+		return int64(cmp.Or(s.MaxFile, 1_000_000_000))
+	case strings.HasSuffix(route, "/v13/deployments"):
+		return 64 << 20
 	}
 	return 10 << 20
 }

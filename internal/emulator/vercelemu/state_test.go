@@ -102,3 +102,18 @@ func TestUploadsHaveATotal(t *testing.T) {
 		}
 	})
 }
+
+func TestUploadsHaveASize(t *testing.T) {
+	srv := &Server{MaxFile: 5}
+	play(t, srv, func(w *world) {
+		w.upload("12345")
+		r := w.request("POST", "/v2/files", "123456")
+		r.Header.Set("x-vercel-digest", digest("123456"))
+		if a := w.send(r); a.status != 413 || a.str("error", "code") != "payload_too_large" {
+			t.Errorf("one byte more: %d %s", a.status, a.raw)
+		}
+	})
+	if most := (&Server{}).bodyLimit("POST /v2/files"); most < 500<<20 {
+		t.Errorf("a file may have %d bytes, less than Pro's", most)
+	}
+}

@@ -106,7 +106,7 @@ func envCode(code string) slipway.Code {
 
 func isLimit(status int, code string) bool {
 	code = strings.ToLower(code)
-	return status == http.StatusPaymentRequired || strings.HasPrefix(code, "too_many_") || strings.Contains(code, "limit_exceeded") || strings.Contains(code, "exceeded_limit")
+	return status == http.StatusPaymentRequired || status == http.StatusRequestEntityTooLarge || strings.HasPrefix(code, "too_many_") || strings.Contains(code, "limit_exceeded") || strings.Contains(code, "exceeded_limit")
 }
 
 // isOngoing tells the 400 for variables that another call is changing: nothing was done.

@@ -28,6 +28,7 @@ func TestMapError(t *testing.T) {
 		"no right":       {"the token may not", 403, nil, `{"error":{"code":"forbidden","message":"You don't have permission"}}`, slipway.CodeForbidden, 0, 0},
 		"projects":       {"a limit comes with more than one status", 403, nil, `{"error":{"code":"too_many_projects","message":"Too many"}}`, slipway.CodeLimit, 0, 0},
 		"payment":        {"402 is a limit", 402, nil, `{"error":{"code":"payment_required","message":"Pay"}}`, slipway.CodeLimit, 0, 0},
+		"too large":      {"so is 413, of a file or of a body", 413, nil, `{"error":{"code":"payload_too_large","message":"x"}}`, slipway.CodeLimit, 0, 0},
 		"env conflict":   {"upper case with 403", 403, nil, `{"error":{"code":"ENV_ALREADY_EXISTS","message":"x"}}`, slipway.CodeConflict, 0, 0},
 		"env conflict 2": {"lower case with 409", 409, nil, `{"error":{"code":"existing_key_and_target","message":"x"}}`, slipway.CodeConflict, 0, 0},
 		"env conflict 3": {"upper case with 400", 400, nil, `{"error":{"code":"ENV_CONFLICT","message":"x"}}`, slipway.CodeConflict, 0, 0},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -334,10 +335,19 @@ func (h deployments) uploadAll(ctx context.Context, op string, set slipway.FileS
 	group.SetLimit(uploads)
 	for _, f := range wanted {
 		group.Go(func() error {
-			return h.upload(ctx, op, f, func() (io.ReadCloser, error) { return set.Open(ctx, f) })
+			return ofFile(f, h.upload(ctx, op, f, func() (io.ReadCloser, error) { return set.Open(ctx, f) }))
 		})
 	}
 	return group.Wait()
+}
+
+// ofFile names the file whose upload is over a limit; any other error stays as it is.
+func ofFile(f slipway.File, err error) error {
+	if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Code == slipway.CodeLimit {
+		e.Message = fmt.Sprintf("Vercel does not take the file %s of %d bytes: %s", f.Path, f.Size, e.Message)
+		e.Hint = "add it to .vercelignore and serve it from elsewhere, or upgrade: Hobby takes 100 MB, Pro 1 GB (https://vercel.com/docs/limits)"
+	}
+	return err
 }
 
 func (deployments) Update(context.Context, slipway.Spec, slipway.Observation) (slipway.Receipt, error) {
