@@ -107,7 +107,7 @@ func (o *observer) one(ctx context.Context, s slipway.Spec) error {
 	if waitErr := o.wait(ctx, s.Needs...); waitErr != nil {
 		return waitErr
 	}
-	if o.orphaned(s) {
+	if o.orphaned(s) && slipway.ErrorCode(err) != slipway.CodeConflict {
 		obs, err = slipway.Observation{}, nil
 	}
 	if err != nil {

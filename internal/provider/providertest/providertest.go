@@ -43,6 +43,8 @@ type Subject struct {
 	Crowd func(w *World)
 	// Makes reports a request that makes the resource; nil: any of the create that changes something. It is for a create that first sends others.
 	Makes func(c *emukit.Call) bool
+	// Asks is how many calls tell, without a parent, whether another one has what only one can have.
+	Asks int
 	// Codes are the statuses that the provider maps otherwise than rest.CodeOf.
 	Codes map[int]slipway.Code
 	// Skip leaves out cases, by name, each with the reason.

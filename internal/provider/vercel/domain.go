@@ -28,6 +28,9 @@ const (
 func (h domains) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
 	const op = "vercel.domain observe"
 	in, ok := parent(want)
+	if !ok && want.Known == nil { // the project is to be made
+		return h.elsewhere(ctx, op, want, in)
+	}
 	if !ok {
 		return slipway.Observation{}, nil
 	}
@@ -60,15 +63,24 @@ func (h domains) elsewhere(ctx context.Context, op string, want slipway.Spec, in
 	case at.ProjectID == "" || at.ProjectID == in.ID:
 		return obs, nil
 	case want.Known == nil && want.Run == "": // within a run the create is refused, and says so
-		e := slipway.Errorf(slipway.CodeConflict, "the domain %s is on another project of this account, %s", want.Address.Key(), at.ProjectID).WithHint("%s", domainHint)
+		e := slipway.Errorf(slipway.CodeConflict, "the domain %s is on another project of this account, %s", want.Address.Key(), h.projectNamed(ctx, op, at.ProjectID)).
+			WithHint("%s", domainHint)
 		e.Op = op
 		return slipway.Observation{}, e
 	}
-	obs.Note = "it is on the project " + at.ProjectID + " now"
+	obs.Note = "it is on the project " + h.projectNamed(ctx, op, at.ProjectID) + " now"
 	return obs, nil
 }
 
-const domainHint = "remove the domain there (that project's Settings, Domains), or take it out of vercel.domains; it then moves with the next ship"
+// projectNamed is a project's name and id; the id alone where the name cannot be read.
+func (h domains) projectNamed(ctx context.Context, op, id string) string {
+	if p, err := h.getProject(ctx, op, id); err == nil && p.Name != "" {
+		return h.rest.Clean(p.Name) + " (" + id + ")"
+	}
+	return id
+}
+
+const domainHint = "remove the domain there (that project's Settings, Domains), and the next ship adds it here; or take it out of vercel.domains"
 
 func (d *projectDomain) receipt(want slipway.Spec, in slipway.Receipt, config *domainConfig) slipway.Receipt {
 	details := map[string]string{"project_id": in.ID, detailApex: d.ApexName, detailServes: d.serves().String()}

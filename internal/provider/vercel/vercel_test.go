@@ -217,7 +217,7 @@ func TestDomain(t *testing.T) {
 	} {
 		t.Run(string(a), func(t *testing.T) {
 			s := withDomains(a)
-			s.Field = "serves"
+			s.Field, s.Asks = "serves", 1
 			s.Drift = func(w *providertest.World, have slipway.Receipt) {
 				w.Send("PATCH", "/v9/projects/"+have.Details["project_id"]+"/domains/"+have.ID, changed, nil)
 			}
