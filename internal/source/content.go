@@ -57,9 +57,15 @@ func modeOf(info fs.FileInfo) uint32 {
 
 const bufferSize = 128 << 10
 
-// hashAll fills in SHA1 on all cores. Each worker has one buffer and one open file. It returns git's hash of each file that head, if any, has.
-func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) (sums []string, err error) {
-	sums = make([]string, len(files))
+// hashed is what reading a file has told beside its SHA-1.
+type hashed struct {
+	git string // git's hash, "" where head does not have the file
+	key bool   // it is a private key
+}
+
+// hashAll fills in SHA1 on all cores. Each worker has one buffer and one open file. What it returns is in the order of files.
+func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) (sums []hashed, err error) {
+	sums = make([]hashed, len(files))
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, unreadable(dir, err)
@@ -80,11 +86,11 @@ func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) 
 					git = sha1.New() // https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
 					fmt.Fprintf(git, "blob %d\x00", files[i].Size)
 				}
-				if err := hashOne(ctx, root, &files[i], buffer, git); err != nil {
+				if sums[i].key, err = hashOne(ctx, root, &files[i], buffer, git); err != nil {
 					return err
 				}
 				if git != nil {
-					sums[i] = hex.EncodeToString(git.Sum(nil))
+					sums[i].git = hex.EncodeToString(git.Sum(nil))
 				}
 			}
 		})
@@ -92,19 +98,20 @@ func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) 
 	return sums, group.Wait()
 }
 
-// hashOne fills in SHA1, and hands the content to git as well, unless that is nil.
-func hashOne(ctx context.Context, root *os.Root, f *slipway.File, buffer []byte, git hash.Hash) error {
+// hashOne fills in SHA1, and hands the content to git as well, unless that is nil. key reports whether it is a private key.
+func hashOne(ctx context.Context, root *os.Root, f *slipway.File, buffer []byte, git hash.Hash) (key bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	content, err := openContent(root, *f)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer content.Close()
 	h, size := sha1.New(), int64(0)
 	for {
 		n, err := content.Read(buffer)
+		key = key || size == 0 && f.Mode != ModeLink && isPrivateKey(buffer[:n])
 		h.Write(buffer[:n])
 		if git != nil {
 			git.Write(buffer[:n])
@@ -114,20 +121,20 @@ func hashOne(ctx context.Context, root *os.Root, f *slipway.File, buffer []byte,
 			break
 		}
 		if err != nil {
-			return unreadable(f.Path, err)
+			return false, unreadable(f.Path, err)
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 		if size > f.Size {
 			break
 		}
 	}
 	if size != f.Size {
-		return changed(f.Path, "was changed while it was read")
+		return false, changed(f.Path, "was changed while it was read")
 	}
 	f.SHA1 = hex.EncodeToString(h.Sum(nil))
-	return nil
+	return key, nil
 }
 
 // verified passes on a file's bytes and keeps the last ones back until all are known to be right: whoever sends them with their

@@ -22,8 +22,8 @@ var skipped = map[string]bool{
 // deniedNames are patterns (path.Match, in lower case) for names of files and folders that hold credentials. Nothing ever opens them.
 // No setting lifts this.
 var deniedNames = []string{
-	".env", ".env.*", "*.env", ".envrc", ".dev.vars", ".dev.vars.*",
-	"*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.p8", "*.pkcs12", "*.ovpn",
+	".env*", "*.env", ".dev.vars", ".dev.vars.*",
+	"*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.p8", "*.pkcs12", "*.ovpn", "*.agekey", "secring.*",
 	"id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
 	".netrc", "_netrc", ".pgpass", "pgpass.conf", ".my.cnf", ".htpasswd", ".pypirc", ".git-credentials", ".dockercfg", ".s3cfg", ".boto", ".vault-token",
 	"credentials", "credentials.json", "credentials.yml", "credentials.yaml", "credentials.toml", "credentials.csv", "application_default_credentials.json",
@@ -59,6 +59,14 @@ func denies(p string) bool {
 	}
 	return false
 }
+
+// beginsAKey are how files of private keys begin, whatever their names: PEM (RFC 7468) and OpenPGP, PuTTY's, age's.
+var beginsAKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\x{FEFF})?\s{0,16}(-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-[0-9]|AGE-SECRET-KEY-1)`)
+})
+
+// isPrivateKey reports whether a file counts as a credential by its first bytes.
+func isPrivateKey(first []byte) bool { return beginsAKey().Match(first[:min(len(first), 128)]) }
 
 // registryFiles are package managers' settings: part of an app, unless a credential is written into them.
 var registryFiles = map[string]bool{".npmrc": true, ".yarnrc": true, ".yarnrc.yml": true}

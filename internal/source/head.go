@@ -207,8 +207,8 @@ func (r *repository) list(ctx context.Context, tree plumbing.Hash, way []string,
 	return nil
 }
 
-// compare counts how the files that are shipped differ from the commit's. sums are their git hashes, "" for those that the commit lacks.
-func (h *head) compare(root string, files []slipway.File, sums []string) {
+// compare counts how the files that are shipped differ from the commit's. sums has their git hashes.
+func (h *head) compare(root string, files []slipway.File, sums []hashed) {
 	shipped := map[string]bool{}
 	for i, f := range files {
 		shipped[f.Path] = true
@@ -216,7 +216,7 @@ func (h *head) compare(root string, files []slipway.File, sums []string) {
 		switch {
 		case !ok:
 			h.Added++
-		case have.hash != sums[i] || !sameMode(have.mode, f.Mode):
+		case have.hash != sums[i].git || !sameMode(have.mode, f.Mode):
 			h.Changed++
 		}
 	}

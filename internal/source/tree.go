@@ -75,16 +75,34 @@ func (w *walk) tree(dir string) (*Tree, error) {
 		return nil, empty(dir, w.denied)
 	}
 	slices.SortFunc(w.files, func(a, b slipway.File) int { return cmp.Compare(a.Path, b.Path) })
-	slices.Sort(w.denied)
 	head, why := headOf(w.ctx, w.root)
 	sums, err := hashAll(w.ctx, w.root, w.files, head)
 	if err != nil {
 		return nil, orCanceled(w.ctx, err)
 	}
+	if sums = w.dropKeys(sums); len(w.files) == 0 {
+		return nil, empty(dir, w.denied)
+	}
 	if head != nil {
 		head.compare(w.root, w.files, sums)
 	}
 	return &Tree{root: w.root, files: w.files, denied: w.denied, digest: Digest(w.files), head: head, why: why}, nil
+}
+
+// dropKeys holds back the files that are private keys by what is in them. The lists stay parallel.
+func (w *walk) dropKeys(sums []hashed) []hashed {
+	var files []slipway.File
+	var kept []hashed
+	for i, f := range w.files {
+		if sums[i].key {
+			w.denied = append(w.denied, f.Path)
+			continue
+		}
+		files, kept = append(files, f), append(kept, sums[i])
+	}
+	slices.Sort(w.denied)
+	w.files = files
+	return kept
 }
 
 func resolve(dir string) (string, error) {

@@ -187,6 +187,13 @@ var ignoreCases = map[string]ignoreCase{
 		[]string{"shop-1234-abcdef.json"},
 		"it is downloaded under the project's name",
 	},
+	"private keys": {
+		map[string]string{"a": "", "deploy_key": keyBegin("OPENSSH ") + "b3Bl", "w/note.txt": "\ufeff\n" + keyBegin("") + "MII", "p": "PuTTY-User-Key-File-3: ssh", "g.asc": keyBegin("PGP ")[:26] + " BLOCK-----\n", "doc.md": "a key begins with " + keyBegin("RSA "), "cert": "-----BEGIN CERTIFICATE-----\n"},
+		"",
+		[]string{"a", "cert", "doc.md"},
+		[]string{"deploy_key", "g.asc", "p", "w/note.txt"},
+		"whatever their names are",
+	},
 	"collisions":            {map[string]string{"A.txt": "1", "a.txt": "2", "caf\u00e9": "3", "cafe\u0301": "4", "日本/\u202eb": "5"}, "", []string{"A.txt", "a.txt", "cafe\u0301", "caf\u00e9", "日本/\u202eb"}, nil, "they are different files at Vercel too"},
 	"folder in repository":  {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n/apps/web/top\n", "apps/web/dist/x": "", "apps/web/top": "", "apps/web/a": "", "apps/top": ""}, "apps/web", []string{"a"}, nil, "the rules above count"},
 	"ignored folder itself": {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n", "dist/index.html": "", "dist/.gitignore": "*.map\n", "dist/a.map": ""}, "dist", []string{".gitignore", "index.html"}, nil, "shipping a build's output on purpose"},
@@ -201,6 +208,9 @@ var ignoreCases = map[string]ignoreCase{
 	"denied and ignored": {map[string]string{"a": "", ".gitignore": ".env\n", ".env": ""}, "", []string{".gitignore", "a"}, nil, "what is ignored needs no telling"},
 	"npmrc":              {map[string]string{".npmrc": "//r.example/:_authToken=${NPM_TOKEN}\nsave-exact=true\n", "w/.npmrc": "//r.example/:_authToken=abc\n", "y/.yarnrc.yml": "npmAuthToken: abc\n", "z/.npmrc": "; _auth=x\n"}, "", []string{".npmrc", "z/.npmrc"}, []string{"w/.npmrc", "y/.yarnrc.yml"}, "a reference is no credential"},
 }
+
+// keyBegin is how a private key of a kind begins.
+func keyBegin(kind string) string { return "-----BEGIN " + kind + "PRIVATE KEY-----\n" }
 
 // serviceAccount has the shape of a Google service account's key.
 var serviceAccount = `{"type": "service_account", "project_id": "shop", "private_key": "-----BEGIN PRIVATE KEY-----\n` + strings.Repeat("A", 600) + `\n"}`
@@ -266,7 +276,7 @@ func TestGitsOwnExcludes(t *testing.T) {
 
 func TestDenyList(t *testing.T) {
 	for p, want := range map[string]bool{
-		".env": true, ".ENV": true, ".env.production": true, "a/.env.local": true, "prod.env": true, ".env.example": false, ".envrc": true,
+		".env": true, ".ENV": true, ".env.production": true, "a/.env.local": true, "prod.env": true, ".env.example": false, ".envrc": true, ".env-prod": true, ".env_old": true, "a/.env~": true, "secring.gpg": true,
 		"key.pem": true, "a/server.key": true, "keys.ts": false, "id_rsa": true, "id_rsa.pub": true, "id_ed25519": true, "x.p12": true, "x.PFX": true,
 		".netrc": true, "service-account.json": true, "service-account-prod.json": true, "serviceAccountKey.json": true, "x-firebase-adminsdk-1.json": true,
 		"credentials.json": true, "credentials": true, "credentials.ts": false, "secrets.ts": false, ".ssh": true, ".aws": true, ".docker/config.json": true,
