@@ -35,12 +35,14 @@ type logEnd struct {
 	err   error
 }
 
-// follow begins to read u's log, where it has one and nothing reads it yet. What it has begun ends with unfollow, or by itself.
+// follow begins to read u's log, where it has one and nothing reads it yet: that of a build that is over only when nothing here has read of it.
+// What it has begun ends with unfollow, or by itself.
 func (w *worker) follow(ctx context.Context, u *unit) {
 	watcher, ok := u.handler.(slipway.Watcher)
-	if u.log != nil || !ok || !u.obs.Exists || !u.obs.Pending {
+	if u.log != nil || !ok || !u.obs.Exists || !u.obs.Pending && u.followed {
 		return
 	}
+	u.followed = true
 	ctx, cancel := context.WithCancel(ctx)
 	f := &follower{lines: make(chan slipway.LogLine, logBatch), ended: make(chan logEnd, 1), cancel: cancel}
 	u.log = f
@@ -121,7 +123,12 @@ func (w *worker) await(ctx context.Context, u *unit, d time.Duration, bell <-cha
 
 // endLog tells what is left of the log of a build that is over.
 func (w *worker) endLog(ctx context.Context, u *unit) error {
-	grace, silence := time.NewTimer(logGrace), time.NewTimer(logSilence)
+	quiet := logSilence
+	if !u.followed { // the request for it is still to be answered
+		w.follow(ctx, u)
+		quiet = logGrace
+	}
+	grace, silence := time.NewTimer(logGrace), time.NewTimer(quiet)
 	defer grace.Stop()
 	defer silence.Stop()
 	for u.log != nil {

@@ -117,7 +117,9 @@ func (w *worker) tellWaiting(ctx context.Context, u *unit) error {
 	step := u.step
 	step.Progress = move
 	data := move.Data()
-	data["address"], data["id"] = string(u.effect.Address), u.obs.Receipt.ID
+	if data["address"] = string(u.effect.Address); u.obs.Receipt.ID != "" {
+		data["id"] = u.obs.Receipt.ID
+	}
 	err := w.commit(ctx, func(tx slipway.Tx) error {
 		if move != nil {
 			if err := tx.SaveStep(step); err != nil {

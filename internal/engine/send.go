@@ -126,7 +126,7 @@ func (w *worker) call(ctx context.Context, u *unit) (r slipway.Receipt, err erro
 	case u.obs.Exists && u.effect.Op != slipway.OpDeploy:
 		r, err = u.handler.Update(ctx, u.spec, u.obs)
 	default:
-		r, err = u.handler.Create(ctx, u.spec)
+		r, err = w.create(ctx, u)
 	}
 	return r, withOp(err, "%s %s", u.effect.Address, u.effect.Op)
 }

@@ -12,25 +12,26 @@ import (
 
 // unit is one effect under way.
 type unit struct {
-	effect  slipway.Effect
-	spec    slipway.Spec
-	handler slipway.Handler
-	obs     slipway.Observation
-	step    slipway.Step
-	search  bool                           // a request may have been sent: look for its result before anything is sent again
-	sent    bool                           // it is done, or this process has sent it and knows the reply
-	replied bool                           // this process has the reply to its request
-	late    error                          // why it is sent again
-	waiting bool                           // it was told that it is waited for
-	tried   bool                           // this process has sent a request for it
-	streams map[string]func(string) string // clean the lines of its log, by stream
-	log     *follower                      // reads its log; nil while nothing does
-	woken   bool                           // the last look came at once because the log had ended
-	feed    feed                           // what of its log is told
-	foreign bool                           // a search found it, and it cannot be what the lost request made
-	behind  *slipway.Rollout               // somebody else's rolling release that was seen last, as long as no look shows one of what is wanted
-	several bool                           // what was made is one of several, and nothing tells which is meant
-	err     error
+	effect   slipway.Effect
+	spec     slipway.Spec
+	handler  slipway.Handler
+	obs      slipway.Observation
+	step     slipway.Step
+	search   bool                           // a request may have been sent: look for its result before anything is sent again
+	sent     bool                           // it is done, or this process has sent it and knows the reply
+	replied  bool                           // this process has the reply to its request
+	late     error                          // why it is sent again
+	waiting  bool                           // it was told that it is waited for
+	tried    bool                           // this process has sent a request for it
+	streams  map[string]func(string) string // clean the lines of its log, by stream
+	log      *follower                      // reads its log; nil while nothing does
+	followed bool                           // its log is read, or was
+	woken    bool                           // the last look came at once because the log had ended
+	feed     feed                           // what of its log is told
+	foreign  bool                           // a search found it, and it cannot be what the lost request made
+	behind   *slipway.Rollout               // somebody else's rolling release that was seen last, as long as no look shows one of what is wanted
+	several  bool                           // what was made is one of several, and nothing tells which is meant
+	err      error
 }
 
 // lookFor observes u; where a create may have been sent and is not seen yet, it looks again until the kind has settled.
