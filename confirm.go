@@ -78,11 +78,15 @@ func (a Approval) typed(words []string) (out []string) {
 	return out
 }
 
-// ConfirmFlags are the flags of a command that types the Targets: " --confirm WORD" for each.
+// ConfirmFlags are the flags that an approval takes: " --confirm WORD" for each of the Targets, and where production is moved all the same
+// " --promote-over ID".
 func (a Approval) ConfirmFlags() string {
 	var b strings.Builder
 	for _, target := range a.Targets() {
 		b.WriteString(" --confirm " + shellWord(target))
+	}
+	if over, _ := a.Content["over"].(string); over != "" {
+		b.WriteString(" --promote-over " + shellWord(over))
 	}
 	return b.String()
 }

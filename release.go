@@ -90,11 +90,11 @@ func (a Approval) Held(over string) error {
 	if serving == "" || serving == over {
 		return nil
 	}
-	what := "production was rolled back from it"
+	what := "it has served production before, which was moved away from it and serves %s now"
 	if a.Content["held"] == string(HoldOlder) {
-		what = "it is older than what production serves"
+		what = "it is older than %s, which production serves"
 	}
-	return Errorf(CodeDrift, "%v is not promoted: %s (%s)", a.Content["deployment"], what, serving).
+	return Errorf(CodeDrift, "%v is not promoted: "+what, a.Content["deployment"], serving).
 		WithHint("change the source and ship that; or, to move production all the same: slipway ship --promote-over %s, or: slipway approve %s --promote-over %s", serving, a.Run, serving)
 }
 

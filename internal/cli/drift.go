@@ -34,10 +34,40 @@ func (a *app) driftCommand() *cobra.Command {
 			if len(found) > 0 {
 				r.Status, r.Hint = statusDrifted, driftHint(found)
 			} else {
-				a.say("no drift: all is as run %s shipped it\n", run.ID)
+				later, err := w.changedSince(ctx, run)
+				if err != nil {
+					return r, err
+				}
+				a.say("no drift: all is as run %s shipped it%s\n", run.ID, later)
 			}
 			return r, nil
 		})
+}
+
+// changedSince names the runs of an environment that have changed something since the run last, the oldest first; "" for none.
+func (w *workspace) changedSince(ctx context.Context, last slipway.Run) (string, error) {
+	runs, err := w.engine.Runs(ctx, slipway.RunFilter{App: last.App, Environment: last.Environment, Limit: 1000})
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, run := range runs {
+		if run.ID == last.ID {
+			break
+		}
+		d, err := w.engine.Get(ctx, run.ID)
+		if err != nil {
+			return "", err
+		}
+		if slices.ContainsFunc(d.Steps, func(s slipway.Step) bool { return s.State == slipway.StepDone && d.Plan.Effect(s.Key) != nil }) {
+			names = append(names, fmt.Sprintf("%s (%s, %s)", run.ID, run.Operation, run.Status))
+		}
+	}
+	if len(names) == 0 {
+		return "", nil
+	}
+	slices.Reverse(names)
+	return ", but for what was changed from here since: " + strings.Join(names, ", "), nil
 }
 
 // driftHint is the next thing to try: where nothing could be looked at, no plan would tell more.

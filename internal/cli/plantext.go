@@ -314,7 +314,7 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	case slipway.HoldOlder:
 		fmt.Fprintf(b, "older: production serves %s, which is newer than this; to move it all the same: slipway ship --promote-over %s\n", p.Serving, p.Serving)
 	case slipway.HoldRolledBack:
-		fmt.Fprintf(b, "rolled back: production serves %s again, and this is what it was moved back from; change the source, or: slipway ship --promote-over %s\n", p.Serving, p.Serving)
+		fmt.Fprintf(b, "rolled back: this has served production before, which was moved away from it and serves %s now; change the source, or: slipway ship --promote-over %s\n", p.Serving, p.Serving)
 	}
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)
