@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,
 			"foreign": foreign, "reply": reply, "call": call, "serving": serving, "records": records, "served": served,
-			"port": port, "hook": hook, "until": until,
+			"port": port, "hook": hook, "until": until, "release": release, "ahead": ahead,
 		},
 		// isolated: commands can run apart from the rest of this machine.
 		Condition: func(name string) (bool, error) {
@@ -61,6 +61,7 @@ type wire struct {
 	begun []string      // "api METHOD path" of each call, before it is served
 	more  chan struct{} // closed and replaced at each call
 	fault func(*emukit.Call) emukit.Action
+	held  chan struct{} // what a hold keeps goes on when it closes; then it is replaced
 }
 
 type wireKey struct{}
@@ -71,7 +72,7 @@ func setUp(ctx context.Context, env *testscript.Env) error {
 		return err
 	}
 	env.Defer(running.Close)
-	w := &wire{more: make(chan struct{})}
+	w := &wire{more: make(chan struct{}), held: make(chan struct{})}
 	for _, e := range emulator.All() {
 		running.Kit(e.Name).Hook = w.hook
 	}
@@ -98,12 +99,16 @@ func (w *wire) hook(c *emukit.Call) emukit.Action {
 		close(w.more)
 		w.more = make(chan struct{})
 	}
-	fault := w.fault
+	fault, held := w.fault, w.held
 	w.mu.Unlock()
 	if fault == nil {
 		return emukit.Action{}
 	}
-	return fault(c)
+	a := fault(c)
+	if a.Hold != nil {
+		a.Hold = held
+	}
+	return a
 }
 
 // count returns how many calls match "api METHOD GLOB", each of which may be *, and a channel that closes at the next call. METHOD may
@@ -195,7 +200,7 @@ func answers(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// faults SCHEDULE: from now on the emulators fail as it says (emukit.FaultSyntax); an empty one ends that.
+// faults SCHEDULE: from now on the emulators fail as it says (emukit.FaultSyntax); an empty one ends that. A hold lasts until release.
 func faults(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: faults SCHEDULE")

@@ -26,6 +26,26 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// release lets go on what a hold keeps. It is not missed by a call that has arrived, as await says, and is held a moment later.
+func release(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: release")
+	}
+	w := wireOf(ts)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.held)
+	w.held = make(chan struct{})
+}
+
+// ahead API DURATION: an emulator's clock goes so far before this machine's, so that what takes its time is over when the script says so.
+func ahead(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ahead API DURATION")
+	}
+	call(ts, false, []string{args[0], http.MethodPatch, "/_emulator/settings", `{"ahead":"` + args[1] + `"}`})
+}
+
 // held is the value at a path in JSON, "" where there is none.
 func held(body []byte, path string) string {
 	var v any

@@ -53,6 +53,7 @@ func (t Timeline) End() time.Time {
 // every 5 ms.
 func (k *Kit) WaitUntil(ctx context.Context, at time.Time) error {
 	for {
+		tuned := k.retuned() // before the clock is read, so that no change is missed
 		left := at.Sub(k.Clock())
 		if left <= 0 {
 			return ctx.Err()
@@ -60,8 +61,14 @@ func (k *Kit) WaitUntil(ctx context.Context, at time.Time) error {
 		if k.Now != nil {
 			left = 5 * time.Millisecond
 		}
-		if err := pause(ctx, left); err != nil {
-			return err
+		t := time.NewTimer(left)
+		select {
+		case <-t.C:
+		case <-tuned:
+			t.Stop()
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
 		}
 	}
 }

@@ -43,7 +43,7 @@ const maxStateSize = 1 << 30
 //	GET    /_emulator/faults             {seed, rules: [{rule, seen, hits}]}
 //	PUT    /_emulator/faults?seed=N      the body is a schedule as ParseSchedule reads it, and replaces the present one
 //	DELETE /_emulator/faults             ends all faults; what is held goes on
-//	GET    /_emulator/settings           {latency, settle_reads, settle_time}
+//	GET    /_emulator/settings           {latency, settle_reads, settle_time, ahead}
 //	PATCH  /_emulator/settings           changes those of them that the body names
 //	GET    /_emulator/held               the calls that a hold keeps
 //	POST   /_emulator/held/{id}/release  lets one go on; id "all" means each
@@ -213,7 +213,7 @@ func (c Control) endFaults(*http.Request) (any, error) {
 
 func (c Control) settings(*http.Request) (any, error) {
 	t := c.Kit.tuning()
-	return map[string]any{"latency": t.Latency.String(), "settle_reads": t.Settle.Reads, "settle_time": t.Settle.Time.String()}, nil
+	return map[string]any{"latency": t.Latency.String(), "settle_reads": t.Settle.Reads, "settle_time": t.Settle.Time.String(), "ahead": t.Ahead.String()}, nil
 }
 
 func (c Control) tune(r *http.Request) (any, error) {
@@ -221,12 +221,13 @@ func (c Control) tune(r *http.Request) (any, error) {
 		Latency     *string `json:"latency"`
 		SettleReads *int    `json:"settle_reads"`
 		SettleTime  *string `json:"settle_time"`
+		Ahead       *string `json:"ahead"`
 	}
 	if err := DecodeJSON(http.MaxBytesReader(nil, r.Body, 1<<20), &in); err != nil {
 		return nil, err
 	}
 	t := c.Kit.tuning()
-	for text, into := range map[*string]*time.Duration{in.Latency: &t.Latency, in.SettleTime: &t.Settle.Time} {
+	for text, into := range map[*string]*time.Duration{in.Latency: &t.Latency, in.SettleTime: &t.Settle.Time, in.Ahead: &t.Ahead} {
 		if text == nil {
 			continue
 		}

@@ -106,7 +106,7 @@ func TestControl(t *testing.T) {
 	c.want(200, `{"rules":[{"rule":"POST /things=503","seen":2,"hits":1}],"seed":7}`, "GET", "/_emulator/faults", "")
 	c.want(204, "", "DELETE", "/_emulator/faults", "")
 
-	c.want(200, `{"latency":"2ms","settle_reads":3,"settle_time":"0s"}`, "PATCH", "/_emulator/settings", `{"latency":"2ms","settle_reads":3}`)
+	c.want(200, `{"ahead":"0s","latency":"2ms","settle_reads":3,"settle_time":"0s"}`, "PATCH", "/_emulator/settings", `{"latency":"2ms","settle_reads":3}`)
 	c.want(400, `{"error":"\"soon\" is no duration"}`, "PATCH", "/_emulator/settings", `{"latency":"soon"}`)
 	born := c.kit.Born()
 	for i := range 3 {
@@ -137,9 +137,27 @@ func TestControl(t *testing.T) {
 	c.want(204, "", "DELETE", "/_emulator/log", "")
 	c.want(200, "", "GET", "/_emulator/log", "")
 	c.want(204, "", "POST", "/_emulator/reset", "")
-	c.want(200, `{"latency":"1ms","settle_reads":0,"settle_time":"0s"}`, "GET", "/_emulator/settings", "")
+	c.want(200, `{"ahead":"0s","latency":"1ms","settle_reads":0,"settle_time":"0s"}`, "GET", "/_emulator/settings", "")
 	c.want(201, `{"body":"","n":1,"with":""}`, "POST", "/things", "")
 	c.want(404, `{"error":"the emulator's control has no GET /_emulator/nothing"}`, "GET", "/_emulator/nothing", "")
+}
+
+func TestClockAhead(t *testing.T) {
+	c := newControlled(t, &Kit{})
+	begun := c.kit.Clock()
+	over, ended := make(chan error, 1), begun.Add(time.Hour)
+	go func() { over <- c.kit.WaitUntil(t.Context(), ended) }()
+	c.want(200, `{"ahead":"2h0m0s","latency":"0s","settle_reads":0,"settle_time":"0s"}`, "PATCH", "/_emulator/settings", `{"ahead":"2h"}`)
+	if err := <-over; err != nil {
+		t.Errorf("who waits for an hour: %v, two hours on", err)
+	}
+	if now := c.kit.Clock(); now.Before(begun.Add(2 * time.Hour)) {
+		t.Errorf("it is %s, two hours after %s", now, begun)
+	}
+	c.want(400, `{"error":"\"-1h\" is no duration"}`, "PATCH", "/_emulator/settings", `{"ahead":"-1h"}`)
+	if err := c.kit.WaitUntil(t.Context(), ended); err != nil {
+		t.Errorf("what is over: %v", err)
+	}
 }
 
 func TestControlAnswersThisMachineOnly(t *testing.T) {

@@ -65,10 +65,11 @@ type Kit struct {
 
 // Clock returns the emulator's present time.
 func (k *Kit) Clock() time.Time {
+	now := time.Now
 	if k.Now != nil {
-		return k.Now()
+		now = k.Now
 	}
-	return time.Now()
+	return now().Add(k.tuning().Ahead)
 }
 
 // Room reports whether an emulator that keeps kept bytes of uploads may take more.

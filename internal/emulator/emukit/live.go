@@ -17,6 +17,7 @@ import (
 type Tuning struct {
 	Latency time.Duration
 	Settle  Settle
+	Ahead   time.Duration // of the clock: what takes its time is over as much sooner
 }
 
 // live is the part of a Kit that is changed while it runs.
@@ -25,16 +26,17 @@ type live struct {
 	schedule atomic.Pointer[Schedule]
 	calls    atomic.Int64 // that are served now
 
-	mu   sync.Mutex
-	held []*HeldCall // oldest first
-	last int
+	mu    sync.Mutex
+	held  []*HeldCall // oldest first
+	last  int
+	tuned chan struct{} // closed at the next Tune; nil: nobody waits for it
 }
 
 func (k *Kit) tuning() Tuning {
 	if t := k.live.tuning.Load(); t != nil {
 		return *t
 	}
-	return Tuning{k.Latency, k.Settle}
+	return Tuning{Latency: k.Latency, Settle: k.Settle}
 }
 
 // Tune changes the tuning. It may be called at any time.
@@ -42,6 +44,22 @@ func (k *Kit) Tune(change func(*Tuning)) {
 	t := k.tuning()
 	change(&t)
 	k.live.tuning.Store(&t)
+	k.live.mu.Lock()
+	defer k.live.mu.Unlock()
+	if k.live.tuned != nil {
+		close(k.live.tuned)
+		k.live.tuned = nil
+	}
+}
+
+// retuned returns a channel that closes at the next Tune.
+func (k *Kit) retuned() <-chan struct{} {
+	k.live.mu.Lock()
+	defer k.live.mu.Unlock()
+	if k.live.tuned == nil {
+		k.live.tuned = make(chan struct{})
+	}
+	return k.live.tuned
 }
 
 // SetSchedule replaces the faults, which come after Hook. nil ends them. It may be called at any time.

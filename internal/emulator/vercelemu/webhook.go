@@ -260,7 +260,7 @@ func (s *Server) wake() {
 
 func (s *Server) alarm(at time.Time) {
 	if s.Now == nil {
-		time.AfterFunc(time.Until(at), func() {
+		time.AfterFunc(at.Sub(s.Clock()), func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.advance(s.Clock())
