@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -25,12 +26,14 @@ func port(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port VARIABLE")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// Below those that a system gives by itself, so that no emulator of another script gets it before it is listened at.
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(10000)))
+	for tries := 0; err != nil && tries < 100; tries++ {
+		l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(10000)))
+	}
 	ts.Check(err)
 	ts.Check(l.Close())
-	_, n, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Setenv(args[0], n)
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 	ts.Setenv("NOW", fmt.Sprint(time.Now().UnixMilli()))
 	ts.Setenv("BUSY", strings.TrimPrefix(ts.Getenv("SLIPWAY_VERCEL_URL"), "http://"))
 }

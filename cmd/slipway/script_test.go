@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/slipway-dev/slipway/internal/cli"
 	"github.com/slipway-dev/slipway/internal/emulator"
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 	"github.com/slipway-dev/slipway/internal/isolate"
@@ -30,8 +32,15 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 
 func TestMain(m *testing.M) {
 	isolate.Reenter()
-	testscript.Main(m, map[string]func(){"slipway": main})
+	// Scripts wait for builds, moves and deadlines as long as they work. -parallel, which is read later, has the last word.
+	if f := flag.Lookup("test.parallel"); f != nil {
+		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))) // a number is taken
+	}
+	testscript.Main(m, map[string]func(){"slipway": program})
 }
+
+// program is main, but for what a key's passphrase costs: a second of work for each approval, which tells a script nothing.
+func program() { os.Exit(cli.MainWith(os.Args[1:], cli.Seams{Work: 8})) }
 
 // TestScripts runs testdata/script/NOUN_verb.txtar. Each script has its own emulators, home and fingerprint key. Beyond testscript's own
 // commands there are those of the map below.
@@ -44,13 +53,16 @@ func TestScripts(t *testing.T) {
 			"foreign": foreign, "reply": reply, "call": call, "serving": serving, "records": records, "served": served,
 			"port": port, "hook": hook, "until": until, "release": release, "ahead": ahead,
 		},
-		// isolated: commands can run apart from the rest of this machine.
+		// isolated: commands can run apart from the rest of this machine. long: what takes minutes is asked for.
 		Condition: func(name string) (bool, error) {
-			if name != "isolated" {
-				return false, fmt.Errorf("unknown condition %q", name)
+			switch name {
+			case "isolated":
+				_, err := isolate.Check(t.Context())
+				return err == nil, nil
+			case "long":
+				return os.Getenv("SLIPWAY_LONG") != "", nil
 			}
-			_, err := isolate.Check(t.Context())
-			return err == nil, nil
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 	})
 }

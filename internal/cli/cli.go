@@ -58,6 +58,8 @@ type Seams struct {
 	Driver string
 	// Asks lets commands ask although stdin and stderr are no terminal.
 	Asks bool
+	// Work is log2 of what it costs to open a key that is made, as keychain.Chain has it. 0: the keychain's default.
+	Work int
 }
 
 // Main runs the command line and returns the exit status. args do not hold the program's name.

@@ -178,7 +178,7 @@ func (a *app) keychain() (keychain.Chain, error) {
 	if err != nil {
 		return keychain.Chain{}, err
 	}
-	return keychain.Chain{Folder: filepath.Join(home, "keys"), Ring: a.ring(), Passphrase: a.passphrase, Remember: a.redactor.Add, Now: time.Now}, nil
+	return keychain.Chain{Folder: filepath.Join(home, "keys"), Ring: a.ring(), Passphrase: a.passphrase, Remember: a.redactor.Add, Work: a.seams.Work, Now: time.Now}, nil
 }
 
 // personsKeys is keychain for what no agent does.

@@ -38,14 +38,14 @@ func (a *app) selftestCrashCommand() *cobra.Command {
 				return result{}, slipway.Errorf(slipway.CodeInvalid, "--points: a number from 1").WithHint("for all of them: --all")
 			}
 			names := operationNames()
-			if o.Only != "" && !slices.Contains(names, o.Only) {
+			if slices.ContainsFunc(o.Only, func(name string) bool { return !slices.Contains(names, name) }) {
 				return result{}, slipway.Errorf(slipway.CodeInvalid, "--operation: there is none of that name").WithHint("name one of %s", strings.Join(names, ", "))
 			}
 			return a.selftestCrash(ctx, o)
 		})
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "repeats the choice of points; default: another each time")
 	c.Flags().IntVar(&o.Trials, "points", 12, "how many to try of each operation, as one process and owned")
-	c.Flags().StringVar(&o.Only, "operation", "", "kill this one alone, by its `name` in the table")
+	c.Flags().StringSliceVar(&o.Only, "operation", nil, "kill this one alone, by its `name` in the table; several with commas")
 	c.Flags().BoolVar(&all, "all", false, "try every point; it takes hours")
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"filippo.io/age/armor"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/attest"
@@ -142,6 +145,24 @@ func TestKeys(t *testing.T) {
 				t.Errorf("%+v, %v", all, err)
 			}
 		})
+	}
+}
+
+// The default is not what the tests take, for their time.
+func TestWorkOfAKey(t *testing.T) {
+	h := newHome(t)
+	h.Work = 0
+	e, err := h.New(t.Context(), "ada", keychain.StoreFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := make([]byte, 128)
+	if _, err := io.ReadFull(armor.NewReader(strings.NewReader(e.Sealed)), header); err != nil {
+		t.Fatal(err)
+	}
+	// https://age-encryption.org/v1: "-> scrypt SALT LOG2"
+	if lines := strings.Split(string(header), "\n"); !strings.HasPrefix(lines[1], "-> scrypt ") || !strings.HasSuffix(lines[1], " 18") {
+		t.Errorf("%q: a key is not behind 2^18 of scrypt", lines[1])
 	}
 }
 

@@ -48,8 +48,14 @@ func (o Operation) Yes(args ...string) []string {
 	return append(append(args[:len(args):len(args)], "--yes"), o.Confirm...)
 }
 
-// Approve are the arguments by which another process approves.
-func (o Operation) Approve() []string { return append([]string{"approve"}, o.Confirm...) }
+// Approve are the arguments by which another process approves at a gate; "" is the only one at which the run waits.
+func (o Operation) Approve(gate string) []string {
+	args := append([]string{"approve"}, o.Confirm...)
+	if gate != "" {
+		args = append(args, "--gate", gate)
+	}
+	return args
+}
 
 // Operations are all that the harness kills. Commands are verified where this machine can keep them apart: the emulator runs them in no other
 // way.

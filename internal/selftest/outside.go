@@ -33,8 +33,8 @@ type CrashOptions struct {
 	Seed uint64
 	// Trials is how many are drawn for each operation. 0 means all.
 	Trials int
-	// Only is the one operation that is killed. "" means all.
-	Only string
+	// Only names the operations that are killed. Empty means all.
+	Only []string
 	// World is for the worlds, of which Dir is left to New.
 	World Options
 	// Done is called after each trial, by one goroutine at a time: with what was found so far about the operation in that mode, of how many
@@ -67,7 +67,7 @@ func (r OperationReport) Name() string {
 func Crash(ctx context.Context, o CrashOptions) ([]OperationReport, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	operations := slices.DeleteFunc(Operations(), func(op Operation) bool { return o.Only != "" && op.Name != o.Only })
+	operations := slices.DeleteFunc(Operations(), func(op Operation) bool { return len(o.Only) > 0 && !slices.Contains(o.Only, op.Name) })
 	reports := make([][]OperationReport, len(operations))
 	var telling sync.Mutex
 	done := func(sum OperationReport, of int, r Report) {

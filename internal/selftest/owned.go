@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +96,7 @@ func (o *owner) run(ctx context.Context, args []string) (bool, error) {
 	}
 	struck, err := o.killer.run(func() (err error) {
 		_ = slave.Close() // the owner has it
-		if o.said, err = Attend(master, func() error { return o.approve(ctx) }); err != nil {
+		if o.said, err = Attend(master, func(gate string) error { return o.approve(ctx, gate) }); err != nil {
 			cancel()
 		}
 		return err
@@ -103,13 +104,13 @@ func (o *owner) run(ctx context.Context, args []string) (bool, error) {
 	return struck || o.struck, err
 }
 
-// approve opens the gate at which the owner waits.
-func (o *owner) approve(ctx context.Context) error {
+// approve opens the gate at which the owner waits; "" is the only one.
+func (o *owner) approve(ctx context.Context, gate string) error {
 	o.gates++
 	who, instant := o.due()
-	out, err := o.try(ctx, who, instant)
+	out, err := o.try(ctx, gate, who, instant)
 	if o.struck {
-		out, err = o.try(ctx, "", "")
+		out, err = o.try(ctx, gate, "", "")
 	}
 	// Where one that was killed has approved, or the owner is gone, there may be nothing to approve any more.
 	// What production was moved back from asks for more than an approval.
@@ -130,9 +131,9 @@ func (o *owner) due() (who, instant string) {
 }
 
 // try runs one process that approves, to its end.
-func (o *owner) try(ctx context.Context, who, instant string) ([]byte, error) {
+func (o *owner) try(ctx context.Context, gate, who, instant string) ([]byte, error) {
 	var out bytes.Buffer
-	cmd := o.h.World.Command(ctx, append(o.h.Operation.Approve(), "--json")...)
+	cmd := o.h.World.Command(ctx, append(o.h.Operation.Approve(gate), "--json")...)
 	cmd.Stdout = &out
 	k := newKiller(o.h.World, cmd)
 	victim := k
@@ -156,16 +157,17 @@ func (o *owner) try(ctx context.Context, who, instant string) ([]byte, error) {
 	return out.Bytes(), errors.Join(failed, err)
 }
 
-// Attend reads what an owner says until it has ended, and calls approve whenever it asks at a gate. It returns what was said.
-func Attend(owner io.Reader, approve func() error) (string, error) {
+// Attend reads what an owner says until it has ended, and calls approve whenever it asks at a gate, with its name or "" where the question tells
+// none. It returns what was said.
+func Attend(owner io.Reader, approve func(gate string) error) (string, error) {
 	var said strings.Builder
 	seen := 0 // how much of it was looked at
 	for buffer := make([]byte, 4096); ; {
 		n, err := owner.Read(buffer)
 		said.Write(buffer[:n])
-		for at := asks(said.String()[seen:]); at > 0; at = asks(said.String()[seen:]) {
+		for at, gate := asks(said.String()[seen:]); at > 0; at, gate = asks(said.String()[seen:]) {
 			seen += at
-			if err := approve(); err != nil {
+			if err := approve(gate); err != nil {
 				return said.String(), fmt.Errorf("%w; the owner said:\n%s", err, said.String())
 			}
 		}
@@ -175,12 +177,17 @@ func Attend(owner io.Reader, approve func() error) (string, error) {
 	}
 }
 
-// asks returns where the first question of a text ends, 0 for none.
-func asks(text string) int {
-	for _, question := range []string{"[y/N] ", " to go on: "} {
-		if i := strings.Index(text, question); i >= 0 {
-			return i + len(question)
-		}
+// question matches what a person is asked at a gate.
+var question = regexp.MustCompile(`Approve ([a-z]+)\? \[y/N\] |\[y/N\] | to go on: `)
+
+// asks returns where the first question of a text ends, 0 for none, and the gate that it names.
+func asks(text string) (end int, gate string) {
+	m := question.FindStringSubmatchIndex(text)
+	if m == nil {
+		return 0, ""
 	}
-	return 0
+	if m[2] >= 0 {
+		gate = text[m[2]:m[3]]
+	}
+	return m[1], gate
 }

@@ -50,7 +50,7 @@ func (p *pair) run(ctx context.Context, args []string) error {
 	if err := owner.Start(); err != nil {
 		return err
 	}
-	if _, err := selftest.Attend(stderr, func() error { return p.approve(ctx, owner) }); err != nil {
+	if _, err := selftest.Attend(stderr, func(gate string) error { return p.approve(ctx, owner, gate) }); err != nil {
 		cancel()
 		_ = owner.Wait()
 		return err
@@ -62,10 +62,10 @@ func (p *pair) run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// approve opens the gate at which the owner waits.
-func (p *pair) approve(ctx context.Context, owner *exec.Cmd) error {
+// approve opens the gate at which the owner waits; "" is the only one.
+func (p *pair) approve(ctx context.Context, owner *exec.Cmd, gate string) error {
 	p.gate++
-	cmd := p.h.World.Command(ctx, append(p.h.Operation.Approve(), "--json")...)
+	cmd := p.h.World.Command(ctx, append(p.h.Operation.Approve(gate), "--json")...)
 	if p.record != "" {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s%d", recordVariable, p.record, p.gate))
 	}
@@ -80,7 +80,7 @@ func (p *pair) approve(ctx context.Context, owner *exec.Cmd) error {
 		}
 		if killed {
 			p.kills++
-			cmd = p.h.World.Command(ctx, append(p.h.Operation.Approve(), "--json")...)
+			cmd = p.h.World.Command(ctx, append(p.h.Operation.Approve(gate), "--json")...)
 		} else {
 			return nil
 		}
