@@ -92,6 +92,7 @@ func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Appro
 	if ended {
 		since = ", trusted here until " + timestamp(until)
 	}
+	b.known[a.ID+" "+v.Key] = true
 	b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s%s)", a.Gate, v.By.Name, v.Key, since))
 	return nil
 }

@@ -45,6 +45,9 @@ func fillReport(text string) *Report {
 			for i := range v.Len() {
 				put(v.Index(i))
 			}
+		case reflect.Pointer:
+			v.Set(reflect.New(v.Type().Elem()))
+			put(v.Elem())
 		default:
 			panic("a field of a kind that this test does not know: " + v.Type().String())
 		}

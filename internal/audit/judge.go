@@ -22,11 +22,12 @@ type facts struct {
 	books     map[int]slipway.Runbook
 	approvals []slipway.Approval
 	steps     []slipway.Step
-	late      []slipway.Step // settled after the run's own events had ended
-	words     []string       // of people: the steps that stand on one
-	proved    []string       // approvals that a known key has signed
-	unproved  []string       // approvals that another key has signed
-	untold    []string       // what an earlier version of the format does not have
+	late      []slipway.Step  // settled after the run's own events had ended
+	words     []string        // of people: the steps that stand on one
+	proved    []string        // approvals that a known key has signed
+	unproved  []string        // approvals that another key has signed
+	known     map[string]bool // votes that a known key has signed: the approval's id and the key's
+	untold    []string        // what an earlier version of the format does not have
 }
 
 // eventLog is what the events tell. Lines of output are counted alone.

@@ -56,13 +56,22 @@ type ReportPlan struct {
 
 // ReportStep is an effect or a check, and where it stands.
 type ReportStep struct {
-	Key   string    `json:"key"`
-	State string    `json:"state"`
-	Mode  string    `json:"mode,omitempty"`
-	ID    string    `json:"id,omitempty"`
-	URLs  []string  `json:"urls,omitempty"`
-	Why   string    `json:"why,omitempty"` // reason of the effect, finding of a manual step, or error
-	At    time.Time `json:"at,omitzero"`
+	Key      string        `json:"key"`
+	State    string        `json:"state"`
+	Mode     string        `json:"mode,omitempty"`
+	ID       string        `json:"id,omitempty"`
+	URLs     []string      `json:"urls,omitempty"`
+	Why      string        `json:"why,omitempty"` // reason of the effect, finding of a manual step, or error
+	At       time.Time     `json:"at,omitzero"`
+	Check    bool          `json:"check,omitempty"`    // it changes nothing: it verifies
+	Gate     string        `json:"gate,omitempty"`     // whose approval it takes
+	Does     string        `json:"does,omitempty"`     // its consequence
+	Began    time.Time     `json:"began_at,omitzero"`  // its intent
+	By       string        `json:"by,omitempty"`       // of a manual step: who looked, or whose word it is
+	Note     string        `json:"note,omitempty"`     // what they say
+	Asserted bool          `json:"asserted,omitempty"` // it stands on that word alone
+	Results  []string      `json:"results,omitempty"`  // of a check
+	Output   *ReportOutput `json:"output,omitempty"`
 }
 
 // ReportApproval is a request for an approval, and the decision.
@@ -77,6 +86,14 @@ type ReportApproval struct {
 	Policy  string    `json:"policy,omitempty"`  // digest of the one that it was asked under
 	Votes   []string  `json:"votes,omitempty"`   // who approved, how, let by which rules
 	Differs []string  `json:"differs,omitempty"` // how it differs from what was asked or approved before
+	// Revision is that of the plan that it is for; Means what each effect behind the gate does, and Shown what else the approver was shown.
+	Revision int          `json:"revision,omitempty"`
+	Means    []string     `json:"means,omitempty"`
+	Shown    []string     `json:"shown,omitempty"`
+	Given    []ReportVote `json:"given,omitempty"` // each yes, or the no
+	Need     int          `json:"need,omitempty"`
+	Asked    time.Time    `json:"asked_at,omitzero"`
+	Expires  time.Time    `json:"expires_at,omitzero"`
 }
 
 // summarize fills the report from what was verified.
@@ -97,15 +114,7 @@ func (b *reading) summarize() {
 		r.Plans = append(r.Plans, b.reportPlan(i+1, p))
 	}
 	for _, a := range b.approvals {
-		x := ReportApproval{Gate: string(a.Gate), State: string(a.State), How: a.How, Reason: a.Reason, Subject: a.Subject, At: a.DecidedAt}
-		if a.By != nil {
-			x.By = a.By.Name
-		}
-		x.Policy, x.Differs = a.Policy, append(slices.Clone(a.Void), a.Differs...)
-		for _, v := range a.Votes {
-			x.Votes = append(x.Votes, fmt.Sprintf("%s (%s%s)%s", v.By.Name, v.Proof, joined(" ", v.Key), joined(", by ", strings.Join(v.Rules, ", "))))
-		}
-		r.Approvals = append(r.Approvals, x)
+		r.Approvals = append(r.Approvals, b.reportApproval(a))
 	}
 	for _, p := range b.plans {
 		if p.Shipped != nil && p.Shipped.Git != nil {
@@ -129,9 +138,9 @@ func (b *reading) reportPlan(revision int, p *slipway.Plan) ReportPlan {
 			steps[s.Key] = s
 		}
 	}
-	line := func(key, mode, why string) {
-		s := steps[key]
-		x := ReportStep{Key: key, State: string(s.State), Mode: mode, Why: why, At: s.EndedAt}
+	line := func(x ReportStep) {
+		s := steps[x.Key]
+		x.State, x.At, x.Began = string(s.State), s.EndedAt, s.IntentAt
 		if s.State == "" {
 			x.State = string(slipway.StepPending)
 		}
@@ -140,17 +149,25 @@ func (b *reading) reportPlan(revision int, p *slipway.Plan) ReportPlan {
 		}
 		if s.Evidence != nil {
 			x.Why = strings.TrimSuffix(string(s.Evidence.Finding)+": "+s.Evidence.How, ": ")
+			x.Note, x.Asserted = s.Evidence.Note, s.Evidence.Finding == slipway.FindingAsserted
+			if s.Evidence.By != nil {
+				x.By = s.Evidence.By.Name
+			}
 		}
 		if s.Error != nil {
 			x.Why = s.Error.Message
 		}
+		if x.Check {
+			x.Results = results(s)
+			x.Output = b.output(s)
+		}
 		out.Steps = append(out.Steps, x)
 	}
 	for _, e := range p.Effects {
-		line(e.Key, string(e.Mode), e.Reason)
+		line(ReportStep{Key: e.Key, Mode: string(e.Mode), Why: e.Reason, Gate: string(e.Gate), Does: e.Consequence})
 	}
 	for _, c := range p.Checks {
-		line(c.Key, "", "")
+		line(ReportStep{Key: c.Key, Check: true, Gate: string(c.Gate)})
 	}
 	return out
 }
@@ -237,6 +254,9 @@ func (r Report) Text() string {
 		row("plan", "%s (revision %d)", p.Digest, p.Revision)
 		for _, s := range p.Steps {
 			fmt.Fprintf(&b, "  %-9s %s%s%s\n", s.State, s.Key, joined(" = ", s.ID), joined(", ", s.Why))
+			for _, line := range s.Results {
+				fmt.Fprintf(&b, "            %s\n", line)
+			}
 		}
 	}
 	for _, a := range r.Approvals {
@@ -300,7 +320,9 @@ var reportPage string
 // HTML writes the report as one page without scripts, which loads nothing.
 func (r Report) HTML(w io.Writer) error {
 	page, err := template.New("report").Funcs(template.FuncMap{
-		"at": func(t time.Time) string { return timestamp(t) },
+		"time": timeText,
+		"more": func(o *ReportOutput) bool { return int64(len(o.End)) < o.Lines },
+		"inc":  func(n int) int { return n + 1 },
 		"web": func(text string) bool {
 			return strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")
 		},

@@ -61,7 +61,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), until: v.Until, report: report}
+	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), until: v.Until, report: report, facts: facts{known: map[string]bool{}}}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error
