@@ -165,6 +165,9 @@ func (a Approval) Consequences(p *Plan) []Consequence {
 		if e.Op == OpPromote || e.Op == OpRollback {
 			if domains, known := a.Content["domains"].([]any); known {
 				means = fmt.Sprintf("moves %s; rebuilds nothing", count(len(domains), "domain"))
+				if len(domains) == 0 && a.Content["serving"] == "" {
+					means = "production serves nothing yet: each domain that the project has will serve the deployment; rebuilds nothing"
+				}
 			}
 		}
 		if means == "" {

@@ -70,6 +70,10 @@ func TestConsequences(t *testing.T) {
 		"p#promote: moves 3 domains; rebuilds nothing": {Gate: slipway.GatePromote, Content: three},
 		"p#promote: moves 1 domain; rebuilds nothing":  {Gate: slipway.GatePromote, Content: map[string]any{"domains": []any{"https://a"}}},
 		"p#promote: moves production":                  {Gate: slipway.GatePromote},
+		"p#promote: production serves nothing yet: each domain that the project has will serve the deployment; rebuilds nothing": {
+			Gate: slipway.GatePromote, Content: map[string]any{"domains": []any{}, "serving": ""},
+		},
+		"p#promote: moves 0 domains; rebuilds nothing": {Gate: slipway.GatePromote, Content: map[string]any{"domains": []any{}, "serving": "dpl_1"}},
 	} {
 		if got := means(a); !slices.Equal(got, strings.Split(want, "|")) {
 			t.Errorf("%q, want %q", got, want)

@@ -26,7 +26,7 @@ func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approv
 		switch {
 		case v.By.Kind != slipway.PrincipalUser && !byPolicy(a):
 			return fault(where+" by", "no person has approved")
-		case names[v.By.Name] || v.Key != "" && keys[v.Key]:
+		case names[strings.ToLower(v.By.Name)] || v.Key != "" && keys[v.Key]:
 			return fault(where+" by", "%s has approved before", v.By.Name)
 		case !v.At.Before(v.ExpiresAt):
 			return fault(where+" expires_at", "it had ended when it was given")
@@ -35,7 +35,7 @@ func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approv
 		case len(a.Unconfirmed(v.Confirm)) > 0:
 			return fault(where+" confirm", "what dies was not typed: %s", strings.Join(a.Unconfirmed(v.Confirm), ", "))
 		}
-		names[v.By.Name], keys[v.Key] = true, true
+		names[strings.ToLower(v.By.Name)], keys[v.Key] = true, true
 		if v.Statement != nil {
 			if err := b.checkBallot(ctx, where, a, v); err != nil {
 				return err
@@ -92,7 +92,7 @@ func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Appro
 	if ended {
 		since = ", trusted here until " + timestamp(until)
 	}
-	b.known[a.ID+" "+v.Key] = true
+	b.known = append(b.known, a.ID+" "+v.Key)
 	b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s%s)", a.Gate, v.By.Name, v.Key, since))
 	return nil
 }

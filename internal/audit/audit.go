@@ -53,6 +53,7 @@ const (
 	nameReceipts   = "core/receipts.json"
 	nameRun        = "core/run.json"
 	nameRunbook    = "core/runbooks/%04d.json"
+	leftRunbook    = "runbook of revision %d" // in place of one that cannot be made again
 	nameSource     = "core/source.json"
 	nameSpec       = "core/spec.json"
 	nameSteps      = "core/steps.json"

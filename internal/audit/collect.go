@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -128,12 +129,12 @@ func (e *export) addPlans() error {
 			return err
 		}
 		byHand := slices.ContainsFunc(plan.Effects, func(x slipway.Effect) bool { return x.Mode == slipway.ModeManual })
-		if !byHand || e.Runbook == nil {
+		if !byHand {
 			continue
 		}
-		book, err := e.Runbook(e.run, plan, e.receipts)
+		book, err := e.runbook(plan)
 		if err != nil {
-			e.left = append(e.left, Remark{fmt.Sprintf("runbook of revision %d", i+1), "it cannot be made again from the run's manifest"})
+			e.left = append(e.left, Remark{fmt.Sprintf(leftRunbook, i+1), "it cannot be made again from the run's manifest"})
 			continue
 		}
 		if err := e.add(fmt.Sprintf(nameRunbook, i+1), book); err != nil {
@@ -141,6 +142,14 @@ func (e *export) addPlans() error {
 		}
 	}
 	return nil
+}
+
+// runbook makes the runbook of a plan again.
+func (e *export) runbook(plan *slipway.Plan) (slipway.Runbook, error) {
+	if e.Runbook == nil {
+		return slipway.Runbook{}, errors.New("nobody makes it")
+	}
+	return e.Runbook(e.run, plan, e.receipts)
 }
 
 // addPolicies adds the texts of the policies that approvals were asked under.

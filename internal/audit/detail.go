@@ -77,7 +77,7 @@ func (b *reading) reportVote(a slipway.Approval, v slipway.Vote) ReportVote {
 	switch {
 	case byPolicy(a):
 		x.How, x.Witnessed = byRules, true
-	case v.Key != "" && b.known[a.ID+" "+v.Key]:
+	case v.Key != "" && slices.Contains(b.known, a.ID+" "+v.Key):
 		x.How, x.Witnessed = "signed with the key "+v.Key+", which is trusted here", true
 	case v.Key != "":
 		x.How = "signed with the key " + v.Key + ", which is not trusted here"

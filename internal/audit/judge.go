@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,12 +23,12 @@ type facts struct {
 	books     map[int]slipway.Runbook
 	approvals []slipway.Approval
 	steps     []slipway.Step
-	late      []slipway.Step  // settled after the run's own events had ended
-	words     []string        // of people: the steps that stand on one
-	proved    []string        // approvals that a known key has signed
-	unproved  []string        // approvals that another key has signed
-	known     map[string]bool // votes that a known key has signed: the approval's id and the key's
-	untold    []string        // what an earlier version of the format does not have
+	late      []slipway.Step // settled after the run's own events had ended
+	words     []string       // of people: the steps that stand on one
+	proved    []string       // approvals that a known key has signed
+	unproved  []string       // approvals that another key has signed
+	known     []string       // votes that a known key has signed: the approval's id and the key's
+	untold    []string       // what an earlier version of the format does not have
 }
 
 // eventLog is what the events tell. Lines of output are counted alone.
@@ -79,6 +80,8 @@ func (b *reading) checkPlans(context.Context) error {
 		return fault(nameSpec, "bundle version %d", spec.Bundle)
 	case b.version >= sinceExact && !reflect.DeepEqual(spec, specOf(b.version, spec.Plan)):
 		return fault(nameSpec, "it does not name what version %d is made of", b.version)
+	case b.version >= sinceExact && len(b.log.all) > 0 && b.log.all[0].Data["by"] != r.Requester.Name:
+		return fault(nameRun+" requester", "it is %s, and the first event says %v", r.Requester.Name, b.log.all[0].Data["by"])
 	case b.lastStatus() != r.Status:
 		return fault(nameRun+" status", "it is %s, and the events end with %s", r.Status, b.lastStatus())
 	}
@@ -181,21 +184,58 @@ func valueDigest(v any) (string, error) {
 	return digest(raw), err
 }
 
+// checkBooks says that each plan that leaves something to a person has a runbook of just that, or that it is told to be missing; and no other has one.
 func (b *reading) checkBooks() error {
 	b.books = map[int]slipway.Runbook{}
-	for _, name := range b.below("core/runbooks") {
-		var revision int
-		if _, err := fmt.Sscanf(name, nameRunbook, &revision); err != nil || revision < 1 || revision > len(b.plans) {
-			return fault(name, "there is no plan for it")
+	for i, p := range b.plans {
+		byHand := []string{}
+		for _, e := range p.Effects {
+			if e.Mode == slipway.ModeManual {
+				byHand = append(byHand, e.Key)
+			}
+		}
+		name, revision := fmt.Sprintf(nameRunbook, i+1), i+1
+		if _, there := b.byName[name]; !there {
+			told := slices.ContainsFunc(b.index.Left, func(r Remark) bool { return r.What == fmt.Sprintf(leftRunbook, revision) })
+			if len(byHand) > 0 && !told && b.version >= sinceExact {
+				return fault(name, "it is missing: revision %d has manual steps", revision)
+			}
+			continue
 		}
 		var book slipway.Runbook
 		if _, err := b.document(name, &book); err != nil {
 			return err
 		}
-		if book.Plan != b.digests[revision-1] {
+		if book.Plan != b.digests[i] || book.App != p.App || book.Environment != p.Environment {
 			return fault(name+" plan", "it is not of revision %d", revision)
 		}
+		if err := checkBook(name, book, byHand); err != nil {
+			return err
+		}
 		b.books[revision] = book
+	}
+	for _, name := range b.below(path.Dir(nameRunbook)) {
+		var revision int
+		if _, err := fmt.Sscanf(name, nameRunbook, &revision); err != nil || b.books[revision].Plan == "" || name != fmt.Sprintf(nameRunbook, revision) {
+			return fault(name, "there is no plan for it")
+		}
+	}
+	return nil
+}
+
+// checkBook says that a runbook has the plan's manual steps, each once, numbered in its order.
+func checkBook(name string, book slipway.Runbook, byHand []string) error {
+	var keys []string
+	for i, s := range book.Steps {
+		if s.Number != i+1 {
+			return fault(name+" steps", "the step %s is not in its place", s.Key)
+		}
+		keys = append(keys, s.Key)
+	}
+	slices.Sort(keys)
+	slices.Sort(byHand)
+	if !slices.Equal(keys, byHand) {
+		return fault(name+" steps", "they are not the manual steps of the plan")
 	}
 	return nil
 }

@@ -167,6 +167,20 @@ func TestForgery(t *testing.T) {
 			c.edit(t, "core/runbooks/0002.json", `"plan":"sha256:`, `"plan":"sha256:0`)
 			c.reindex(t, k, nil)
 		}},
+		"signed: no runbook": {"what people were told is left out", "core/runbooks/0001.json: it is missing", func(c *contents) { c.drop("core/runbooks/0001.json"); c.reindex(t, k, nil) }},
+		"signed: runbook's step": {"of another resource than the plan leaves to a person", "core/runbooks/0002.json steps", func(c *contents) {
+			c.edit(t, "core/runbooks/0002.json", `"key":"neon.project/db`, `"key":"neon.project/da`)
+			c.reindex(t, k, nil)
+		}},
+		"signed: a runbook more": {"of a revision that there is not", "core/runbooks/0003.json: there is no plan", func(c *contents) {
+			c.add("core/runbooks/0003.json", string(c.of["core/runbooks/0002.json"]))
+			c.reindex(t, k, nil)
+		}},
+		"signed: entry": {"one that the version does not have", "core/extra.json: version 2 of the format has no such entry", func(c *contents) { c.add("core/extra.json", "{}"); c.reindex(t, k, nil) }},
+		"signed: requester": {"another asked: a policy may keep them from approving", "core/run.json requester", func(c *contents) {
+			c.edit(t, nameRun, `"requester":{"kind":"user","name":"ada"}`, `"requester":{"kind":"user","name":"eve"}`)
+			c.reindex(t, k, nil)
+		}},
 		"signed: statement": {"it says something else than the records", "predicate by", func(c *contents) {
 			c.restate(t, k, attest.Approval, func(p map[string]any) { p["by"] = map[string]any{"kind": "user", "name": "eve"} })
 			c.reindex(t, k, nil)

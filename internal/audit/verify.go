@@ -61,7 +61,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), until: v.Until, report: report, facts: facts{known: map[string]bool{}}}
+	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), until: v.Until, report: report}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error
@@ -146,6 +146,9 @@ func (b *reading) readIndex(context.Context) error {
 		if !strings.HasPrefix(f.Path, "core/") || n > 0 && i.Files[n-1].Path >= f.Path {
 			return fault(nameIndex+" files", "%q is not in its place", f.Path)
 		}
+		if b.version >= sinceExact && !isEntry(f.Path) {
+			return fault(f.Path, "version %d of the format has no such entry", b.version)
+		}
 		listed = append(listed, f.Path)
 	}
 	for n, s := range i.Statements {
@@ -166,6 +169,15 @@ func (b *reading) readIndex(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// isEntry reports whether a version that is known whole has an entry of this name below core. What stands in a folder is judged with what names it.
+func isEntry(name string) bool {
+	switch path.Dir(name) {
+	case path.Dir(namePlan), path.Dir(nameRunbook), path.Dir(namePolicy), path.Dir(nameTranscript):
+		return true
+	}
+	return slices.Contains([]string{nameApprovals, nameEvents, nameManifest, nameReceipts, nameRun, nameSource, nameSpec, nameSteps}, name)
 }
 
 // opened is an envelope as it is written here: one signature, and nothing that could be written in another way.

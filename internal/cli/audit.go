@@ -32,7 +32,7 @@ func (a *app) auditExportCommand() *cobra.Command {
 	var out, page string
 	c := a.command("export [RUN]", "Write a run's audit bundle",
 		"Write manifest, plans, approvals, events, intents and outcomes, receipts, evidence and statements of a run into one signed file.\n"+
-			"RUN is the newest one when it is left out; it need not have ended. The same run gives the same bytes with the same key, anywhere.\n"+
+			"Without RUN it is the unfinished one, or else the newest. It need not have ended. The same run gives the same bytes with the same key, anywhere.\n"+
 			"stdout is the file's name.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
 			w, err := a.open(ctx, need{keys: true})
@@ -43,9 +43,6 @@ func (a *app) auditExportCommand() *cobra.Command {
 			run, err := w.run(ctx, args, true)
 			if err != nil {
 				return result{}, err
-			}
-			if run.ID == "" {
-				return result{}, slipway.Errorf(slipway.CodeNotFound, "%s has no run", w.manifest.App).WithHint("start one with: slipway ship")
 			}
 			if out == "" {
 				out = run.ID + ".audit.zip"

@@ -297,9 +297,10 @@ func (w *workspace) run(ctx context.Context, args []string, newest bool) (slipwa
 	}
 	if newest {
 		all, err := w.engine.Runs(ctx, slipway.RunFilter{App: w.manifest.App, Limit: 1})
-		if err != nil || len(all) == 1 {
-			return first(all), err
+		if err == nil && len(all) == 0 {
+			err = slipway.Errorf(slipway.CodeNotFound, "%s has no run", w.manifest.App).WithHint("start one with: slipway ship")
 		}
+		return first(all), err
 	}
 	return slipway.Run{}, slipway.Errorf(slipway.CodeNotFound, "%s has no unfinished run", w.manifest.App).WithHint("list all with: slipway runs")
 }

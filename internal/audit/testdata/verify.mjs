@@ -70,7 +70,8 @@ check(index.events.seq === seq && index.events.head === head.toString('hex'), 't
 const run = json('core/run.json');
 for (let n = 1; n <= run.revision; n++) {
   const plan = json(`core/plans/${String(n).padStart(4, '0')}.json`);
-  for (const name of ['access', 'rotated', 'shipped', 'unverified']) delete plan[name];
+  for (const name of ['access', 'built', 'rotated', 'shipped', 'unverified']) delete plan[name];
+  if (plan.report?.skipped) delete plan.report;
   for (const u of plan.existing ?? []) delete u.note;
   for (const e of plan.effects) {
     for (const name of ['changes', 'cause', 'why', 'consequence']) delete e[name];
