@@ -14,7 +14,7 @@ import (
 // Who writes bundles and who verifies them. What neither names is shared: the documents, their encoding and the archive's layout.
 var (
 	writers   = []string{"collect.go", "export.go", "statement.go"}
-	verifiers = []string{"approver.go", "claim.go", "claim_v1.go", "judge.go", "outcome.go", "report.go", "verify.go"}
+	verifiers = []string{"approver.go", "claim.go", "claim_v1.go", "detail.go", "judge.go", "outcome.go", "report.go", "verify.go"}
 	shared    = []string{"archive.go", "audit.go", "visible.go"}
 )
 

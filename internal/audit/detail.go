@@ -114,8 +114,8 @@ func contentText(v any) string {
 	return string(raw)
 }
 
-// results tells how a check went, a line each: commands, probes and the checks of the commit.
-func results(s slipway.Step) (lines []string) {
+// resultLines tells how a check went, a line each: commands, probes and the checks of the commit.
+func resultLines(s slipway.Step) (lines []string) {
 	var found struct {
 		slipway.JobResult
 		Probes []slipway.ProbeResult `json:"probes"`

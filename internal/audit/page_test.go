@@ -154,9 +154,9 @@ func luminance(t *testing.T, hex string) float64 {
 	return sum
 }
 
-// TestResults: how a check went is told of commands, probes and the checks of a commit.
-func TestResults(t *testing.T) {
-	got := results(slipway.Step{Basis: map[string]any{
+// TestResultLines: how a check went is told of commands, probes and the checks of a commit.
+func TestResultLines(t *testing.T) {
+	got := resultLines(slipway.Step{Basis: map[string]any{
 		"commands":  []any{map[string]any{"argv": []any{"npm", "test"}, "end": "exited", "exit": 1.0, "took_ms": 1500.0}, map[string]any{"argv": []any{"sh"}, "end": "time"}},
 		"isolation": map[string]any{"backend": "bubblewrap", "version": "0.8"},
 		"probes":    []any{map[string]any{"url": "https://a.b", "path": "/c", "outcome": "passed", "status": 200.0, "millis": 12.0, "attempts": 2.0}},

@@ -158,7 +158,7 @@ func (b *reading) reportPlan(revision int, p *slipway.Plan) ReportPlan {
 			x.Why = s.Error.Message
 		}
 		if x.Check {
-			x.Results = results(s)
+			x.Results = resultLines(s)
 			x.Output = b.output(s)
 		}
 		out.Steps = append(out.Steps, x)
