@@ -330,12 +330,19 @@ func (r *reader) mistyped(n *node, y ast.Node, path []string, want string) any {
 	return nil
 }
 
-// mask stars the rest of the last fault's line.
+// mask stars the rest of a line in which a value stands that may be a secret, in what was and what is still to be said of it.
 func (r *reader) mask(at position) {
-	f := &r.faults[len(r.faults)-1]
-	line := []rune(f.Source)
-	from := min(at.column-1, len(line))
-	f.Source = string(line[:from]) + stars(string(line[from:]))
+	hide := func(source string) string {
+		line := []rune(source)
+		from := min(at.column-1, len(line))
+		return string(line[:from]) + stars(string(line[from:]))
+	}
+	r.lines[at.line-1] = hide(r.lines[at.line-1])
+	for i := range r.faults {
+		if f := &r.faults[i]; f.Line == at.line {
+			f.Source = hide(f.Source)
+		}
+	}
 }
 
 // plain returns a scalar as it was written: text without its quotes, anything else letter by letter. false: it is none, or null.
