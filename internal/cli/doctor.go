@@ -52,6 +52,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			}
 			for i := range found {
 				found[i].asked = asks(providers, found[i].info.Name, m, a.environment)
+				found[i].source = found[i].info.Source && m.Source.GitHub != ""
 			}
 			return a.diagnose(found, a.local(ctx, m)), nil
 		})
@@ -194,7 +195,7 @@ func capabilityText(c slipway.Capability, when string) string {
 		ends = "ends " + c.Expires
 	}
 	var parts []string
-	for _, s := range []string{oneLine(c.Account), oneLine(c.Reason), flat(c.Evidence), ends, when} {
+	for _, s := range []string{oneLine(c.Account), flat(c.Reason), flat(c.Evidence), ends, when} {
 		if s != "" {
 			parts = append(parts, s)
 		}

@@ -19,6 +19,8 @@ type probed struct {
 	found []slipway.Capability
 	at    time.Time
 	asked map[slipway.Kind]bool // the kinds that the manifest asks of it; none: all
+	// source says that the app's source is there.
+	source bool
 }
 
 // probe asks each provider what its credential is good for, or takes what was found no longer ago than age. A cache that cannot be used is
@@ -59,6 +61,10 @@ func (p probed) matters(c slipway.Capability, environment string) bool {
 	if c.Environment != "" && c.Environment != environment {
 		return false
 	}
+	if p.source && c.Cause != slipway.CauseMissing { // without a token a public repository is a source all the same
+		mode, _ := slipway.Access{c}.Source(p.info.Name)
+		return mode != slipway.ModeAutomated
+	}
 	if c.Kind == "" {
 		return len(p.info.Kinds) > 0
 	}
@@ -75,8 +81,11 @@ type operation struct {
 	Reason   string        `json:"reason,omitempty"`
 }
 
-// opLook is no effect: to look at what is there.
-const opLook slipway.Op = "look"
+// opLook and opReport are no effects: to look at what is there, and to tell what became of a commit.
+const (
+	opLook   slipway.Op = "look"
+	opReport slipway.Op = "report"
+)
 
 // opOrder is the order in which operations are shown; others come last.
 var opOrder = []slipway.Op{
@@ -100,20 +109,31 @@ func opsOf(kind slipway.KindInfo) []slipway.Op {
 func (p probed) operations(environment string) []operation {
 	var out []operation
 	access := slipway.Access(p.found).In(environment)
+	add := func(kind slipway.Kind, op slipway.Op, mode slipway.Mode, c slipway.Capability) {
+		o := operation{Provider: p.info.Name, Kind: kind, Op: op, Mode: string(mode), Cause: c.Cause, Reason: c.Reason}
+		if mode == slipway.ModeAutomated {
+			o.Mode, o.Cause, o.Reason = "automated", "", ""
+		}
+		out = append(out, o)
+	}
 	for _, kind := range p.info.Kinds {
 		for _, op := range append([]slipway.Op{opLook}, opsOf(kind)...) {
-			o := operation{Provider: p.info.Name, Kind: kind.Kind, Op: op}
 			mode, c := access.Mode(kind, op)
-			if op == opLook {
+			switch {
+			case op == opLook:
 				mode, c = look(access, kind.Kind)
+			case mode == slipway.ModeAutomated && kind.ByHand != "":
+				mode, c = slipway.ModeManual, slipway.Capability{Reason: kind.ByHand}
 			}
-			if o.Mode = string(mode); mode == slipway.ModeAutomated {
-				o.Mode = "automated"
-			} else {
-				o.Cause, o.Reason = c.Cause, c.Reason
-			}
-			out = append(out, o)
+			add(kind.Kind, op, mode, c)
 		}
+	}
+	if p.info.Source {
+		source := slipway.Kind(p.info.Name + ".source")
+		mode, c := access.Source(p.info.Name)
+		add(source, opLook, mode, c)
+		mode, c = access.Report(p.info.Name)
+		add(source, opReport, mode, c)
 	}
 	return out
 }
@@ -141,7 +161,7 @@ func operationsText(all []operation) string {
 		}
 		kind := all[:n]
 		all = all[n:]
-		for _, mode := range []string{"automated", string(slipway.ModeManual), string(slipway.ModeBlocked)} {
+		for _, mode := range []string{"automated", string(slipway.ModeManual), string(slipway.ModeBlocked), string(slipway.ModeSkipped)} {
 			writeMode(&b, mode, kind)
 		}
 	}

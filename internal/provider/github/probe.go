@@ -23,8 +23,8 @@ var causes = []slipway.CauseInfo{
 		Hint: "make a new token at https://github.com/settings/tokens and set " + settingToken,
 	},
 	{
-		Cause: slipway.CauseWrongTeam, Sign: "GET /repos/{owner}/{repo} of GITHUB_REPOSITORY: 404, which GitHub says of what a token may not see, too",
-		Reason: settingToken + " does not see the repository that " + settingRepository + " names",
+		Cause: slipway.CauseWrongTeam, Sign: "GET /repos/{owner}/{repo} of source.github or GITHUB_REPOSITORY: 404, which GitHub says of what a token may not see, too",
+		Reason: settingToken + " does not see the repository that source.github or " + settingRepository + " names",
 		Hint:   "use a token of an account that has it, and that is for this repository",
 	},
 	{
@@ -106,6 +106,7 @@ func (s session) Probe(ctx context.Context) []slipway.Capability {
 		case app && (seen.Status == http.StatusNotFound || seen.Cause() == slipway.CauseForbidden):
 			return slipway.CauseAppNotInstalled
 		case seen.Status == http.StatusNotFound:
+			c.Reason = settingToken + " does not see the repository " + s.owner + "/" + s.name
 			return slipway.CauseWrongTeam
 		case seen.Err != nil:
 			return seen.Cause()
