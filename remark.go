@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,5 +41,49 @@ func CheckID(flag, id string) error {
 	case strings.ContainsFunc(id, func(r rune) bool { return !plain(r) }):
 		return Errorf(CodeInvalid, "%s can be no id: it has spaces, quotes, brackets or other signs", flag).WithHint("copy it again, without spaces and placeholders")
 	}
+	return NoKey(flag, id)
+}
+
+// keyLength is from when on a word may be a key: the shortest tokens without a prefix that people are given have 24 characters.
+const keyLength = 20
+
+// NoKey returns CodeInvalid for text with a word that looks like a key or a token whatever its maker: long, without the prefix that ids have
+// (dpl_…), of small and capital letters and digits that take turns. Addresses of pages are let through. The text is not in the error.
+func NoKey(flag, text string) error {
+	for _, word := range strings.Fields(text) {
+		if !strings.Contains(word, "://") && slices.ContainsFunc(strings.FieldsFunc(word, noKeyRune), drawn) {
+			return Errorf(CodeInvalid, "%s holds what looks like a key or a token; it was not kept", flag).
+				WithHint("leave it out; if it was a secret, treat it as exposed to your shell's history")
+		}
+	}
 	return nil
+}
+
+func noKeyRune(r rune) bool {
+	return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_+/=", r)
+}
+
+// drawn reports whether a word looks as if its letters were drawn: where people write, a kind of letter comes in runs.
+func drawn(word string) bool {
+	class := func(c byte) int {
+		switch {
+		case c >= 'a' && c <= 'z':
+			return 0
+		case c >= 'A' && c <= 'Z':
+			return 1
+		case c >= '0' && c <= '9':
+			return 2
+		}
+		return 3
+	}
+	var has [4]bool
+	turns := 0
+	for i := range len(word) {
+		has[class(word[i])] = true
+		if i > 0 && class(word[i]) != class(word[i-1]) {
+			turns++
+		}
+	}
+	prefixed := strings.Contains(word[:min(len(word), 8)], "_")
+	return len(word) >= keyLength && has[0] && has[1] && has[2] && 3*turns >= len(word) && !prefixed
 }

@@ -56,6 +56,9 @@ func TestIDsAreASCIIOnOneLine(t *testing.T) {
 		"connection":    {"a secret, and no id", "postgres://shop:hunter22@ep.example/shop", true},
 		"header":        {"a secret, and no id", "Bearer abcdefgh", true},
 		"assignment":    {"a line of .env", "NEON_API_KEY=abcdefgh", true},
+		"token":         {"a token of Vercel's has no prefix", "d9arPB1CHDYi221dWNufexSm", true},
+		"key":           {"nor has a key of Upstash", "70s2vLIAb8SVpSgboVPmsTDNMeCLXYkQ", true},
+		"variable's id": {"short, and as Vercel shows it", "XMbOEya1gUUO1ir4", false},
 		"look-alike":    {"a Cyrillic o", "c\u043eol-sun", true},
 		"full width":    {"digits of another script", "cool-sun-１２", true},
 		"zero width":    {"what nobody sees", "cool\u200b-sun", true},
@@ -79,4 +82,29 @@ func hintOf(err error) string {
 		return ""
 	}
 	return e.Hint
+}
+
+func TestNotesHoldNoKey(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, text string
+		refused      bool
+	}{
+		"words":    {"what people write", "made it in eu-west-1, PostgreSQL 17, see OPS-1234", false},
+		"camels":   {"names of code are long, too", "ran DeployV2ProductionEnvironment1 and AWSLambdaBasicExecutionRole2024", false},
+		"ids":      {"an id has a prefix", "dpl_7Np5iUrkDYSRWfEUBxpPCzWDhW1A in prj_sYAOTMDQSVnAhCCsZGBSmKn8PNev", false},
+		"uuid":     {"an id of Upstash", "0639864f-ece6-429c-8118-86a287b0e808", false},
+		"digests":  {"hexadecimal is no key's alphabet", "9089b434a13df419a8c5a6b3eadcf23a65aca8bf SHA256", false},
+		"link":     {"a page has an address", "see https://docs.example/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms", false},
+		"token":    {"a token of Vercel's has no prefix", "with d9arPB1CHDYi221dWNufexSm.", true},
+		"key":      {"nor has a key of Upstash", "(70s2vLIAb8SVpSgboVPmsTDNMeCLXYkQ)", true},
+		"password": {"a REST token of Upstash is base64", "AvQsUUJUMpF2K2taNkejHkviZErVYPjSkzsmo2A==", true},
+	} {
+		err := slipway.NoKey("--note", tc.text)
+		if (err != nil) != tc.refused {
+			t.Errorf("%s: %s: %v", name, tc.reason, err)
+		}
+		if err != nil && (slipway.ErrorCode(err) != slipway.CodeInvalid || hintOf(err) == "" || strings.Contains(err.Error()+hintOf(err), tc.text)) {
+			t.Errorf("%s: %v, hint %q", name, err, hintOf(err))
+		}
+	}
 }

@@ -46,17 +46,20 @@ func TestWhatIsPastedWrongIsAnsweredAndLeavesNoTrace(t *testing.T) {
 		"URL":          {"a URL is no id", id("https://cloud.example/db-1"), slipway.CodeInvalid, "last part"},
 		"connection":   {"nor is a connection string", id("postgres://u:hunter22@h/db"), slipway.CodeInvalid, ""},
 		"token":        {"nor is a token", id("npg_abcdef"), slipway.CodeInvalid, "secret"},
+		"bare token":   {"a token without a prefix", id("d9arPB1CHDYi221dWNufexSm"), slipway.CodeInvalid, "exposed"},
 		"header":       {"nor is a header", id("Bearer abcdefghijk"), slipway.CodeInvalid, ""},
 		"very long":    {"no id is so long", id(strings.Repeat("a1", 2000)), slipway.CodeInvalid, "128"},
 		"look-alike":   {"a Cyrillic letter is another", id("sh\u043ep-db"), slipway.CodeInvalid, "provider's page"},
 		"escape":       {"a terminal would obey it", id("db\x1b[2J"), slipway.CodeInvalid, ""},
 		"secret noted": {"a note is kept", note("made with npg_abcdef"), slipway.CodeInvalid, "secret"},
+		"token noted":  {"a note is kept", note("the token is d9arPB1CHDYi221dWNufexSm"), slipway.CodeInvalid, "exposed"},
 		"escape noted": {"a note is shown", note("made \x1b[2J\x1b[31mby root"), slipway.CodeInvalid, "one line"},
 		"lines noted":  {"a line of a note would look like ours", note("made\ndone by root"), slipway.CodeInvalid, "one line"},
 		"book noted":   {"a note is short", note(strings.Repeat("seen ", 1000)), slipway.CodeInvalid, "fewer words"},
 		"done step":    {"what is done is not looked at again", step(func(m *slipway.ManualCheck) { m.Step = dbStep }), slipway.CodeConflict, ""},
 		"unknown step": {"its steps are named", step(func(m *slipway.ManualCheck) { m.Step = "99" }), slipway.CodeInvalid, cacheStep},
 		"secret step":  {"a secret is no step", step(func(m *slipway.ManualCheck) { m.Step = "npg_abcdef" }), slipway.CodeInvalid, cacheStep},
+		"token's step": {"a token is no step", step(func(m *slipway.ManualCheck) { m.Step = "d9arPB1CHDYi221dWNufexSm" }), slipway.CodeInvalid, cacheStep},
 		"too early":    {"its predecessor is named", step(func(m *slipway.ManualCheck) { m.Step = "cloud.var/CACHE_URL@production#create" }), slipway.CodeConflict, "do that first"},
 		"another's":    {"two people do not take one step", step(func(m *slipway.ManualCheck) { m.By = grace }), slipway.CodeConflict, "--release"},
 		"unknown run":  {"there is none", step(func(m *slipway.ManualCheck) { m.Run = "run_none" }), slipway.CodeNotFound, ""},
@@ -68,7 +71,7 @@ func TestWhatIsPastedWrongIsAnsweredAndLeavesNoTrace(t *testing.T) {
 				t.Fatalf("%s: %v (%+v)", tc.reason, err, e)
 			}
 			said := e.Error() + e.Hint
-			for _, never := range []string{"npg_", "hunter22", "abcdefghijk", "\x1b", "root"} {
+			for _, never := range []string{"npg_", "hunter22", "abcdefghijk", "d9arPB", "\x1b", "root"} {
 				if strings.Contains(said, never) {
 					t.Errorf("%s: %q is said: %s", tc.reason, never, said)
 				}

@@ -129,7 +129,8 @@ func (w *worker) manualStep(ctx context.Context, name string) (slipway.Effect, e
 	if len(keys) == 0 {
 		return slipway.Effect{}, slipway.Errorf(slipway.CodeConflict, "run %s has no manual steps", w.id)
 	}
-	return slipway.Effect{}, slipway.Errorf(slipway.CodeInvalid, "run %s has no manual step %q", w.id, w.Redact(name)).
+	// What was given may be a secret, and is not repeated.
+	return slipway.Effect{}, slipway.Errorf(slipway.CodeInvalid, "run %s has no such manual step", w.id).
 		WithHint("name one of %s", strings.Join(keys, ", "))
 }
 
@@ -138,18 +139,30 @@ func (w *worker) inOrder(e slipway.Effect) error {
 	if w.run.Status.Final() {
 		return slipway.Errorf(slipway.CodeConflict, "run %s is already %s", w.id, w.run.Status)
 	}
+	key := w.before(e)
+	if key == "" {
+		return nil
+	}
+	if o := w.plan.Effect(key); o != nil && o.Mode == slipway.ModeManual {
+		return slipway.Errorf(slipway.CodeConflict, "%s comes after %s, which is not done", e.Key, key).
+			WithHint("do that first, then: slipway manual %s --check '%s'", w.id, key)
+	}
+	return slipway.Errorf(slipway.CodeConflict, "%s comes after %s, which Slipway has not done yet", e.Key, key).
+		WithHint("let it go on with: slipway resume %s", w.id)
+}
+
+// before is the key of what has to be done before e and can be begun with now, "" for nothing.
+func (w *worker) before(e slipway.Effect) string {
 	for _, key := range slices.Concat(e.DependsOn, e.After) {
 		if w.step(key).State == slipway.StepDone {
 			continue
 		}
-		if o := w.plan.Effect(key); o != nil && o.Mode == slipway.ModeManual {
-			return slipway.Errorf(slipway.CodeConflict, "%s comes after %s, which is not done", e.Key, key).
-				WithHint("do that first, then: slipway manual %s --check '%s'", w.id, key)
+		if o := w.plan.Effect(key); o != nil {
+			return cmp.Or(w.before(*o), key)
 		}
-		return slipway.Errorf(slipway.CodeConflict, "%s comes after %s, which Slipway has not done yet", e.Key, key).
-			WithHint("let it go on with: slipway resume %s", w.id)
+		return key
 	}
-	return nil
+	return ""
 }
 
 // gateOpen refuses a step that nobody has approved.
@@ -311,7 +324,8 @@ func asserted(ev slipway.Evidence, effect slipway.Effect, readable bool, c slipw
 		return ev, slipway.Errorf(slipway.CodeConflict, "%s can be looked at, and is not done: %s", effect.Key, ev.Finding).
 			WithHint("finish the step; slipway manual %s --check '%s' tells what is missing", c.Run, effect.Key)
 	case strings.TrimSpace(c.Note) == "":
-		return ev, slipway.Errorf(slipway.CodeInvalid, "say with --note what was done and seen").WithHint("it is kept as evidence; write no secret into it")
+		return ev, slipway.Errorf(slipway.CodeInvalid, "say with --note what was done and seen").
+			WithHint("it is kept as evidence, so without a secret: slipway manual %s --assert '%s' --note '…'", c.Run, effect.Key)
 	}
 	return slipway.Evidence{Finding: slipway.FindingAsserted, How: "a person's word", Note: c.Note}, nil
 }
@@ -383,7 +397,7 @@ func (e *Engine) wellFormed(c *slipway.ManualCheck) error {
 				WithHint("give the resource's id, as the provider's page shows it; if it was a secret, treat it as exposed to your shell's history")
 		}
 	}
-	if err := cmp.Or(slipway.CheckID("--id", c.ID), slipway.Remark("--note", c.Note)); err != nil {
+	if err := cmp.Or(slipway.CheckID("--id", c.ID), slipway.Remark("--note", c.Note), slipway.NoKey("--note", c.Note)); err != nil {
 		return err
 	}
 	switch {
