@@ -83,6 +83,20 @@ func exports(info ProviderInfo, e Effect, serves string, c Connection, used []st
 	return c.Exports(serves, used)
 }
 
+// unseenCheck is how e's step is checked where no credential of its provider can look.
+func unseenCheck(info ProviderInfo, e Effect, c Connection) string {
+	versioned := slices.ContainsFunc(info.Kinds, func(k KindInfo) bool { return k.Kind == e.Address.Kind() && k.Versioned })
+	switch {
+	case e.Op == OpDelete || c == "" && !versioned:
+		return "no credential here can look at it: slipway manual RUN --assert STEP --note '…' takes a person's word, signed"
+	case versioned:
+		return "it answers over HTTP: slipway manual RUN --check STEP --url URL"
+	}
+	return "its values, exported as below, are tried out: " + map[Connection]string{
+		ConnectPostgres: "TLS, the login and select 1", ConnectRedis: "PING over REST", ConnectVector: "/info over REST",
+	}[c]
+}
+
 // ConnectionOf returns how a manifest resource's values are tried out, "" for not at all.
 func ConnectionOf(providers []Provider, m *Manifest, resource string) Connection {
 	for _, p := range providers {

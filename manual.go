@@ -26,6 +26,7 @@ type ManualStep struct {
 	See          string        `json:"see"`            // what is to be seen afterwards
 	Undo         []Way         `json:"undo,omitempty"` // each is enough; none: it cannot be undone
 	Check        string        `json:"check"`          // how Slipway looks, or that a person asserts it
+	Unseen       string        `json:"-"`              // Check where no credential can look; MakeRunbook leaves one of both
 	// Exports are the environment variables (SLIPWAY_OUTPUT_…) from which the check takes what nothing here can read: values to connect with, or
 	// what lets a probe into a protected deployment.
 	Exports []string `json:"exports,omitempty"`
@@ -93,6 +94,14 @@ type Placeholder struct {
 	Secret bool   `json:"secret,omitempty"`
 }
 
+// Logged notes what a person needs first where one of the step's ways is a command of program: needs, after what is noted already.
+func (s *ManualStep) Logged(program, needs string) {
+	runs := func(w Way) bool { return len(w.Command) > 0 && w.Command[0] == program }
+	if slices.ContainsFunc(slices.Concat(s.Ways, s.Undo), func(w Way) bool { return runs(w) || slices.ContainsFunc(w.Then, runs) }) {
+		s.Before = append(s.Before, needs)
+	}
+}
+
 // String is how the placeholder stands in the ways of a step.
 func (p Placeholder) String() string { return "<" + p.Name + ">" }
 
@@ -125,7 +134,10 @@ func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 		s.Key, s.Why = e.Key, e.Why
 		if plan.Access.Readable(e.Address.Kind()) {
 			s.Exports = nil
+		} else if s.Unseen != "" {
+			s.Check = s.Unseen
 		}
+		s.Unseen = ""
 		asked := slices.DeleteFunc(s.Needs, func(key string) bool { return plan.Effect(key) == nil })
 		s.Needs = uniq(slices.Concat(e.DependsOn, e.After, asked))
 		open = append(open, s)
@@ -150,7 +162,8 @@ func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Ef
 			if g, ok := p.(Guide); ok && p.Info().Name == e.Address.Kind().Provider() {
 				of := spec(e)
 				s = g.Guide(e, of)
-				s.Exports = exports(p.Info(), e, of.Serves, ConnectionOf(providers, m, of.Serves), m.OutputsUsed(of.Serves, environment))
+				way := ConnectionOf(providers, m, of.Serves)
+				s.Exports, s.Unseen = exports(p.Info(), e, of.Serves, way, m.OutputsUsed(of.Serves, environment)), unseenCheck(p.Info(), e, way)
 			}
 		}
 		for i, p := range s.Placeholders {

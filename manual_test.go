@@ -54,3 +54,56 @@ func TestGuideByTellsWhereOutputsAre(t *testing.T) {
 		})
 	}
 }
+
+// looked is a provider whose guide looks by its API, with a command line that must be logged in.
+type looked struct{ guided }
+
+func (looked) Info() slipway.ProviderInfo {
+	return slipway.ProviderInfo{
+		Name: "cloud", Types: []slipway.ResourceType{{Name: "cloud.db", Connects: slipway.ConnectPostgres}, {Name: "cloud.var"}},
+		Kinds: []slipway.KindInfo{{Kind: "cloud.db"}, {Kind: "cloud.var"}, {Kind: "cloud.deployment", Versioned: true}},
+	}
+}
+
+func (looked) Guide(slipway.Effect, slipway.Spec) slipway.ManualStep {
+	s := slipway.ManualStep{
+		Check: "GET it", Before: []string{"a role"},
+		Ways: []slipway.Way{{HTTP: &slipway.HTTPForm{}, Then: []slipway.Way{{Command: []string{"cloud", "make"}}}}}, Undo: []slipway.Way{{Command: []string{"other"}}},
+	}
+	s.Logged("cloud", "cloud, logged in")
+	s.Logged("nothing", "never")
+	return s
+}
+
+func TestChecksOfStepsThatNothingCanLookAt(t *testing.T) {
+	m := &slipway.Manifest{Resources: map[string]slipway.ManifestResource{"db": {Type: "cloud.db"}, "var": {Type: "cloud.var"}}}
+	missing, readOnly := slipway.CauseMissing, slipway.CauseReadOnly
+	for name, tc := range map[string]struct {
+		reason  string
+		cause   slipway.Cause
+		address slipway.Address
+		op      slipway.Op
+		want    string
+	}{
+		"readable":   {"a credential that reads looks", readOnly, "cloud.db/db", slipway.OpCreate, "GET it"},
+		"database":   {"its values tell", missing, "cloud.db/db", slipway.OpCreate, "its values, exported as below, are tried out: TLS, the login and select 1"},
+		"variable":   {"nothing tells", missing, "cloud.var/var", slipway.OpCreate, "no credential here can look at it: slipway manual RUN --assert STEP --note '…' takes a person's word, signed"},
+		"deployment": {"it answers", missing, "cloud.deployment/app@production", slipway.OpDeploy, "it answers over HTTP: slipway manual RUN --check STEP --url URL"},
+		"deleted":    {"that a server is silent is no sign", missing, "cloud.db/db", slipway.OpDelete, "no credential here can look at it: slipway manual RUN --assert STEP --note '…' takes a person's word, signed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := slipway.Effect{Key: "e", Address: tc.address, Op: tc.op, Mode: slipway.ModeManual}
+			spec := func(e slipway.Effect) slipway.Spec {
+				return slipway.Spec{Address: e.Address, Serves: map[bool]string{true: e.Address.Key()}[e.Address.Kind() != "cloud.deployment"]}
+			}
+			plan := &slipway.Plan{Effects: []slipway.Effect{e}, Access: slipway.Access{{Provider: "cloud", Cause: tc.cause}}}
+			s := slipway.MakeRunbook(plan, slipway.GuideBy([]slipway.Provider{looked{}}, m, slipway.Production, spec)).Steps[0]
+			if s.Check != tc.want || s.Unseen != "" {
+				t.Errorf("%s: %q, left %q", tc.reason, s.Check, s.Unseen)
+			}
+			if diff := cmp.Diff([]string{"a role", "cloud, logged in"}, s.Before); diff != "" {
+				t.Errorf("what it needs first (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -30,6 +30,7 @@ func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 	case kindDatabase:
 		g.database()
 	}
+	g.step.Logged("neon", "for the command line: Neon's CLI, logged in by neon auth or with NEON_API_KEY exported: "+pageCLI.String())
 	return g.step
 }
 

@@ -82,12 +82,15 @@ var (
 	}
 )
 
+// pageCLI is where the command line is told of.
+var pageCLI = slipway.PageInfo{Link: "https://neon.com/docs/cli/install", Checked: "2026-11-23", Source: "https://neon.com/docs/cli/install"}
+
 // pages is the table that ProviderInfo shows.
 func pages() []slipway.PageInfo {
 	return []slipway.PageInfo{
 		pageKeys, pageOrganisation, pageProjectID, pageNewProject, pageLook, pageRenameProject, pageDeleteProject, pageDefaultRoles,
 		pageDefaultBranch, pageBranchID, pageNewBranch, pageRenameBranch, pageDeleteBranch, pageAddCompute, pageDeleteCompute, pageRoles,
-		pageChangeRoles, pageDefaultChange, pageConnect,
+		pageChangeRoles, pageDefaultChange, pageConnect, pageCLI,
 	}
 }
 

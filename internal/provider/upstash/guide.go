@@ -24,6 +24,8 @@ func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 	case e.Address.Kind() == kindVector:
 		g.vector()
 	}
+	g.step.Logged("upstash", "for the command line: Upstash's CLI, logged in by upstash login or with UPSTASH_EMAIL and UPSTASH_API_KEY exported: "+pageCLI.String())
+	g.step.Logged("vercel", "for the command line: Vercel's CLI, logged in by vercel login: "+pageVercelCLI.String())
 	return g.step
 }
 
@@ -73,7 +75,7 @@ func (g *guide) form(method, path string, body any) slipway.Way {
 	return slipway.Way{HTTP: f}
 }
 
-// command is one of Upstash's CLI: https://upstash.com/docs/devops/cli/overview
+// command is one of Upstash's CLI: https://upstash.com/docs/agent-resources/cli
 func command(args ...string) slipway.Way {
 	return slipway.Way{Command: append([]string{"upstash"}, args...)}
 }

@@ -68,12 +68,18 @@ var (
 	}
 )
 
+// pageCLI and pageVercelCLI are where the command lines are told of.
+var (
+	pageCLI       = slipway.PageInfo{Link: "https://upstash.com/docs/agent-resources/cli", Checked: "2026-11-23", Source: "https://upstash.com/docs/agent-resources/cli"}
+	pageVercelCLI = slipway.PageInfo{Link: "https://vercel.com/docs/cli", Checked: "2026-11-22", Source: "https://vercel.com/docs/cli"}
+)
+
 // pages is the table that ProviderInfo shows.
 func pages() []slipway.PageInfo {
 	return []slipway.PageInfo{
 		pageKeys, pageRedis, pageRedisID, pageRedisValue, pageRedisChange, pageRedisDelete, pageVector, pageVectorID, pageVectorValue, pageVectorRename, pageVectorDelete,
 		pageInstall, pageBuy, pageConnectStore, pageStoreValue, pageStoreID, pageStoreChange, pageStoreDelete, pageVercelToken, pageVercelTeam,
-		pageVercelProject,
+		pageVercelProject, pageCLI, pageVercelCLI,
 	}
 }
 

@@ -21,7 +21,7 @@ var causes = []slipway.CauseInfo{
 		// documented [?]: a 403 of a plain list, or any refusal that speaks of native accounts.
 		Cause: slipway.CauseAccountRefused, Sign: "GET /v2/redis/databases, GET /v2/vector/index: 403, or a message that speaks of native accounts",
 		Reason: "Upstash's Developer API refuses this account, as it does those that were made through Vercel or Fly",
-		Hint:   "use a native Upstash account, or pass the values as secret: under env",
+		Hint:   "use a native Upstash account, or make the stores in Vercel's Marketplace, as the runbook leads: slipway plan --runbook",
 	},
 	{
 		// No call that reads tells it: https://github.com/upstash/mcp-server tries a delete, which a probe does not.

@@ -42,6 +42,7 @@ func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 	case kindDNS:
 		g.dns()
 	}
+	g.step.Logged("vercel", "for the command line: Vercel's CLI, logged in by vercel login: "+pageCLI.String())
 	return g.step
 }
 
@@ -356,7 +357,7 @@ func (g *guide) deployment() {
 		g.step.Title = "Deploy the source for production, without moving any domain"
 		args = append(args, "--prod", "--skip-domain")
 	}
-	g.step.Before = []string{mayDeploy, "Vercel's CLI, logged in: " + pageCLI.String(), "a shell in the folder of the app's source, unchanged since the plan"}
+	g.step.Before = []string{mayDeploy, "a shell in the folder of the app's source, unchanged since the plan"}
 	meta := g.meta()
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		args = append(args, "--meta", k+"="+meta[k])
