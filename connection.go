@@ -90,7 +90,7 @@ func unseenCheck(info ProviderInfo, e Effect, c Connection) string {
 	case e.Op == OpDelete || c == "" && !versioned:
 		return "no credential here can look at it: slipway manual RUN --assert STEP --note '…' takes a person's word, signed"
 	case versioned:
-		return "it answers over HTTP: slipway manual RUN --check STEP --url URL"
+		return "it answers over HTTP, at the address that --url gives to slipway manual RUN --check STEP"
 	}
 	return "its values, exported as below, are tried out: " + map[Connection]string{
 		ConnectPostgres: "TLS, the login and select 1", ConnectRedis: "PING over REST", ConnectVector: "/info over REST",

@@ -88,7 +88,7 @@ func TestChecksOfStepsThatNothingCanLookAt(t *testing.T) {
 		"readable":   {"a credential that reads looks", readOnly, "cloud.db/db", slipway.OpCreate, "GET it"},
 		"database":   {"its values tell", missing, "cloud.db/db", slipway.OpCreate, "its values, exported as below, are tried out: TLS, the login and select 1"},
 		"variable":   {"nothing tells", missing, "cloud.var/var", slipway.OpCreate, "no credential here can look at it: slipway manual RUN --assert STEP --note '…' takes a person's word, signed"},
-		"deployment": {"it answers", missing, "cloud.deployment/app@production", slipway.OpDeploy, "it answers over HTTP: slipway manual RUN --check STEP --url URL"},
+		"deployment": {"it answers", missing, "cloud.deployment/app@production", slipway.OpDeploy, "it answers over HTTP, at the address that --url gives to slipway manual RUN --check STEP"},
 		"deleted":    {"that a server is silent is no sign", missing, "cloud.db/db", slipway.OpDelete, "no credential here can look at it: slipway manual RUN --assert STEP --note '…' takes a person's word, signed"},
 	} {
 		t.Run(name, func(t *testing.T) {
