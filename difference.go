@@ -58,7 +58,7 @@ func differing(a, b Effect) []string {
 	var out []string
 	for _, name := range union(a.Params, b.Params) {
 		if !EqualBasis(map[string]any{"v": a.Params[name]}, map[string]any{"v": b.Params[name]}) {
-			out = append(out, fmt.Sprintf("%s: %s -> %s", name, shortly(a.Params[name]), shortly(b.Params[name])))
+			out = append(out, fmt.Sprintf("%s: %s -> %s", name, shortly(a.Params, name), shortly(b.Params, name)))
 		}
 	}
 	if !EqualBasis(a.Basis, b.Basis) {
@@ -108,7 +108,7 @@ func SinceApproved(last map[Address]Effect, plan *Plan, gate Gate) (out []string
 			if a == nil || b == nil || EqualBasis(map[string]any{"v": a}, map[string]any{"v": b}) {
 				continue
 			}
-			line := fmt.Sprintf("%s: %s: %s -> %s", key, name, shortly(a), shortly(b))
+			line := fmt.Sprintf("%s: %s: %s -> %s", key, name, shortly(was.Params, name), shortly(e.Params, name))
 			if what, hidden := veiled[name]; hidden {
 				line = key + ": " + what
 			}
@@ -129,9 +129,13 @@ func union(a, b map[string]any) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// shortly is a value in at most 80 characters.
-func shortly(v any) string {
-	if v == nil {
+// shortly is a param in at most 80 characters.
+func shortly(params map[string]any, name string) string {
+	v, set := params[name]
+	switch {
+	case !set:
+		return "(not set)"
+	case v == nil:
 		return "(known during the run)"
 	}
 	r := []rune(fmt.Sprint(v))

@@ -80,3 +80,93 @@ func TestConsequences(t *testing.T) {
 		}
 	}
 }
+
+// The lines that tell of one difference each.
+func TestPlanDifferencesOfTheRest(t *testing.T) {
+	long := strings.Repeat("é", 81)
+	for reason, tc := range map[string]struct {
+		change func(p *slipway.Plan)
+		want   []string
+	}{
+		"an effect more":               {func(p *slipway.Plan) { p.Effects = append(p.Effects, slipway.Effect{Key: "x#create"}) }, []string{"x#create: new"}},
+		"other files":                  {func(p *slipway.Plan) { p.Source = "sha256:other" }, []string{"source: sha256:tree -> sha256:other"}},
+		"another check":                {func(p *slipway.Plan) { p.Checks[0].Probes[0].Status = 200 }, []string{"checks: another set"}},
+		"another gate":                 {func(p *slipway.Plan) { p.Effects[0].Gate = slipway.GateDestroy }, []string{"cloud.db/db#create: gate: apply -> destroy"}},
+		"another order":                {func(p *slipway.Plan) { p.Effects[0].After = nil }, []string{"cloud.db/db#create: its name, account or order differs"}},
+		"a value less":                 {func(p *slipway.Plan) { delete(p.Effects[0].Params, "region") }, []string{"cloud.db/db#create: region: east -> (not set)"}},
+		"a value to come":              {func(p *slipway.Plan) { p.Effects[0].Params["region"] = nil }, []string{"cloud.db/db#create: region: east -> (known during the run)"}},
+		"80 characters":                {func(p *slipway.Plan) { p.Effects[0].Params["region"] = long[2:] }, []string{"cloud.db/db#create: region: east -> " + long[2:]}},
+		"81 are shortened":             {func(p *slipway.Plan) { p.Effects[0].Params["region"] = long }, []string{"cloud.db/db#create: region: east -> " + long[2:] + "…"}},
+		"a value more, where none was": {func(p *slipway.Plan) { p.Effects[0].Params["new"] = "x" }, []string{"cloud.db/db#create: new: (not set) -> x"}},
+	} {
+		after := fullPlan()
+		tc.change(after)
+		if d := cmp.Diff(tc.want, slipway.PlanDifferences(fullPlan(), after)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", reason, d)
+		}
+	}
+	if got := slipway.PlanDifferences(nil, fullPlan()); got != nil {
+		t.Errorf("from nothing: %q", got)
+	}
+	if got := slipway.PlanDifferences(fullPlan(), nil); got != nil {
+		t.Errorf("to nothing: %q", got)
+	}
+}
+
+// The approver of the same resources again reads what is not as it was.
+func TestSinceApproved(t *testing.T) {
+	effect := func(key string, op slipway.Op, gate slipway.Gate, params map[string]any) slipway.Effect {
+		return slipway.Effect{Key: key + "#" + string(op), Address: slipway.Address(key), Op: op, Gate: gate, Params: params}
+	}
+	last := map[slipway.Address]slipway.Effect{
+		"cloud.db/db":   effect("cloud.db/db", slipway.OpCreate, slipway.GateApply, map[string]any{"size": 1, "region": "east", "late": nil, "gone": "x", "repo_id": 1}),
+		"cloud.var/A":   effect("cloud.var/A", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "a", "tree": "1", "input": "1"}),
+		"cloud.prod/it": effect("cloud.prod/it", slipway.OpPromote, slipway.GatePromote, nil),
+	}
+	plan := &slipway.Plan{Effects: []slipway.Effect{
+		effect("cloud.var/B", slipway.OpCreate, slipway.GateApply, nil),
+		effect("cloud.var/A", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "b", "tree": "2", "input": "2"}),
+		effect("cloud.db/db", slipway.OpUpdate, slipway.GateApply, map[string]any{"size": 2, "region": "east", "late": "now", "repo_id": 2, "new": "x"}),
+		effect("cloud.prod/it", slipway.OpRollback, slipway.GatePromote, nil),
+	}}
+	apply := []string{
+		"cloud.db/db#update: was create", "cloud.db/db#update: the repository", "cloud.db/db#update: size: 1 -> 2",
+		"cloud.var/A#update: another secret value", "cloud.var/A#update: the source or its settings", "cloud.var/A#update: the source", "cloud.var/B#create: never approved before",
+	}
+	production := []string{"cloud.prod/it#rollback: was promote"}
+	for gate, want := range map[slipway.Gate][]string{
+		slipway.GateApply: apply, slipway.GatePromote: production, "": slices.Concat(apply[:3], production, apply[3:]), slipway.GateDestroy: nil,
+	} {
+		if d := cmp.Diff(want, slipway.SinceApproved(last, plan, gate)); d != "" {
+			t.Errorf("gate %q (-want +got):\n%s", gate, d)
+		}
+	}
+}
+
+// Lines that stay are not told; of the others each is, in order.
+func TestTextDifferences(t *testing.T) {
+	for name, tc := range map[string]struct{ before, after, want string }{
+		"nothing":         {"a\nb\n", "a\nb", ""},
+		"changed":         {"a\nb\nc\n", "a\nx\nc\n", "- b|+ x"},
+		"more":            {"a\nc", "a\nb\nc\nd", "+ b|+ d"},
+		"less":            {"a\nb\nc\nd", "b\nd", "- a|- c"},
+		"moved":           {"a\nb\nc", "b\nc\na", "- a|+ a"},
+		"twice":           {"a\na\nb", "a\nb\nb", "- a|+ b"},
+		"all":             {"a\nb", "x\ny\nz", "- a|- b|+ x|+ y|+ z"},
+		"two ways, short": {"x\na\nb\nc", "a\nb\nc\nx", "- x|+ x"},
+	} {
+		if got := strings.Join(slipway.TextDifferences(tc.before, tc.after), "|"); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// A way back that may never be gone says so; a rollback moves domains as a promote does.
+func TestConsequencesOfAWayBack(t *testing.T) {
+	p := &slipway.Plan{Effects: []slipway.Effect{{Key: "p#rollback", Op: slipway.OpRollback, Gate: slipway.GatePromote, OnFailure: "c#health"}, {Key: "d#update", Op: slipway.OpUpdate, Gate: slipway.GatePromote, Reason: "it differs"}}}
+	a := slipway.Approval{Gate: slipway.GatePromote, Content: map[string]any{"domains": []any{"https://a"}}}
+	want := []slipway.Consequence{{Effect: "p#rollback", Means: "only where c#health fails: moves 1 domain; rebuilds nothing"}, {Effect: "d#update", Means: "it differs"}}
+	if d := cmp.Diff(want, a.Consequences(p)); d != "" {
+		t.Error(d)
+	}
+}
