@@ -293,23 +293,96 @@ func TestBallot(t *testing.T) {
 	}
 }
 
+// A gate opens by itself only where the policy says so by a rule, nobody else is wanted, nothing dies and production does not go backwards.
 func TestByPolicy(t *testing.T) {
-	rules := slipway.Answer{Allow: true, Rules: []string{"previews"}, Approvers: 1}
+	plain := asked(slipway.GateApply)
+	plain.Policy = "sha256:p"
+	ends, by := noon.Add(slipway.ApprovalLife), slipway.Principal{Kind: slipway.PrincipalPolicy, Name: "sha256:p"}
+	opened := plain
+	opened.State, opened.By, opened.How, opened.DecidedAt, opened.ExpiresAt = slipway.ApprovalApproved, &by, "policy", noon, ends
+	opened.Votes = []slipway.Vote{{By: by, Proof: slipway.ProofPolicy, Rules: []string{"people"}, At: noon, ExpiresAt: ends}}
 	for name, tc := range map[string]struct {
 		reason string
-		gate   slipway.Gate
-		answer slipway.Answer
+		change func(a *slipway.Approval, answer *slipway.Answer)
 		want   bool
 	}{
-		"allowed":  {"the policy names the rule", slipway.GateApply, rules, true},
-		"denied":   {"it waits for somebody", slipway.GateApply, slipway.Answer{}, false},
-		"two":      {"a rule that wants two people does not do without any", slipway.GateApply, slipway.Answer{Allow: true, Rules: []string{"two"}, Approvers: 2}, false},
-		"no rule":  {"nothing opens for no reason", slipway.GateApply, slipway.Answer{Allow: true}, false},
-		"destroys": {"what is deleted is never deleted by itself, whatever the policy says", slipway.GateDestroy, rules, false},
+		"let":         {"by a rule", func(*slipway.Approval, *slipway.Answer) {}, true},
+		"not let":     {"the policy says no", func(_ *slipway.Approval, answer *slipway.Answer) { answer.Allow = false }, false},
+		"by no rule":  {"nothing says why", func(_ *slipway.Approval, answer *slipway.Answer) { answer.Rules = nil }, false},
+		"two people":  {"they are wanted", func(_ *slipway.Approval, answer *slipway.Answer) { answer.Approvers = 2 }, false},
+		"destroy":     {"a person types what dies", func(a *slipway.Approval, _ *slipway.Answer) { a.Gate = slipway.GateDestroy }, false},
+		"backwards":   {"a person names what production serves", func(a *slipway.Approval, _ *slipway.Answer) { a.Content = backwards() }, false},
+		"decided":     {"a no stays", func(a *slipway.Approval, _ *slipway.Answer) { a.State = slipway.ApprovalRejected }, false},
+		"used before": {"it was used", func(a *slipway.Approval, _ *slipway.Answer) { a.State = slipway.ApprovalConsumed }, false},
 	} {
-		a, ok := asked(tc.gate).ByPolicy(tc.answer, noon)
-		if ok != tc.want || ok != a.Opens(tc.gate, "sha256:a", noon) {
-			t.Errorf("%s: %t: %s", name, ok, tc.reason)
+		a, answer := plain, allowed
+		tc.change(&a, &answer)
+		want := a
+		if tc.want {
+			want = opened
+		}
+		got, ok := a.ByPolicy(answer, noon)
+		if d := cmp.Diff(want, got); ok != tc.want || d != "" {
+			t.Errorf("%s: %t: %s (-want +got):\n%s", name, ok, tc.reason, d)
 		}
 	}
+}
+
+// Where production would go backwards, a yes names what it serves, and a no does not have to.
+func TestBackwards(t *testing.T) {
+	a := asked(slipway.GatePromote)
+	a.Content = backwards()
+	for name, tc := range map[string]struct {
+		decision slipway.Decision
+		code     slipway.Code
+	}{
+		"not named": {slipway.Decision{Approve: true, By: ada}, slipway.CodeDrift},
+		"another":   {slipway.Decision{Approve: true, By: ada, Over: "dpl-1"}, slipway.CodeDrift},
+		"named":     {slipway.Decision{Approve: true, By: ada, Over: "dpl-9"}, ""},
+		"a no":      {slipway.Decision{By: ada, Reason: "not now"}, ""},
+		"a control": {slipway.Decision{By: ada, Reason: "not\x1b[2J"}, slipway.CodeInvalid},
+	} {
+		got, err := a.Decide(tc.decision, allowed, noon)
+		if slipway.ErrorCode(err) != tc.code || tc.code != "" && cmp.Diff(a, got) != "" {
+			t.Errorf("%s: %v, want %q; %+v", name, err, tc.code, got)
+		}
+	}
+}
+
+// An approval ends with the first of its votes, whichever came first; one that says until when ends then.
+func TestApprovalEndsWithItsFirstVote(t *testing.T) {
+	two := slipway.Answer{Allow: true, Approvers: 2}
+	a := asked(slipway.GateApply)
+	if a.Standing() != "" {
+		t.Errorf("one is enough, and it stands at %s", a.Standing())
+	}
+	a, err := a.Decide(slipway.Decision{Approve: true, By: ada}, two, noon)
+	if err != nil || a.Standing() != "1 of 2" {
+		t.Fatal(a.Standing(), err)
+	}
+	a, err = a.Decide(slipway.Decision{Approve: true, By: bob, Until: noon.Add(time.Hour)}, two, noon)
+	if err != nil || !a.ExpiresAt.Equal(noon.Add(time.Hour)) || a.Standing() != "2 of 2" {
+		t.Errorf("it ends at %s, and stands at %s: %v", a.ExpiresAt, a.Standing(), err)
+	}
+	one := asked(slipway.GateApply)
+	if one.Need = 1; one.Standing() != "" {
+		t.Errorf("one of one stands at %s", one.Standing())
+	}
+}
+
+// The flags can be typed into a shell as they are.
+func TestConfirmFlags(t *testing.T) {
+	for name, want := range map[string]string{
+		"Shop-db_9./@:+": " --confirm Shop-db_9./@:+", "azAZ09": " --confirm azAZ09", "": " --confirm ''", "it's": ` --confirm 'it'\''s'`, "a b": " --confirm 'a b'",
+		"$(x)": " --confirm '$(x)'", "é": " --confirm 'é'", "a`": " --confirm 'a`'", "a{": " --confirm 'a{'", "a[": " --confirm 'a['", "a;": " --confirm 'a;'", "a!": " --confirm 'a!'",
+	} {
+		if got := asked(slipway.GateDestroy, name, 3).ConfirmFlags(); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// backwards is what is asked for where production would go back from dpl-9.
+func backwards() map[string]any {
+	return map[string]any{"deployment": "dpl-1", "over": "dpl-9", "held": string(slipway.HoldOlder)}
 }

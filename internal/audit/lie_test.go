@@ -303,7 +303,9 @@ func TestCarried(t *testing.T) {
 // Of a check that failed, a test passed only if each record of it says so.
 func TestPassed(t *testing.T) {
 	ok, no := map[string]any{"path": "/", "outcome": "passed"}, map[string]any{"path": "/", "outcome": "failed"}
-	command := func(exit int) map[string]any { return map[string]any{"argv": []string{"npm", "test"}, "end": string(slipway.JobExited), "exit": exit} }
+	command := func(exit int) map[string]any {
+		return map[string]any{"argv": []string{"npm", "test"}, "end": string(slipway.JobExited), "exit": exit}
+	}
 	check := func(state string) map[string]any { return map[string]any{"name": "ci", "state": state} }
 	for reason, tc := range map[string]struct {
 		name  string

@@ -336,3 +336,76 @@ func FuzzReadCases(f *testing.F) {
 		}
 	})
 }
+
+// A case is held against all that it says, and an agent approves nothing, whatever the policy says.
+func TestCasesAreJudged(t *testing.T) {
+	cases, err := policy.ReadCases("c.yaml", []byte(`
+cases:
+  - {name: fewer, action: apply, principal: ada, expect: allow, approvers: 1}
+  - {name: agent, action: apply, principal: "agent:x", expect: allow}
+  - {name: a thing of stores, action: apply, principal: ada, kinds: [neon.project], ops: [create], expect: deny, rules: [no-stores]}
+  - {name: other things, action: apply, principal: ada, kinds: [vercel.project], ops: [create], expect: allow, approvers: 2}
+  - {name: other ops, action: apply, principal: ada, kinds: [neon.project], ops: [update], expect: allow, approvers: 2}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := policy.Read("p", []byte(`@approvers("2") permit (principal, action, resource);
+@id("no-stores") forbid (principal, action, resource) when { resource.kinds.contains("neon.project") && resource.ops.contains("create") };`))
+	if p.Err() != nil {
+		t.Fatal(p.Err())
+	}
+	var got []string
+	for _, r := range p.Test(cases) {
+		got = append(got, fmt.Sprintf("%t %s: %s", r.OK, r.Name, r.Got))
+	}
+	want := []string{"false fewer: allow, 2 approvers", "false agent: deny", "true a thing of stores: deny, by [no-stores]", "true other things: allow, 2 approvers", "true other ops: allow, 2 approvers"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// What annotations may say, up to where they may not.
+func TestAnnotations(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`@approvers("1") permit (principal, action, resource);`:              true,
+		`@approvers("100") permit (principal, action, resource);`:            true,
+		`@approvers("101") permit (principal, action, resource);`:            false,
+		`@approvers("-1") permit (principal, action, resource);`:             false,
+		`@local_approval("key") permit (principal, action, resource);`:       true,
+		`@local_approval("key") forbid (principal, action, resource);`:       false,
+		`@description("why") @id("a") permit (principal, action, resource);`: true,
+		"//" + strings.Repeat("x", policy.MaxText-2):                         true,
+		"//" + strings.Repeat("x", policy.MaxText-1):                         false,
+	} {
+		if p := policy.Read("p", []byte(text)); (p.Err() == nil) != ok {
+			t.Errorf("%.80s: %v", text, p.Err())
+		}
+	}
+	a := policy.Read("p", []byte("permit (principal, action, resource);\n@description(\"told to who reads the policy\") forbid (principal, action, resource);")).Ask(apply(nil))
+	if a.Allow || !slices.Equal(a.Rules, []string{"rule-2"}) || strings.Contains(a.Why, "told to who reads") {
+		t.Errorf("a rule without an id is called by its place, and its description is no reason: %+v", a)
+	}
+}
+
+// A key is proposed where one helps, and only there.
+func TestKeyIsProposed(t *testing.T) {
+	for text, helps := range map[string]bool{
+		`@local_approval("key") permit (principal, action, resource);`:                           true,
+		`forbid (principal, action, resource); permit (principal, action, resource);`:            false,
+		`permit (principal, action, resource) when { context.proof == "server" };`:               false,
+		`@local_approval("key") permit (principal, action, resource in Environment::"preview");`: false,
+	} {
+		p := policy.Read("p", []byte(text))
+		if p.Err() != nil {
+			t.Fatal(p.Err())
+		}
+		if a := p.Ask(apply(nil)); a.Allow || strings.Contains(a.Hint, "--key NAME") != helps || strings.Contains(a.Why, "a key of theirs") != helps {
+			t.Errorf("%s: %+v", text, a)
+		}
+	}
+	one := policy.Read("p", []byte(`@id("mine") @local_approval("key") permit (principal, action, resource);`)).Ask(apply(nil))
+	if !strings.Contains(one.Why, `the rule "mine" wants`) {
+		t.Errorf("the rule is not named: %+v", one)
+	}
+}
