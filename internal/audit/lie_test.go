@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +60,7 @@ func TestLies(t *testing.T) {
 	}{
 		"nothing":                  {"", none, nil},
 		"no beginning":             {"core/events.jsonl line 1: the first event is", edit(nameEvents, `"type":"run.created"`, `"type":"run.creates"`), nil},
+		"another run's event":      {"core/events.jsonl line 1: it is event 1 of run run_x", edit(nameEvents, `"run":"`+runID+`"`, `"run":"run_x"`), nil},
 		"another run's record":     {"core/run.json: it is not the run", edit(nameRun, `"id":"`+runID+`"`, `"id":"run_x"`), nil},
 		"told as unfinished":       {"core/run.json: it is not the run", none, func(i *Index, e *Envelope) { i.Complete, e.Complete = false, false }},
 		"another operation":        {"core/plans/0001.json: it is of another app, environment or operation", edit(nameRun, `"operation":"ship"`, `"operation":"destroy"`), nil},
@@ -264,6 +267,7 @@ func TestOutcomes(t *testing.T) {
 		"not begun":               {slipway.StepPending, 0, slipway.RunActive, []slipway.Event{made}, 0, ""},
 		"in the plan before":      {slipway.StepDone, 1, slipway.RunActive, []slipway.Event{made, made, intended, done}, 0, "x attempt"},
 		"settled by the next run": {slipway.StepDone, 1, slipway.RunActive, []slipway.Event{made, intended, settled}, 0, ""},
+		"settled, and done twice": {slipway.StepDone, 1, slipway.RunActive, []slipway.Event{made, intended, settled, done, done}, 0, "x state"},
 		"late":                    {slipway.StepDone, 1, slipway.RunCanceled, []slipway.Event{made, intended}, 1, ""},
 		"late, but it succeeded":  {slipway.StepDone, 1, slipway.RunSucceeded, []slipway.Event{made, intended}, 0, "x state"},
 		"late, but it goes on":    {slipway.StepDone, 1, slipway.RunActive, []slipway.Event{made, intended}, 0, "x state"},
@@ -298,6 +302,62 @@ func TestCarried(t *testing.T) {
 			t.Errorf("%s: not %t", tc.reason, tc.want)
 		}
 	}
+	if err := b.checkOutcome("x", again); err != nil {
+		t.Errorf("no event of its own revision has to tell of it: %v", err)
+	}
+}
+
+// A run that succeeded has done all of its last plan, but the way back.
+func TestAllDone(t *testing.T) {
+	plan := &slipway.Plan{Effects: []slipway.Effect{{Key: "a"}, {Key: "back", OnFailure: "c"}}, Checks: []slipway.Check{{Key: "c"}}}
+	step := func(revision int, key string, state slipway.StepState) slipway.Step {
+		return slipway.Step{Revision: revision, Key: key, State: state}
+	}
+	done := slipway.StepDone
+	for name, tc := range map[string]struct {
+		plans  []*slipway.Plan
+		status slipway.RunStatus
+		steps  []slipway.Step
+		want   string
+	}{
+		"all":                {[]*slipway.Plan{plan}, slipway.RunSucceeded, []slipway.Step{step(1, "a", done), step(1, "c", done)}, ""},
+		"a check is not":     {[]*slipway.Plan{plan}, slipway.RunSucceeded, []slipway.Step{step(1, "a", done)}, "c is not done"},
+		"one has failed":     {[]*slipway.Plan{plan}, slipway.RunSucceeded, []slipway.Step{step(1, "a", slipway.StepFailed), step(1, "c", done)}, "a is not done"},
+		"of the plan before": {[]*slipway.Plan{plan, plan}, slipway.RunSucceeded, []slipway.Step{step(1, "a", done), step(2, "c", done)}, "a is not done"},
+		"it has not ended":   {[]*slipway.Plan{plan}, slipway.RunActive, nil, ""},
+		"without any plan":   {nil, slipway.RunSucceeded, nil, "it succeeded without a plan"},
+	} {
+		b := &reading{}
+		b.plans, b.run.Status, b.steps = tc.plans, tc.status, tc.steps
+		err := b.checkAllDone()
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
+// Lines of the events are read to their ends, however long they are, and taken apart only where they have all parts.
+func TestLines(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	r := bufio.NewReaderSize(strings.NewReader("a\n"+long+"\n\n"+long), 16)
+	for _, want := range []string{"a", long, ""} {
+		if line, err := readLine(r); err != nil || string(line) != want {
+			t.Errorf("%q, %v; want %q", line, err, want)
+		}
+	}
+	if line, err := readLine(r); !errors.Is(err, io.EOF) || string(line) != long {
+		t.Errorf("a line without an end: %q, %v", line, err)
+	}
+	hash := strings.Repeat("0", 64)
+	event, got, ok := splitLine([]byte(`{"event":{},"hash":"` + hash + `"}`))
+	if !ok || string(event) != "{}" || string(got) != hash {
+		t.Errorf("%q %q %t", event, got, ok)
+	}
+	for _, line := range []string{"", "{}", `{"event":` + hash[5:] + `"}`, `{"event":"` + hash + `"}`, `{"event":{},"hash":"` + hash[1:] + `"}`, `{"event":{},"hash":"` + hash + `"]`, `{"evenT":{},"hash":"` + hash + `"}`} {
+		if _, _, ok := splitLine([]byte(line)); ok {
+			t.Errorf("%s is taken for an event", line)
+		}
+	}
 }
 
 // Of a check that failed, a test passed only if each record of it says so.
@@ -319,6 +379,8 @@ func TestPassed(t *testing.T) {
 		"something else is recorded":    {"GET /", map[string]any{"probes": "x"}, false},
 		"a command":                     {"npm test", map[string]any{"commands": []any{command(0)}}, true},
 		"a command that failed":         {"npm test", map[string]any{"commands": []any{command(1)}}, false},
+		"a command, and then not":       {"npm test", map[string]any{"commands": []any{command(0), command(1)}}, false},
+		"a command at last":             {"npm test", map[string]any{"commands": []any{command(1), command(0)}}, false},
 		"a check":                       {"check ci", map[string]any{"checks": []any{check("passed")}}, true},
 		"a check that failed, and then": {"check ci", map[string]any{"checks": []any{check("failed"), check("passed")}}, false},
 	} {
