@@ -149,3 +149,63 @@ func TestWeak(t *testing.T) {
 		check(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, 32)).Public().(ed25519.PublicKey), false)
 	}
 }
+
+// The key's id is what sha256sum prints for the bytes of RFC 8032's first public key.
+func TestPublicKey(t *testing.T) {
+	const text, id = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "21fe31dfa154a261"
+	for _, s := range []string{text, PublicMark + text, " " + text + "\n", strings.ToUpper(text)} {
+		if k, err := PublicKey(s); err != nil || k.ID() != id || k.String() != text {
+			t.Errorf("%q: %s, %v", s, k.ID(), err)
+		}
+	}
+	for _, s := range []string{"", "00", text[2:], text + "00", "z" + text[1:], PublicMark} {
+		if k, err := PublicKey(s); slipway.ErrorCode(err) != slipway.CodeInvalid || k.String() != "" {
+			t.Errorf("%q is taken for a key: %v", s, err)
+		}
+	}
+	if !(Key{}).Weak() {
+		t.Error("no key is a strong one")
+	}
+}
+
+// Whoever holds a key may sign anything; only a statement in an envelope of its type is taken for one, with or without a look at the signature.
+func TestOnlyStatements(t *testing.T) {
+	k := key(t, "1")
+	statement := `{"_type":"` + StatementType + `","subject":[],"predicateType":"x","predicate":{}}`
+	envelope := func(kind, payload string) []byte {
+		raw, err := json.Marshal(map[string]any{"payloadType": kind, "payload": payload, "signatures": []any{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	encoded := base64.StdEncoding.EncodeToString
+	for name, tc := range map[string]struct {
+		envelope []byte
+		ok       bool
+	}{
+		"a statement":     {envelope(PayloadType, encoded([]byte(statement))), true},
+		"another type":    {envelope("text/plain", encoded([]byte(statement))), false},
+		"no base64":       {envelope(PayloadType, "{}"), false},
+		"no JSON":         {envelope(PayloadType, encoded([]byte("{"))), false},
+		"another version": {envelope(PayloadType, encoded([]byte(strings.Replace(statement, "/v1", "/v9", 1)))), false},
+		"no envelope":     {[]byte("["), false},
+		"nothing":         {nil, false},
+	} {
+		if s, err := Peek(tc.envelope); tc.ok && (err != nil || s.PredicateType != "x") || !tc.ok && slipway.ErrorCode(err) != slipway.CodeInvalid {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	for _, payload := range []string{"{}", "{", strings.Replace(statement, "/v1", "/v9", 1)} {
+		signed, err := k.SignPayload(t.Context(), []byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := Open(t.Context(), signed, k); slipway.ErrorCode(err) != slipway.CodeInvalid {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+	if raw, err := Payload("x", map[string]string{"a": "<&>"}); err != nil || !bytes.Contains(raw, []byte(`"<&>"`)) {
+		t.Errorf("what is signed is not as others write it: %s, %v", raw, err)
+	}
+}

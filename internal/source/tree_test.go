@@ -194,6 +194,19 @@ var ignoreCases = map[string]ignoreCase{
 		[]string{"deploy_key", "g.asc", "p", "w/note.txt"},
 		"whatever their names are",
 	},
+	"service account, or not": {
+		map[string]string{
+			"package.json": serviceAccount, "key.txt": serviceAccount, "user.json": strings.ReplaceAll(serviceAccount, "service_account", "authorized_user"),
+			"short.json": keyOf(511), "shortest.json": keyOf(512), "longest.json": keyOf(16 << 10), "long.json": keyOf(16<<10 + 1),
+		},
+		"",
+		[]string{"key.txt", "long.json", "package.json", "short.json", "user.json"},
+		[]string{"longest.json", "shortest.json"},
+		"by type and size, since all other JSON is part of an app",
+	},
+	"npmrc, too large": {
+		map[string]string{".npmrc": strings.Repeat("#", 256<<10), "w/.npmrc": strings.Repeat("#", 256<<10+1)}, "", []string{".npmrc"}, []string{"w/.npmrc"}, "what is not read through may hold a credential",
+	},
 	"collisions":            {map[string]string{"A.txt": "1", "a.txt": "2", "caf\u00e9": "3", "cafe\u0301": "4", "日本/\u202eb": "5"}, "", []string{"A.txt", "a.txt", "cafe\u0301", "caf\u00e9", "日本/\u202eb"}, nil, "they are different files at Vercel too"},
 	"folder in repository":  {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n/apps/web/top\n", "apps/web/dist/x": "", "apps/web/top": "", "apps/web/a": "", "apps/top": ""}, "apps/web", []string{"a"}, nil, "the rules above count"},
 	"ignored folder itself": {map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/objects/x": "", ".git/refs/x": "", ".gitignore": "dist\n", "dist/index.html": "", "dist/.gitignore": "*.map\n", "dist/a.map": ""}, "dist", []string{".gitignore", "index.html"}, nil, "shipping a build's output on purpose"},
@@ -214,6 +227,12 @@ func keyBegin(kind string) string { return "-----BEGIN " + kind + "PRIVATE KEY--
 
 // serviceAccount has the shape of a Google service account's key.
 var serviceAccount = `{"type": "service_account", "project_id": "shop", "private_key": "-----BEGIN PRIVATE KEY-----\n` + strings.Repeat("A", 600) + `\n"}`
+
+// keyOf is a service account's key of so many bytes.
+func keyOf(size int) string {
+	const key = `{"type": "service_account", "private_key": "x"}`
+	return key + strings.Repeat(" ", size-len(key))
+}
 
 func TestIgnoreRules(t *testing.T) {
 	for _, judge := range []string{"git", "matcher"} {
