@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -133,9 +134,12 @@ func usageError(root, cmd *cobra.Command, args []string, err error) error {
 	return e.WithHint("look at: %s --help", cmd.CommandPath())
 }
 
+// unsorted lets help list commands as they are added. The library has one setting for a whole process, and tests run many commands at once.
+var unsorted = sync.OnceFunc(func() { cobra.EnableCommandSorting = false })
+
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
-	cobra.EnableCommandSorting = false
+	unsorted()
 	root := &cobra.Command{
 		Use: "slipway", Short: "From source to verified production on Vercel, Neon and Upstash",
 		Long: "Slipway takes an app from source to verified production on Vercel, with its Neon database and Upstash stores.\n" +
