@@ -197,10 +197,24 @@ func (b *bench) finish(id string) slipway.Run {
 		if run.Status != slipway.RunWaitingApproval {
 			return run
 		}
-		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Approve: true, By: ada, Confirm: b.targets(id)}); err != nil {
+		if _, err := b.Decide(b.t.Context(), slipway.Decision{Run: id, Gate: b.gate(id), Approve: true, By: ada, Confirm: b.targets(id)}); err != nil {
 			b.t.Fatal(err)
 		}
 	}
+}
+
+// gate is the newest of the gates that a run waits at; "" for none, and where the process is killed.
+func (b *bench) gate(id string) (newest slipway.Gate) {
+	d, err := b.Get(context.WithoutCancel(b.t.Context()), id)
+	if err != nil {
+		return ""
+	}
+	for _, a := range d.Approvals {
+		if a.State == slipway.ApprovalRequested {
+			newest = a.Gate
+		}
+	}
+	return newest
 }
 
 // targets are the names of what dies behind the gates that a run waits at.

@@ -159,7 +159,7 @@ func (b *bench) work(ctx context.Context, op operation) (run slipway.Run, err er
 		if err != nil || run.Status != slipway.RunWaitingApproval {
 			return run, err
 		}
-		if _, err := b.Decide(ctx, slipway.Decision{Run: run.ID, Approve: true, By: ada, Confirm: b.targets(run.ID)}); err != nil {
+		if _, err := b.Decide(ctx, slipway.Decision{Run: run.ID, Gate: b.gate(run.ID), Approve: true, By: ada, Confirm: b.targets(run.ID)}); err != nil {
 			return run, err
 		}
 	}
