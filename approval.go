@@ -42,7 +42,7 @@ const (
 	ApprovalSuperseded ApprovalState = "superseded" // its run was, by another
 )
 
-// ApprovalLife is how long an approval waits to be used.
+// ApprovalLife is how long an approval waits to be used, unless the policy says less.
 const ApprovalLife = 24 * time.Hour
 
 // Approval is a request and, once decided, the decision. It binds one run, one gate, that gate's subject, and the policy that it was asked
@@ -76,6 +76,18 @@ func (a Approval) Opens(gate Gate, subject string, now time.Time) bool {
 	return a.State == ApprovalConsumed && len(a.Void) == 0 || a.State == ApprovalApproved && now.Before(a.ExpiresAt)
 }
 
+// AsOf is the approval as somebody who looks at now sees it: one that nobody has used in time is expired, also before its run is gone on with, and
+// a vote that has expired is none.
+func (a Approval) AsOf(now time.Time) Approval {
+	switch {
+	case a.State == ApprovalApproved && !now.Before(a.ExpiresAt):
+		a.State = ApprovalExpired
+	case a.State == ApprovalRequested && len(a.Votes) > 0:
+		a.Votes = a.Holding(now)
+	}
+	return a
+}
+
 // Standing tells how many of the approvals that it needs are given: "1 of 2"; "" where one is enough.
 func (a Approval) Standing() string {
 	if a.Need <= 1 {
@@ -101,7 +113,7 @@ type Decision struct {
 	Over    string   // the deployment that production serves: needed where it would go backwards
 	// Statement is an envelope of a signed Ballot.
 	Statement json.RawMessage
-	Until     time.Time // until when a yes holds; zero: ApprovalLife
+	Until     time.Time // until when a yes holds at most; zero: ApprovalLife
 }
 
 // Decide returns the approval after d, to which the policy gave answer. It stays requested while it needs further approvers. The error is
@@ -146,8 +158,8 @@ func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, erro
 		return a, Errorf(CodeForbidden, "%s has approved the %s gate already, and it needs %d people", d.By.name, a.Gate, a.Need).
 			WithHint("ask somebody else to look: %s", a.Command(false))
 	}
-	if d.Until.IsZero() {
-		d.Until = now.Add(ApprovalLife)
+	if until := now.Add(answer.life()); d.Until.IsZero() || until.Before(d.Until) {
+		d.Until = until
 	}
 	by := d.By.Principal()
 	a.Votes = append(votes, Vote{
@@ -177,7 +189,7 @@ func (a Approval) ByPolicy(answer Answer, now time.Time) (_ Approval, ok bool) {
 		return a, false
 	}
 	by := Principal{Kind: PrincipalPolicy, Name: a.Policy}
-	a.Votes = []Vote{{By: by, Proof: ProofPolicy, Rules: answer.Rules, At: now, ExpiresAt: now.Add(ApprovalLife)}}
-	a.State, a.By, a.How, a.DecidedAt, a.ExpiresAt = ApprovalApproved, &by, string(ProofPolicy), now, now.Add(ApprovalLife)
+	a.Votes = []Vote{{By: by, Proof: ProofPolicy, Rules: answer.Rules, At: now, ExpiresAt: now.Add(answer.life())}}
+	a.State, a.By, a.How, a.DecidedAt, a.ExpiresAt = ApprovalApproved, &by, string(ProofPolicy), now, now.Add(answer.life())
 	return a, true
 }

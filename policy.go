@@ -59,11 +59,21 @@ type Answer struct {
 	Allow     bool     `json:"allow"`
 	Rules     []string `json:"rules,omitempty"` // ids of the rules that decided, sorted
 	Approvers int      `json:"approvers"`       // how many distinct people must approve in all; at least 1
+	// Life is how long the approval holds: the shortest that a rule which permits says. 0: ApprovalLife.
+	Life time.Duration `json:"-"`
 	// Why a question is not allowed, in a sentence without a final stop, and the next thing to try; "" where it is.
 	Why  string `json:"why,omitempty"`
 	Hint string `json:"hint,omitempty"`
 	// Signed tells, of a question that is not allowed, that the same person's key would be let.
 	Signed bool `json:"signed,omitempty"`
+}
+
+// life is how long an approval holds that is given by the answer, never more than ApprovalLife.
+func (a Answer) life() time.Duration {
+	if a.Life <= 0 {
+		return ApprovalLife
+	}
+	return min(a.Life, ApprovalLife)
 }
 
 // About returns the part of a Question that follows from a run, its plan and one of its gates.

@@ -135,6 +135,9 @@ type KindInfo struct {
 	// ByHand is why a person alone can change it, "" for what Slipway can: its effects are manual, whatever the credential may do. Before
 	// a run waits for that person it looks itself.
 	ByHand string
+	// Sent is what can be done where a run is cancelled after an effect that moves production was asked for, which nobody takes back: a sentence
+	// without a final stop.
+	Sent string
 	// Consequence is what an effect means, in one sentence without a final stop, by op.
 	Consequence map[Op]string
 }

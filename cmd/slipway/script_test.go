@@ -51,7 +51,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,
 			"foreign": foreign, "reply": reply, "call": call, "serving": serving, "records": records, "served": served,
-			"port": port, "hook": hook, "until": until, "release": release, "ahead": ahead,
+			"port": port, "hook": hook, "until": until, "release": release, "ahead": ahead, "shows": shows,
 		},
 		// isolated: commands can run apart from the rest of this machine. long: what takes minutes is asked for.
 		Condition: func(name string) (bool, error) {

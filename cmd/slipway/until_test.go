@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -44,6 +45,24 @@ func ahead(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: ahead API DURATION")
 	}
 	call(ts, false, []string{args[0], http.MethodPatch, "/_emulator/settings", `{"ahead":"` + args[1] + `"}`})
+}
+
+// shows PATTERN ARGS...: waits until slipway with these arguments prints what matches, on stdout.
+func shows(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: shows PATTERN ARGS...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ts.Check(ts.Exec("slipway", args[1:]...))
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		<-tick.C // the test's own deadline ends this
+	}
 }
 
 // held is the value at a path in JSON, "" where there is none.

@@ -187,16 +187,24 @@ func TestByPolicyInBundle(t *testing.T) {
 // A key that is no longer trusted was when it signed; what it has signed since is its holder's word alone.
 func TestUntrustedSince(t *testing.T) {
 	a, k := voted(t)[0], key(t, graceKey)
+	signed := func(seconds time.Duration) time.Time { return a.Votes[1].At.Add(seconds * time.Second) }
 	for name, tc := range map[string]struct {
-		until            time.Time
+		gaps             []Gap
 		proved, unproved int
 		says             string
 	}{
-		"after":  {a.Votes[1].At.Add(time.Second), 1, 0, "trusted here until "},
-		"before": {a.Votes[1].At.Add(-time.Second), 0, 1, "and this is later"},
-		"then":   {a.Votes[1].At, 0, 1, "and this is later"},
+		"before it ended":             {[]Gap{{From: signed(1)}}, 1, 0, "trusted here until "},
+		"after it ended":              {[]Gap{{From: signed(-1)}}, 0, 1, "and this is of "},
+		"as it ended":                 {[]Gap{{From: signed(0)}}, 0, 1, "and this is of "},
+		"before it ended and began":   {[]Gap{{signed(1), signed(2)}}, 1, 0, "and again from "},
+		"between":                     {[]Gap{{signed(-1), signed(1)}}, 0, 1, "and again from "},
+		"as it began again":           {[]Gap{{signed(-1), signed(0)}}, 1, 0, "and again from "},
+		"after it began again":        {[]Gap{{signed(-2), signed(-1)}}, 1, 0, "and again from "},
+		"between, and ended since":    {[]Gap{{signed(-1), signed(1)}, {From: signed(2)}}, 0, 1, "and this is of "},
+		"in the second time of two":   {[]Gap{{signed(-2), signed(-1)}, {From: signed(1)}}, 1, 0, "trusted here until "},
+		"after the end of the second": {[]Gap{{signed(-3), signed(-2)}, {From: signed(-1)}}, 0, 1, "and this is of "},
 	} {
-		b := &reading{approvers: []attest.Key{k}, until: map[string]time.Time{k.ID(): tc.until}}
+		b := &reading{approvers: []attest.Key{k}, gaps: map[string][]Gap{k.ID(): tc.gaps}}
 		err := b.checkVotes(t.Context(), "approvals 1", a)
 		if said := strings.Join(append(b.proved, b.unproved...), " "); err != nil || len(b.proved) != tc.proved || len(b.unproved) != tc.unproved || !strings.Contains(said, tc.says) {
 			t.Errorf("%s: %v, %q", name, err, said)

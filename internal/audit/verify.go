@@ -28,8 +28,23 @@ type Verifier struct {
 	Trusted []attest.Key
 	// Approvers are the public keys that are known to be people's: what they have signed is witnessed, and not only asserted.
 	Approvers []attest.Key
-	// Until tells, by the id of one of the Approvers, until when it was trusted: what it has signed later is asserted alone.
-	Until map[string]time.Time
+	// Gaps tells, by the id of one of the Approvers, when it was not trusted, though it had been before: what it has signed then is asserted alone.
+	Gaps map[string][]Gap
+}
+
+// Gap is a time in which a key that had been trusted was not. The zero Until: it is not yet again.
+type Gap struct{ From, Until time.Time }
+
+func (g Gap) holds(at time.Time) bool {
+	return !at.Before(g.From) && (g.Until.IsZero() || at.Before(g.Until))
+}
+
+// String is when, in words that follow "trusted here".
+func (g Gap) String() string {
+	if g.Until.IsZero() {
+		return "until " + timestamp(g.From)
+	}
+	return "until " + timestamp(g.From) + ", and again from " + timestamp(g.Until)
 }
 
 // reading is a bundle that is being verified: what of it is decoded, and what was found to be right.
@@ -37,7 +52,7 @@ type reading struct {
 	*archive
 	trusted    []attest.Key
 	approvers  []attest.Key
-	until      map[string]time.Time
+	gaps       map[string][]Gap
 	index      Index
 	envelope   Envelope
 	signer     string
@@ -61,7 +76,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), until: v.Until, report: report}
+	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), gaps: v.Gaps, report: report}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -89,7 +90,11 @@ func (a *app) decision(ctx context.Context, args []string, d slipway.Decision, k
 		r.Status, r.Hint = statusWaitingApproval, "somebody else must approve it too: "+approval.Command(false)
 		return r, nil
 	}
-	a.say("%s %s of run %s\n", approval.State, approval.Gate, run.ID)
+	until := ""
+	if d.Approve {
+		until = ", until " + approval.ExpiresAt.Local().Format(time.DateTime)
+	}
+	a.say("%s %s of run %s%s\n", approval.State, approval.Gate, run.ID, until)
 	if d.Approve && !w.owned() {
 		r.Hint = "no process works on the run; go on with: slipway resume " + run.ID
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/attest"
+	"github.com/slipway-dev/slipway/internal/audit"
 	"github.com/slipway-dev/slipway/internal/keychain"
 )
 
@@ -165,6 +166,9 @@ func (a *app) keyTrustCommand() *cobra.Command {
 			}
 			a.object("trusted", t)
 			a.say("%s is trusted as %s's\n", t.ID, t.Name)
+			if gaps := t.Gaps(); len(gaps) > 0 {
+				a.tell("it was not from %s on: what it signed until now and nobody has used opens nothing\n", gaps[len(gaps)-1].From.Local().Format(time.DateTime))
+			}
 			return result{}, nil
 		})
 	c.Flags().StringVar(&name, "name", "", "the person who holds it: what policies and records call them")
@@ -269,8 +273,8 @@ func (w *workspace) ballot(ctx context.Context, d slipway.Decision, name string)
 	return key.Sign(ctx, attest.Ballot, a.Ballot(d, time.Now()), attest.About("gate "+string(a.Gate), a.Subject))
 }
 
-// witness opens a signed approval. CodeForbidden: no key that this home trusts has signed it.
-func (a *app) witness(ctx context.Context, statement json.RawMessage) (b slipway.Ballot, by slipway.Approver, err error) {
+// witness opens a signed approval that was taken at a time. CodeForbidden: no key that this home trusts, and has trusted since then, has signed it.
+func (a *app) witness(ctx context.Context, statement json.RawMessage, at time.Time) (b slipway.Ballot, by slipway.Approver, err error) {
 	chain, err := a.keychain()
 	if err != nil {
 		return b, by, err
@@ -279,6 +283,7 @@ func (a *app) witness(ctx context.Context, statement json.RawMessage) (b slipway
 	if err != nil {
 		return b, by, err
 	}
+	trusted = slices.DeleteFunc(trusted, func(t keychain.Trusted) bool { return !t.Held(at) })
 	var keys []attest.Key
 	for _, t := range trusted {
 		key, err := attest.PublicKey(t.Key)
@@ -314,8 +319,8 @@ func readBallot(s attest.Statement) (b slipway.Ballot, err error) {
 	return b, nil
 }
 
-// approverKeys are the keys that this home trusts to approve, or did, until when; none where it has none, or none that can be read.
-func (a *app) approverKeys() (keys []attest.Key, until map[string]time.Time) {
+// approverKeys are the keys that this home trusts to approve, or did, and by their ids when it did not; none where it has none, or none that can be read.
+func (a *app) approverKeys() (keys []attest.Key, gaps map[string][]audit.Gap) {
 	chain, err := a.keychain()
 	if err != nil {
 		return nil, nil
@@ -324,15 +329,16 @@ func (a *app) approverKeys() (keys []attest.Key, until map[string]time.Time) {
 	if err != nil {
 		return nil, nil
 	}
-	until = map[string]time.Time{}
+	gaps = map[string][]audit.Gap{}
 	for _, t := range known {
 		key, err := attest.PublicKey(t.Key)
 		if err != nil {
 			continue
 		}
-		if keys = append(keys, key); !t.Until.IsZero() {
-			until[t.ID] = t.Until
+		keys = append(keys, key)
+		for _, g := range t.Gaps() {
+			gaps[t.ID] = append(gaps[t.ID], audit.Gap{From: g.From, Until: g.Until})
 		}
 	}
-	return keys, until
+	return keys, gaps
 }

@@ -62,6 +62,7 @@ func (a *app) cancelCommand() *cobra.Command {
 	var reason string
 	c := a.command("cancel [RUN]", "End a run",
 		"End a run. No new request is sent; what it has done stays, and what was in flight is looked for by the next run.\n"+
+			"Exit status 6 where production was asked to move and what becomes of that is not known: it is not taken back.\n"+
 			"RUN may be left out when one run is unfinished.", cobra.MaximumNArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
 			w, err := a.open(ctx, need{})
@@ -82,6 +83,9 @@ func (a *app) cancelCommand() *cobra.Command {
 				return result{Run: stopped.ID}, err
 			}
 			a.say("cancelled run %s\n", run.ID)
+			if e := stopped.Error; e != nil && e.Step != "" {
+				return result{Run: run.ID, Status: statusUnknown}, slipway.Errorf(e.Code, "%s", e.Message).WithHint("%s", e.Hint)
+			}
 			return result{Run: run.ID}, nil
 		})
 	c.Flags().StringVar(&reason, "reason", "", "why, for the record")

@@ -90,6 +90,9 @@ func statusText(d *slipway.RunDetail, owned bool) string {
 			by = fmt.Sprintf(", after %s (%s) approved it,", a.By.Name, a.How)
 		case a.By != nil:
 			by = fmt.Sprintf(" by %s (%s)", a.By.Name, a.How)
+			if a.State == slipway.ApprovalApproved {
+				by += ", until " + a.ExpiresAt.Local().Format(time.DateTime)
+			}
 		}
 		standing := ""
 		if s := a.Standing(); s != "" {

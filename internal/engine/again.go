@@ -22,15 +22,21 @@ func (w *worker) lapsed(ctx context.Context, a slipway.Approval, policy slipway.
 		case v.Proof == slipway.ProofPolicy:
 			q.Action, q.Principal = slipway.ActionAutoApprove, w.run.Requester
 		case v.Statement != nil:
-			_, by, err := w.Witness(ctx, v.Statement)
+			_, by, err := w.Witness(ctx, v.Statement, v.At)
 			if err != nil || by.Principal() != v.By {
-				return fmt.Sprintf("the key %s, with which %s has signed, is not trusted any more", v.Key, v.By.Name)
+				since := "is not trusted any more"
+				if _, _, err := w.Witness(ctx, v.Statement, w.Now()); err == nil {
+					since = "was not trusted for a time since"
+				}
+				return fmt.Sprintf("the key %s, with which %s has signed, %s", v.Key, v.By.Name, since)
 			}
 			q = by.Asks(q)
 		}
 		switch answer := policy.Ask(q); {
 		case !answer.Allow:
 			return fmt.Sprintf("the policy would not let %s approve now: %s", w.whose(v), answer.Why)
+		case answer.Life > 0 && !w.Now().Before(v.At.Add(answer.Life)):
+			return fmt.Sprintf("the policy lets what %s approved hold for %s, and that is over", w.whose(v), answer.Life)
 		case answer.Approvers > len(a.Votes):
 			return fmt.Sprintf("the policy wants %d people now, and %d approved", answer.Approvers, len(a.Votes))
 		}

@@ -24,7 +24,7 @@ func (anybody) Ask(q slipway.Question) slipway.Answer {
 	return slipway.Answer{Allow: q.Action != slipway.ActionAutoApprove, Approvers: 1}
 }
 
-func noWitness(context.Context, json.RawMessage) (b slipway.Ballot, by slipway.Approver, err error) {
+func noWitness(context.Context, json.RawMessage, time.Time) (b slipway.Ballot, by slipway.Approver, err error) {
 	return b, by, slipway.Errorf(slipway.CodeForbidden, "no key is trusted here")
 }
 
@@ -37,7 +37,7 @@ func (e *Engine) Decide(ctx context.Context, d slipway.Decision) (out slipway.Ap
 		return out, slipway.Errorf(slipway.CodeInvalid, "what a key signs is a yes")
 	}
 	if d.Statement != nil {
-		b, by, err := e.Witness(ctx, d.Statement)
+		b, by, err := e.Witness(ctx, d.Statement, e.Now())
 		if err != nil {
 			return out, err
 		}

@@ -55,7 +55,7 @@ type signedBy struct {
 }
 
 // witness trusts every key but the one that is untrusted.
-func (b *bench) witness(_ context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error) {
+func (b *bench) witness(_ context.Context, statement json.RawMessage, _ time.Time) (slipway.Ballot, slipway.Approver, error) {
 	var s signedBy
 	if err := json.Unmarshal(statement, &s); err != nil {
 		return slipway.Ballot{}, slipway.Approver{}, err

@@ -48,8 +48,9 @@ type Config struct {
 	Policy func() slipway.Policy
 	// ReadPolicy reads the text of a policy that was in force before. Default: approvals are given under Policy, whatever was asked before.
 	ReadPolicy func(text []byte) slipway.Policy
-	// Witness verifies the envelope of a signed Ballot, and tells who holds the key. Default: no key is trusted.
-	Witness func(ctx context.Context, statement json.RawMessage) (slipway.Ballot, slipway.Approver, error)
+	// Witness verifies the envelope of a signed Ballot that was taken at a time, and tells who holds the key. It fails where the key is not trusted
+	// now, or was not at some moment since then. Default: no key is trusted.
+	Witness func(ctx context.Context, statement json.RawMessage, at time.Time) (slipway.Ballot, slipway.Approver, error)
 	// Tool names this program and its version, in what it records of a run. Default: it does not.
 	Tool string
 	// Sandboxes are where verify.commands can run, the first that is ready unless the manifest names one. Default: nowhere.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/slipway-dev/slipway"
@@ -213,12 +214,45 @@ func (e *Engine) Cancel(ctx context.Context, id, reason string, by slipway.Princ
 				WithHint("look at it with: slipway status %s", id)
 		}
 		run.Error = &slipway.RunError{Code: slipway.CodeCanceled, Message: strings.TrimSpace("cancelled by " + by.Name + " " + reason)}
+		if err := e.tellSent(tx, run); err != nil {
+			return err
+		}
 		if run, err = e.setStatus(tx, run, slipway.RunCanceled); err != nil {
 			return err
 		}
 		return e.endApprovals(tx, id, slipway.ApprovalVoided, "the run was cancelled")
 	})
 	return run, err
+}
+
+// tellSent completes why a run has ended by the move of production that it has asked for and not seen the end of: what becomes of that is not known.
+func (e *Engine) tellSent(tx slipway.Tx, run slipway.Run) error {
+	if run.Revision == 0 {
+		return nil
+	}
+	plan, err := tx.Plan(run.ID, run.Revision)
+	if err != nil {
+		return err
+	}
+	steps, err := tx.Steps(run.ID, run.Revision)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		effect := plan.Effect(s.Key)
+		open := s.State == slipway.StepIntended || s.State == slipway.StepFailed && s.Unknown
+		givenUp := s.State == slipway.StepFailed && s.Progress != nil && len(s.Progress.Failed) > 0
+		if effect == nil || !open || givenUp || !moves(effect.Op) {
+			continue
+		}
+		how := ""
+		if p := s.Progress.String(); p != "" {
+			how = " (" + slipway.PlainLine(p) + ")"
+		}
+		run.Error.Step, run.Error.Hint = s.Key, e.kinds[effect.Address.Kind()].Sent
+		run.Error.Message += fmt.Sprintf("; %s had been asked for by then%s, and what becomes of it is not known: production may still move", s.Key, how)
+	}
+	return nil
 }
 
 // Get returns a run with all that belongs to it.
@@ -233,6 +267,9 @@ func (e *Engine) Get(ctx context.Context, id string) (*slipway.RunDetail, error)
 		}
 		if d.Approvals, err = tx.Approvals(id); err != nil || d.Run.Revision == 0 {
 			return err
+		}
+		for i, a := range d.Approvals {
+			d.Approvals[i] = a.AsOf(e.Now())
 		}
 		if d.Plan, err = tx.Plan(id, d.Run.Revision); err != nil {
 			return err

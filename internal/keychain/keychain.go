@@ -80,8 +80,35 @@ type Trusted struct {
 	Key     string    `json:"key"`  // public, in hex
 	ID      string    `json:"id"`
 	Groups  []string  `json:"groups,omitempty"`
-	AddedAt time.Time `json:"added_at"`
-	Until   time.Time `json:"until,omitzero"` // it was trusted until then; zero: it is
+	AddedAt time.Time `json:"added_at"`         // since when it is, or was last
+	Until   time.Time `json:"until,omitzero"`   // it was trusted until then; zero: it is
+	Before  []Window  `json:"before,omitempty"` // the earlier times in which it was, the oldest first
+}
+
+// Window is a time in which a key was trusted.
+type Window struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// Gaps are the times in which the key, that had been trusted, was not, the oldest first. The last one has a zero Until where it is not trusted now.
+// What a key has signed before it was first trusted here is in none: whose it is was only found out later.
+func (t Trusted) Gaps() (gaps []Window) {
+	windows := append(slices.Clone(t.Before), Window{t.AddedAt, t.Until})
+	for i, w := range windows {
+		switch {
+		case i+1 < len(windows):
+			gaps = append(gaps, Window{w.Until, windows[i+1].From})
+		case !w.Until.IsZero():
+			gaps = append(gaps, Window{From: w.Until})
+		}
+	}
+	return gaps
+}
+
+// Held reports whether a signature that was taken here at a time still counts: the key is trusted, and has been ever since.
+func (t Trusted) Held(at time.Time) bool {
+	return t.Until.IsZero() && (len(t.Before) == 0 || !at.Before(t.AddedAt))
 }
 
 var (
@@ -255,8 +282,8 @@ func (c Chain) List() ([]Entry, error) {
 	return out, nil
 }
 
-// Trust lets a public key, with attest.PublicMark before it, count as name's. The same key again takes new groups; under another name it is CodeConflict, and so is a name that differs from
-// a trusted one in case alone. CodeInvalid for what is no public key, one under which anything verifies, or the private half of a key known here.
+// Trust lets a public key, with attest.PublicMark before it, count as name's. The same key again takes new groups; where it was untrusted it is trusted
+// from now on, and the list keeps when it was before. Under another name it is CodeConflict, and so is a name that differs from a trusted one in case alone. CodeInvalid for what is no public key, one under which anything verifies, or the private half of a key known here.
 func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 	if err := checkName(name); err != nil {
 		return Trusted{}, err
@@ -279,30 +306,49 @@ func (c Chain) Trust(name, public string, groups []string) (Trusted, error) {
 		return Trusted{}, slipway.Errorf(slipway.CodeInvalid, "under this key anybody's signature verifies").WithHint("make another with: slipway key new NAME")
 	}
 	groups = slices.Compact(slices.Sorted(slices.Values(groups)))
-	t := Trusted{Name: name, Key: key.String(), ID: key.ID(), Groups: groups, AddedAt: c.Now().UTC().Truncate(time.Second)}
-	return t, c.alone(func() error { return c.add(t) })
+	t := Trusted{Name: name, Key: key.String(), ID: key.ID(), Groups: groups, AddedAt: c.Now().UTC()}
+	err = c.alone(func() error {
+		t, err = c.add(t)
+		return err
+	})
+	return t, err
 }
 
-// add puts a key on the list of what is trusted.
-func (c Chain) add(t Trusted) error {
+// add puts a key on the list of what is trusted, and returns it as it stands there.
+func (c Chain) add(t Trusted) (Trusted, error) {
 	all, err := c.Known()
 	if err != nil {
-		return err
+		return t, err
 	}
 	if err := c.checkHolder(all, t.Name, t.Key); err != nil {
-		return err
+		return t, err
 	}
 	at := slices.IndexFunc(all, func(o Trusted) bool { return o.Key == t.Key })
 	switch {
 	case at >= 0 && all[at].Name != t.Name:
-		return slipway.Errorf(slipway.CodeConflict, "the key %s is trusted as %s's", t.ID, all[at].Name).
+		return t, slipway.Errorf(slipway.CodeConflict, "the key %s is trusted as %s's", t.ID, all[at].Name).
 			WithHint("one key is one person's; list them with: slipway key list")
 	case at >= 0:
+		t = all[at].again(t)
 		all[at] = t
 	default:
 		all = append(all, t)
 	}
-	return c.write(filepath.Join(c.Folder, trusted), all, false)
+	return t, c.write(filepath.Join(c.Folder, trusted), all, false)
+}
+
+// again is a key that is trusted once more, as next says. A clock that was set back makes no time in which it was both trusted and not.
+func (t Trusted) again(next Trusted) Trusted {
+	next.Before = t.Before
+	if t.Until.IsZero() {
+		next.AddedAt = t.AddedAt
+		return next
+	}
+	if next.AddedAt.Before(t.Until) {
+		next.AddedAt = t.Until
+	}
+	next.Before = append(slices.Clone(t.Before), Window{t.AddedAt, t.Until})
+	return next
 }
 
 // alone makes a change while no other process makes one, so that none is lost to another's.
@@ -361,7 +407,9 @@ func (c Chain) Untrust(who string) (ended []Trusted, err error) {
 		}
 		for i, t := range all {
 			if t.Until.IsZero() && (t.Name == who || t.ID == who || attest.PublicMark+t.Key == who) {
-				all[i].Until = c.Now().UTC().Truncate(time.Second)
+				if all[i].Until = c.Now().UTC(); all[i].Until.Before(t.AddedAt) { // the clock was set back
+					all[i].Until = t.AddedAt
+				}
 				ended = append(ended, all[i])
 			}
 		}
@@ -419,12 +467,24 @@ func checkTrusted(all []Trusted) error {
 	seen := map[string]bool{}
 	for _, t := range all {
 		key, err := attest.PublicKey(t.Key)
-		if err != nil || key.ID() != t.ID || key.String() != t.Key || checkName(t.Name) != nil || seen[t.Key] {
+		if err != nil || key.ID() != t.ID || key.String() != t.Key || checkName(t.Name) != nil || seen[t.Key] || !t.inOrder() {
 			return slipway.Errorf(slipway.CodeStore, "the list of trusted keys is damaged at %q", t.Name).WithHint("mend it, or delete it and trust the keys again")
 		}
 		seen[t.Key] = true
 	}
 	return nil
+}
+
+// inOrder reports whether the times of a key follow each other.
+func (t Trusted) inOrder() bool {
+	at := time.Time{}
+	for _, w := range t.Before {
+		if w.Until.IsZero() || w.From.Before(at) || w.Until.Before(w.From) {
+			return false
+		}
+		at = w.Until
+	}
+	return !t.AddedAt.Before(at) && (t.Until.IsZero() || !t.Until.Before(t.AddedAt))
 }
 
 // read decodes one of our files. The error is fs.ErrNotExist where there is none.

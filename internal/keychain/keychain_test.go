@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"filippo.io/age/armor"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/attest"
@@ -367,6 +368,76 @@ func TestUntrust(t *testing.T) {
 	}
 	if again, err := h.Trust("ada", attest.PublicMark+one, nil); err != nil || !again.Until.IsZero() {
 		t.Errorf("%+v %v", again, err)
+	}
+}
+
+// A key that is trusted again after it was not keeps when that was: what it signed before opens nothing, and what it signed meanwhile proves nothing.
+func TestTrustedAgain(t *testing.T) {
+	h, one := newHome(t), attest.PublicMark+strings.Repeat("11", 32)
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	h.Now = func() time.Time { return now }
+	at := func(minutes int) time.Time { return time.Date(2026, 1, 2, 3, minutes, 0, 0, time.UTC) }
+	do := func(minute int, trust bool, groups ...string) keychain.Trusted {
+		t.Helper()
+		now = at(minute)
+		if trust {
+			k, err := h.Trust("ada", one, groups)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return k
+		}
+		ended, err := h.Untrust("ada")
+		if err != nil || len(ended) != 1 {
+			t.Fatal(ended, err)
+		}
+		return ended[0]
+	}
+	do(10, true)
+	if k := do(20, true, "release"); !k.AddedAt.Equal(at(10)) || len(k.Gaps()) != 0 || !k.Held(at(5)) {
+		t.Errorf("other groups have made another time of it: %+v", k)
+	}
+	if k := do(30, false); k.Held(at(25)) || k.Held(at(35)) {
+		t.Errorf("what is not trusted counts: %+v", k)
+	}
+	again := do(40, true)
+	if d := cmp.Diff([]keychain.Window{{From: at(30), Until: at(40)}}, again.Gaps()); d != "" {
+		t.Error(d)
+	}
+	for minute, held := range map[int]bool{25: false, 35: false, 40: true, 45: true} {
+		if again.Held(at(minute)) != held {
+			t.Errorf("what was taken at minute %d counts: %v", minute, !held)
+		}
+	}
+	do(35, false) // the clock was set back
+	if k := do(36, true); !k.AddedAt.Equal(at(40)) {
+		t.Errorf("%+v", k)
+	}
+	do(50, false)
+	want := []keychain.Window{{From: at(30), Until: at(40)}, {From: at(40), Until: at(40)}, {From: at(50)}}
+	known, err := h.Known()
+	if err != nil || len(known) != 1 {
+		t.Fatalf("%+v %v", known, err)
+	}
+	if d := cmp.Diff(want, known[0].Gaps()); d != "" {
+		t.Error(d)
+	}
+	file := filepath.Join(h.Folder, "trusted.json")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lie := range [][2]string{{`"until": "2026-01-02T03:30:00Z"`, `"until": "2026-01-02T03:45:00Z"`}, {`"until": "2026-01-02T03:50:00Z"`, `"until": "2026-01-02T03:05:00Z"`}} {
+		text := strings.Replace(string(raw), lie[0], lie[1], 1)
+		if text == string(raw) {
+			t.Fatalf("there is no %s in %s", lie[0], raw)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Known(); slipway.ErrorCode(err) != slipway.CodeStore {
+			t.Errorf("times that overlap are believed: %v", err)
+		}
 	}
 }
 

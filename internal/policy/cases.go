@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ type Case struct {
 
 	Expect    string   `yaml:"expect"`    // allow or deny
 	Approvers int      `yaml:"approvers"` // 0: any
+	Expires   string   `yaml:"expires"`   // how long the approval holds, such as 1h; left out: any
 	Rules     []string `yaml:"rules"`     // ids of the rules that decide; left out: any
 }
 
@@ -105,6 +107,11 @@ func (c Case) question() (q slipway.Question, err error) {
 	if c.Expect != "allow" && c.Expect != "deny" {
 		return q, fmt.Errorf("expect: allow or deny")
 	}
+	if c.Expires != "" {
+		if _, err := time.ParseDuration(c.Expires); err != nil {
+			return q, fmt.Errorf("expires: a time such as 1h or 90m")
+		}
+	}
 	if c.Principal == "" {
 		return q, fmt.Errorf("principal: a user's name, or agent:NAME")
 	}
@@ -159,6 +166,12 @@ func (c Case) judge(a slipway.Answer) Result {
 	if c.Approvers > 0 {
 		want, got = append(want, fmt.Sprintf("%d approvers", c.Approvers)), append(got, fmt.Sprintf("%d approvers", a.Approvers))
 		r.OK = r.OK && c.Approvers == a.Approvers
+	}
+	if c.Expires != "" {
+		life, _ := time.ParseDuration(c.Expires) // question has refused what is none
+		holds := cmp.Or(a.Life, slipway.ApprovalLife)
+		want, got = append(want, "for "+life.String()), append(got, "for "+holds.String())
+		r.OK = r.OK && life == holds
 	}
 	if c.Rules != nil {
 		rules := slices.Sorted(slices.Values(c.Rules))

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/cedar-policy/cedar-go"
@@ -58,9 +59,10 @@ var _ slipway.Policy = (*Policy)(nil)
 
 // rule is what annotations add to a permit or forbid.
 type rule struct {
-	at        string // file:line:column
-	approvers int    // at least 1
-	keyOnly   bool   // it counts for nobody who has not signed
+	at        string        // file:line:column
+	approvers int           // at least 1
+	keyOnly   bool          // it counts for nobody who has not signed
+	life      time.Duration // how long an approval holds that it permits; 0: as long as any
 	reason    string
 }
 
@@ -162,7 +164,7 @@ func parseList(name string, text []byte) (list cedar.PolicyList, err error) {
 }
 
 // add takes one rule, with what its annotations oblige to.
-func (p *Policy) add(i int, c *cedar.Policy, valid *validate.Validator) error {
+func (p *Policy) add(i int, c *cedar.Policy, valid *validate.Validator) (err error) {
 	at := c.Position()
 	fault := func(format string, args ...any) error {
 		return &Fault{File: p.name, Line: at.Line, Column: at.Column, Message: fmt.Sprintf(format, args...)}
@@ -194,8 +196,12 @@ func (p *Policy) add(i int, c *cedar.Policy, valid *validate.Validator) error {
 				return fault(`@local_approval is "key", on a permit`)
 			}
 			r.keyOnly = true
+		case "expires":
+			if r.life, err = time.ParseDuration(string(value)); err != nil || r.life < time.Second || r.life > slipway.ApprovalLife || !permits {
+				return fault(`@expires is a time from 1s to 24h, such as "1h" or "90m", on a permit`)
+			}
 		default:
-			return fault("@%s means nothing here: @id, @approvers, @local_approval, @reason and @description do", name)
+			return fault("@%s means nothing here: @id, @approvers, @expires, @local_approval, @reason and @description do", name)
 		}
 	}
 	if _, twice := p.rules[id]; twice {
@@ -261,6 +267,9 @@ func (p *Policy) ask(q slipway.Question) slipway.Answer {
 		}
 		a.Rules = append(a.Rules, string(reason.PolicyID))
 		a.Approvers = max(a.Approvers, r.approvers)
+		if r.life > 0 && (a.Life == 0 || r.life < a.Life) {
+			a.Life = r.life
+		}
 	}
 	slices.Sort(a.Rules)
 	switch {
@@ -270,7 +279,7 @@ func (p *Policy) ask(q slipway.Question) slipway.Answer {
 	case a.Allow:
 		return deny("the rule %q wants an approval signed with a key", wantKey)
 	case len(a.Rules) > 0:
-		a.Approvers, a.Why = 1, p.forbidden(a.Rules)
+		a.Approvers, a.Life, a.Why = 1, 0, p.forbidden(a.Rules)
 	default:
 		a.Why = "no rule of the " + strings.TrimPrefix(p.name+" permits it", "the ")
 	}

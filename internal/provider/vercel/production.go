@@ -13,6 +13,12 @@ import (
 )
 
 // productions makes vercel.production: which deployment the project's production domains serve.
+// sent: the API has no call that takes a promote back, neither one under way nor one that is queued behind a rolling release; what is rolled out is
+// aborted on the project's page, or by the vercel CLI. https://vercel.com/docs/rolling-releases
+const sent = "Vercel has no way to take back a promote that it was asked for. One that is queued begins when the rolling release before it is over: " +
+	"abort it then on the project's page at Vercel, or with its CLI (vercel rolling-release abort); slipway drift tells what production serves, and " +
+	"the next slipway ship looks first"
+
 type productions struct{ *client }
 
 var _ slipway.Handler = productions{}

@@ -70,9 +70,9 @@ func (provider) Info() slipway.ProviderInfo {
 			}},
 			{Kind: kindDeployment, Docs: docs("deployments/create-a-new-deployment"), Versioned: true, Contained: true, CreateOp: slipway.OpDeploy, Consequence: map[slipway.Op]string{
 				slipway.OpDeploy: "builds the source at Vercel; production keeps serving what it serves",
-				slipway.OpDelete: "deletes the deployment; its URL stops answering",
+				slipway.OpDelete: "deletes the latest deployment, its URL stops answering; older ones stay until the project goes",
 			}},
-			{Kind: kindProduction, Docs: docs("projects/points-all-production-domains-for-a-project-to-the-given-deploy"), Contained: true, UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Initial: map[string]any{"deployment": ""}, Consequence: map[slipway.Op]string{
+			{Kind: kindProduction, Docs: docs("projects/points-all-production-domains-for-a-project-to-the-given-deploy"), Contained: true, UpdateOp: slipway.OpPromote, Gate: slipway.GatePromote, Initial: map[string]any{"deployment": ""}, Sent: sent, Consequence: map[slipway.Op]string{
 				slipway.OpPromote:  "moves every production domain to the verified deployment",
 				slipway.OpRollback: "moves every production domain back to a deployment that was built before, with the values of then",
 			}},
