@@ -46,7 +46,7 @@ func MakeDestroy(in PlanInput, scope DestroyScope) *Plan {
 		}
 		obs, kind := in.Observed[a], p.Kinds[a.Kind()]
 		p.append(Effect{
-			Key: string(a) + "#" + string(OpDelete), Op: OpDelete, Address: a, Name: obs.Receipt.Name, Account: obs.Receipt.Account,
+			Key: EffectKey(a, OpDelete), Op: OpDelete, Address: a, Name: obs.Receipt.Name, Account: obs.Receipt.Account,
 			Basis: Basis(Spec{Address: a}, obs), Gate: GateDestroy, Reason: "destroy was asked for", Consequence: kind.Consequence[OpDelete],
 		})
 	}

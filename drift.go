@@ -24,6 +24,13 @@ type Difference struct {
 	Note    string    `json:"note,omitempty"` // what else the provider showed, in a clause
 }
 
+// Drift is what is no longer as it was made true.
+type Drift struct {
+	Found []Difference `json:"found"`
+	Run   Run          `json:"run"`             // the last ship that succeeded
+	Since []Run        `json:"since,omitempty"` // the runs that have changed something since, the newest first: what they did counts as made true
+}
+
 // FindDrift compares what is recorded of the last ship with what was observed. in.Specs are as they were shipped: without the fingerprints of
 // values, which may have changed here since, and with what production was moved to. It is pure.
 func FindDrift(in PlanInput) []Difference {

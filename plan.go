@@ -396,7 +396,7 @@ func (p *planner) put(s Spec, op Op, gate Gate, changes []Change, reason string)
 		obs.Failed = nil
 	}
 	e := Effect{
-		Key: string(s.Address) + "#" + string(op), Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,
+		Key: EffectKey(s.Address, op), Op: op, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,
 		Params: s.Params, Secrets: secretWrites(s), Basis: Basis(s, obs), Gate: gate, Changes: changes, Reason: reason,
 		Consequence: kind.Consequence[op], Reversible: op != OpReplace && op != OpDelete,
 	}
@@ -450,7 +450,7 @@ func (p *planner) deleteUnlisted(specs []Spec) {
 		declared[a] = true
 		s := Spec{Address: a, Name: obs.Receipt.Name}
 		e := Effect{
-			Key: string(a) + "#" + string(OpDelete), Op: OpDelete, Address: a, Name: s.Name, Account: obs.Receipt.Account,
+			Key: EffectKey(a, OpDelete), Op: OpDelete, Address: a, Name: s.Name, Account: obs.Receipt.Account,
 			Basis: Basis(s, obs), Gate: GateDestroy, Reason: "the manifest no longer declares it", Consequence: kind.Consequence[OpDelete],
 		}
 		p.append(e)

@@ -20,7 +20,7 @@ func (p *planner) prune(specs []Spec) {
 			continue
 		}
 		p.append(Effect{
-			Key: string(a) + "#" + string(OpDelete), Op: OpDelete, Address: a, Name: obs.Receipt.Name, Account: obs.Receipt.Account,
+			Key: EffectKey(a, OpDelete), Op: OpDelete, Address: a, Name: obs.Receipt.Name, Account: obs.Receipt.Account,
 			Basis: Basis(Spec{Address: a}, obs), Gate: cmp.Or(kind.PruneGate, GateDestroy), Reason: "the manifest no longer declares it", Consequence: kind.Consequence[OpDelete],
 		})
 	}

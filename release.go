@@ -112,7 +112,7 @@ func (p *planner) addRelease() {
 		return
 	}
 	p.append(Effect{
-		Key: string(promote.Address) + "#" + string(OpRollback), Op: OpRollback, Address: promote.Address, Name: promote.Name, Account: promote.Account,
+		Key: EffectKey(promote.Address, OpRollback), Op: OpRollback, Address: promote.Address, Name: promote.Name, Account: promote.Account,
 		Params: map[string]any{"deployment": p.plan.Serving}, Basis: promote.Basis, Gate: promote.Gate, OnFailure: c.Key,
 		Reason: "only when " + c.Key + " fails", Consequence: p.Kinds[promote.Address.Kind()].Consequence[OpRollback], Reversible: true,
 	})

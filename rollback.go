@@ -42,7 +42,7 @@ func MakeRollback(in PlanInput, to string) (*Plan, error) {
 		if serving != to {
 			s.Params = map[string]any{"deployment": to}
 			p.append(Effect{
-				Key: string(s.Address) + "#" + string(OpRollback), Op: OpRollback, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,
+				Key: EffectKey(s.Address, OpRollback), Op: OpRollback, Address: s.Address, Name: s.Name, Account: obs.Receipt.Account,
 				Params: s.Params, Basis: Basis(s, obs), Gate: GateRollback, Changes: []Change{{Field: "deployment", From: serving, To: to}},
 				Reason: "a rollback was asked for", Consequence: kind.Consequence[OpRollback], Reversible: true,
 			})

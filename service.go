@@ -27,8 +27,8 @@ type Service interface {
 	TakeManual(ctx context.Context, run, step string, release bool, by Principal) (Step, error)
 	// CheckManual looks at a manual step and records what it finds; where it is done, the run can go on.
 	CheckManual(ctx context.Context, c ManualCheck) (Step, error)
-	// Drift tells what is no longer as the last ship of an environment made it; it changes nothing. The run is that ship.
-	Drift(ctx context.Context, app, environment string) ([]Difference, Run, error)
+	// Drift tells what is no longer as the last ship of an environment, and what ran since, made it; it changes nothing.
+	Drift(ctx context.Context, app, environment string) (Drift, error)
 	// Get returns a run with all that belongs to it.
 	Get(ctx context.Context, run string) (*RunDetail, error)
 	Runs(ctx context.Context, f RunFilter) ([]Run, error)

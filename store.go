@@ -21,7 +21,7 @@ type Store interface {
 type Tx interface {
 	AddRun(Run) error
 	Run(id string) (Run, error)
-	// Runs returns the newest first.
+	// Runs returns the newest first. CodeNotFound when it is to begin after a run that is not there.
 	Runs(RunFilter) ([]Run, error)
 	// SaveRun writes all but id, created_at and the lease.
 	SaveRun(Run) error
@@ -39,7 +39,10 @@ type Tx interface {
 	Plan(run string, revision int) (*Plan, error)
 
 	SaveStep(Step) error
+	// Steps returns those that were saved of a revision, by key; of all revisions, the first one's first, for 0.
 	Steps(run string, revision int) ([]Step, error)
+	// LastDone returns, of the runs of an app's environment, the step that was done last with each op on a resource; the one that ended last first.
+	LastDone(app, environment string, a Address) ([]Step, error)
 	// OpenIntents returns the steps of an app's runs, except those of the run named, whose outcome is not known.
 	OpenIntents(app, except string) ([]Step, error)
 
@@ -51,6 +54,9 @@ type Tx interface {
 	SaveApproval(Approval) error
 	// Approvals returns a run's, the oldest first.
 	Approvals(run string) ([]Approval, error)
+	// Used returns up to n approvals that were used in the runs of an app's environment, but for the run named: the newest run's first, and of a
+	// run the newest first.
+	Used(app, environment, except string, n int) ([]Approval, error)
 
 	// AddEvent numbers and appends.
 	AddEvent(Event) error
@@ -87,5 +93,6 @@ type RunFilter struct {
 	App         string
 	Environment string
 	Unfinished  bool
-	Limit       int // 0: 100
+	Before      string // a run: only those that come after it in the order of Runs
+	Limit       int    // 0: 100
 }

@@ -22,52 +22,38 @@ func (a *app) driftCommand() *cobra.Command {
 				return result{}, err
 			}
 			defer w.close()
-			found, run, err := w.engine.Drift(ctx, w.manifest.App, w.environment)
+			drift, err := w.engine.Drift(ctx, w.manifest.App, w.environment)
 			if err != nil {
 				return result{Calls: a.calls()}, err
 			}
-			for _, d := range found {
+			for _, d := range drift.Found {
 				a.object("difference", d)
 				a.say("%s\n", differenceText(d))
 			}
-			r := result{Status: statusNoChanges, Run: run.ID, Calls: a.calls()}
-			if len(found) > 0 {
-				r.Status, r.Hint = statusDrifted, driftHint(found)
+			r := result{Status: statusNoChanges, Run: drift.Run.ID, Calls: a.calls()}
+			for _, run := range drift.Since {
+				r.Since = append(r.Since, run.ID)
+			}
+			if len(drift.Found) > 0 {
+				r.Status, r.Hint = statusDrifted, driftHint(drift.Found)
 			} else {
-				later, err := w.changedSince(ctx, run)
-				if err != nil {
-					return r, err
-				}
-				a.say("no drift: all is as run %s shipped it%s\n", run.ID, later)
+				a.say("no drift: all is as %s\n", leftText(drift))
 			}
 			return r, nil
 		})
 }
 
-// changedSince names the runs of an environment that have changed something since the run last, the oldest first; "" for none.
-func (w *workspace) changedSince(ctx context.Context, last slipway.Run) (string, error) {
-	runs, err := w.engine.Runs(ctx, slipway.RunFilter{App: last.App, Environment: last.Environment, Limit: 1000})
-	if err != nil {
-		return "", err
-	}
+// leftText names the runs that left what is there: the last ship, and those that have changed something since, the oldest first.
+func leftText(d slipway.Drift) string {
 	var names []string
-	for _, run := range runs {
-		if run.ID == last.ID {
-			break
-		}
-		d, err := w.engine.Get(ctx, run.ID)
-		if err != nil {
-			return "", err
-		}
-		if slices.ContainsFunc(d.Steps, func(s slipway.Step) bool { return s.State == slipway.StepDone && d.Plan.Effect(s.Key) != nil }) {
-			names = append(names, fmt.Sprintf("%s (%s, %s)", run.ID, run.Operation, run.Status))
-		}
+	for _, run := range slices.Backward(d.Since) {
+		names = append(names, fmt.Sprintf("%s (%s, %s)", run.ID, run.Operation, run.Status))
 	}
-	if len(names) == 0 {
-		return "", nil
+	text := "run " + d.Run.ID + " shipped it"
+	if len(names) > 0 {
+		text += ", but for what was changed from here since: " + strings.Join(names, ", ")
 	}
-	slices.Reverse(names)
-	return ", but for what was changed from here since: " + strings.Join(names, ", "), nil
+	return text
 }
 
 // driftHint is the next thing to try: where nothing could be looked at, no plan would tell more.

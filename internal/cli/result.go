@@ -40,6 +40,7 @@ type result struct {
 	Status     string                    `json:"status"`
 	Exit       int                       `json:"exit"`
 	Run        string                    `json:"run,omitempty"`
+	Since      []string                  `json:"since,omitempty"` // drift: the runs that have changed something since that one, the newest first
 	URL        string                    `json:"url,omitempty"`
 	PlanDigest string                    `json:"plan_digest,omitempty"`
 	Bundle     string                    `json:"bundle,omitempty"` // the audit bundle's file

@@ -30,7 +30,7 @@ func TestNoMethodLetsAnAgentApprove(t *testing.T) {
 		"CheckManual": func() {
 			_, _ = b.CheckManual(ctx, slipway.ManualCheck{Run: run.ID, Step: "1", Assert: true, Note: "done", By: bot})
 		},
-		"Drift":      func() { _, _, _ = b.Drift(ctx, "shop", slipway.Production) },
+		"Drift":      func() { _, _ = b.Drift(ctx, "shop", slipway.Production) },
 		"Get":        func() { _, _ = b.Get(ctx, run.ID) },
 		"Runs":       func() { _, _ = b.Runs(ctx, slipway.RunFilter{}) },
 		"Events":     func() { _, _ = b.Events(ctx, run.ID, 0) },

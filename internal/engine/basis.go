@@ -95,7 +95,7 @@ func (w *worker) planted(u *unit) bool {
 	}
 	for _, need := range u.spec.Needs {
 		for _, op := range []slipway.Op{slipway.OpCreate, slipway.OpReplace} {
-			if w.step(string(need)+"#"+string(op)).State == slipway.StepDone {
+			if w.step(slipway.EffectKey(need, op)).State == slipway.StepDone {
 				return true
 			}
 		}

@@ -10,21 +10,20 @@ import (
 
 // Drift looks at what the last ship of an environment made true, and what unfinished or failed runs have since, and tells what is no longer so.
 // It changes nothing and keeps nothing. CodeConflict when nothing was shipped from this home.
-func (e *Engine) Drift(ctx context.Context, app, environment string) ([]slipway.Difference, slipway.Run, error) {
-	run, err := e.lastShip(ctx, app, environment)
-	if err != nil {
-		return nil, run, err
+func (e *Engine) Drift(ctx context.Context, app, environment string) (d slipway.Drift, err error) {
+	if d.Run, err = e.lastShip(ctx, app, environment); err != nil {
+		return d, err
 	}
-	w, err := e.desire([]byte(run.Manifest), environment, nil)
+	w, err := e.desire([]byte(d.Run.Manifest), environment, nil)
 	if err != nil {
-		return nil, run, err
+		return d, err
 	}
-	if err := e.overlay(ctx, w, run); err != nil {
-		return nil, run, err
+	if d.Since, err = e.overlay(ctx, w, d.Run); err != nil {
+		return d, err
 	}
 	receipts, err := e.receipts(ctx, app)
 	if err != nil {
-		return nil, run, err
+		return d, err
 	}
 	w.shipped = true
 	for i, s := range w.specs {
@@ -32,68 +31,76 @@ func (e *Engine) Drift(ctx context.Context, app, environment string) ([]slipway.
 	}
 	s, err := e.look(ctx, w, receipts)
 	if err != nil {
-		return nil, run, err
+		return d, err
 	}
-	return slipway.FindDrift(e.planInput(w, s)), run, nil
+	d.Found = slipway.FindDrift(e.planInput(w, s))
+	return d, nil
 }
 
 // lastShip is the newest ship of an environment that succeeded.
-func (e *Engine) lastShip(ctx context.Context, app, environment string) (slipway.Run, error) {
-	runs, err := e.Runs(ctx, slipway.RunFilter{App: app, Environment: environment, Limit: 1000})
-	if err != nil {
-		return slipway.Run{}, err
-	}
-	for _, r := range runs {
-		switch {
-		case r.Operation == slipway.OperationDestroy && r.Status == slipway.RunSucceeded:
-			return r, slipway.Errorf(slipway.CodeConflict, "the last run that succeeded took %s (%s) down", app, environment)
-		case r.Status == slipway.RunSucceeded && r.Operation == slipway.OperationShip:
-			return r, nil
-		}
-	}
-	return slipway.Run{}, slipway.Errorf(slipway.CodeConflict, "%s (%s) was never shipped from this home", app, environment).
-		WithHint("ship it first: slipway ship; what a ship would change shows with: slipway plan")
-}
-
-// overlay replaces and adds to the Specs of w, which are those of the run last, by what later runs have made true, however they ended.
-func (e *Engine) overlay(ctx context.Context, w *wanted, last slipway.Run) error {
-	var later []slipway.Spec // the newest first
-	err := e.Store.Read(ctx, func(tx slipway.Tx) error {
-		runs, err := tx.Runs(slipway.RunFilter{App: last.App, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, r := range runs {
-			if r.ID == last.ID {
+func (e *Engine) lastShip(ctx context.Context, app, environment string) (last slipway.Run, err error) {
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		for r, err := range past(tx, slipway.RunFilter{App: app, Environment: environment}) {
+			switch {
+			case err != nil:
+				return err
+			case r.Operation == slipway.OperationDestroy && r.Status == slipway.RunSucceeded:
+				return slipway.Errorf(slipway.CodeConflict, "the last run that succeeded took %s (%s) down", app, environment)
+			case r.Status == slipway.RunSucceeded && r.Operation == slipway.OperationShip:
+				last = r
 				return nil
 			}
-			made, err := e.done(tx, r, func(e slipway.Effect) bool {
-				return e.Op != slipway.OpDelete && (e.Address.Environment() == "" || e.Address.Environment() == w.environment)
-			})
+		}
+		return slipway.Errorf(slipway.CodeConflict, "%s (%s) was never shipped from this home", app, environment).
+			WithHint("ship it first: slipway ship; what a ship would change shows with: slipway plan")
+	})
+	return last, err
+}
+
+// overlay replaces and adds to the Specs of w, which are those of the run last, by what later runs have made true, however they ended. It returns
+// the runs that have changed something since, the newest first.
+func (e *Engine) overlay(ctx context.Context, w *wanted, last slipway.Run) (since []slipway.Run, err error) {
+	var specs []slipway.Spec // the newest first
+	seen, declared := map[slipway.Address]bool{}, declarations{Engine: e}
+	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
+		for r, err := range past(tx, slipway.RunFilter{App: last.App}) {
+			if err != nil || r.ID == last.ID {
+				return err
+			}
+			changed, made, err := didHere(tx, r, w.environment)
 			if err != nil {
 				return err
 			}
-			specs := e.declared(r)
-			for i := range specs {
-				if slices.ContainsFunc(made, func(o outcome) bool { return o.effect.Address == specs[i].Address }) {
-					later = append(later, specs[i])
+			for _, s := range declared.among(r, made) {
+				if !seen[s.Address] {
+					seen[s.Address], specs = true, append(specs, s)
 				}
+			}
+			if changed {
+				r.Manifest = ""
+				since = append(since, r)
 			}
 		}
 		return nil
 	})
-	if err != nil || len(later) == 0 {
-		return err
+	if err != nil || len(specs) == 0 {
+		return since, err
 	}
-	seen, specs := map[slipway.Address]bool{}, []slipway.Spec(nil)
-	for _, s := range append(later, w.specs...) {
-		if !seen[s.Address] {
-			specs = append(specs, s)
+	w.specs = append(specs, slices.DeleteFunc(w.specs, func(s slipway.Spec) bool { return seen[s.Address] })...)
+	return since, e.open(w)
+}
+
+// didHere tells what a run has done to the resources that an environment has or shares: whether it has changed one, and which it has made true.
+func didHere(tx slipway.Tx, r slipway.Run, environment string) (changed bool, made map[slipway.Address]bool, err error) {
+	made = map[slipway.Address]bool{}
+	all, err := done(tx, r)
+	for _, o := range all {
+		if at := o.address.Environment(); at == "" || at == environment {
+			changed = true
+			made[o.address] = made[o.address] || o.op != slipway.OpDelete
 		}
-		seen[s.Address] = true
 	}
-	w.specs = specs
-	return e.open(w)
+	return changed, made, err
 }
 
 // asShipped is s as the last ship made it true: without the fingerprint of a value, which may have changed here since, and with what

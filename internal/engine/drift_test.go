@@ -83,10 +83,11 @@ func TestDrift(t *testing.T) {
 			}
 			tc.change(c)
 			calls := len(c.calls)
-			got, _, err := b.Drift(t.Context(), "shop", slipway.Production)
+			drifted, err := b.Drift(t.Context(), "shop", slipway.Production)
 			if err != nil {
 				t.Fatal(err)
 			}
+			got := drifted.Found
 			for i := range got {
 				for j := range got[i].Changes {
 					if c := &got[i].Changes[j]; c.Field == "id" || c.Field == "deployment" {
@@ -106,7 +107,7 @@ func TestDrift(t *testing.T) {
 		})
 	}
 	b := newBench(t, newCloud())
-	if _, _, err := b.Drift(t.Context(), "shop", slipway.Production); slipway.ErrorCode(err) != slipway.CodeConflict {
+	if _, err := b.Drift(t.Context(), "shop", slipway.Production); slipway.ErrorCode(err) != slipway.CodeConflict {
 		t.Errorf("before the first ship: %v", err)
 	}
 }
@@ -122,18 +123,19 @@ func TestNoDriftInWhatAFailedShipWrote(t *testing.T) {
 	m.Resources["db"].Fields["size"] = "2"
 	m.Env["EXTRA"] = slipway.EnvVar{Value: "more"}
 	delete(m.Env, "LEVEL")
-	if run := b.ship(request(t, m, "two")); run.Status != slipway.RunFailed || c.serving != first {
+	run := b.ship(request(t, m, "two"))
+	if run.Status != slipway.RunFailed || c.serving != first {
 		t.Fatalf("the run is %s; production serves %s", run.Status, c.serving)
 	}
-	drift := func() []slipway.Difference {
-		found, _, err := b.Drift(t.Context(), "shop", slipway.Production)
+	drift := func() slipway.Drift {
+		d, err := b.Drift(t.Context(), "shop", slipway.Production)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return found
+		return d
 	}
-	if got := drift(); len(got) > 0 {
-		t.Errorf("after the way back: %+v", got)
+	if got := drift(); len(got.Found) > 0 || len(got.Since) != 1 || got.Since[0].ID != run.ID {
+		t.Errorf("after the way back: %+v, changed since by %v; want by %s", got.Found, got.Since, run.ID)
 	}
 	for _, d := range c.dbs {
 		if d["name"] == "shop-db" {
@@ -145,7 +147,7 @@ func TestNoDriftInWhatAFailedShipWrote(t *testing.T) {
 		{Address: "cloud.db/db", Kind: slipway.DriftChanged, Name: "shop-db", Changes: []slipway.Change{{Field: "size", From: "2", To: "1"}}},
 		{Address: "cloud.var/EXTRA@production", Kind: slipway.DriftGone, Name: "EXTRA"},
 	}
-	if d := cmp.Diff(want, drift()); d != "" {
+	if d := cmp.Diff(want, drift().Found); d != "" {
 		t.Errorf("what somebody has taken back since (-want +got):\n%s", d)
 	}
 }
@@ -162,8 +164,8 @@ func TestNoDriftInWhatARollbackDeclares(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.mustSucceed(b.finish(run.ID))
-	found, _, err := b.Drift(t.Context(), "shop", slipway.Production)
-	if err != nil || len(found) > 0 {
-		t.Errorf("%+v %v", found, err)
+	d, err := b.Drift(t.Context(), "shop", slipway.Production)
+	if err != nil || len(d.Found) > 0 || len(d.Since) != 1 || d.Since[0].ID != run.ID {
+		t.Errorf("%+v %v; want that %s has moved production since", d, err, run.ID)
 	}
 }

@@ -231,11 +231,11 @@ func TestNoDriftInWhatAPersonMade(t *testing.T) {
 	}
 	b.mustSucceed(run)
 	b.bare = false // now somebody can look
-	found, _, err := b.Drift(t.Context(), "shop", slipway.Production)
+	d, err := b.Drift(t.Context(), "shop", slipway.Production)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range found {
+	for _, d := range d.Found {
 		if d.Kind != slipway.DriftUnseen {
 			t.Errorf("%s is called %s: %v", d.Address, d.Kind, d.Changes)
 		}

@@ -414,37 +414,38 @@ func (o *observer) own(ctx context.Context) error {
 // home's own, and what is there is somebody else's.
 func (e *Engine) unsent(ctx context.Context, app string, a slipway.Address) (unsent bool, err error) {
 	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
-		runs, err := tx.Runs(slipway.RunFilter{App: app})
-		for i := 0; err == nil && i < len(runs); i++ {
-			var planned, sent bool
-			if planned, sent, err = tried(tx, runs[i], a); planned {
-				unsent = !sent
+		for run, err := range past(tx, slipway.RunFilter{App: app}) {
+			if err != nil {
+				return err
+			}
+			if planned, sent, err := tried(tx, run, a); err != nil || planned {
+				unsent = planned && !sent
 				return err
 			}
 		}
-		return err
+		return nil
 	})
 	return unsent, err
 }
 
 // tried reports whether a revision of run planned the making of a, and whether a request for it was about to be sent.
 func tried(tx slipway.Tx, run slipway.Run, a slipway.Address) (planned, sent bool, err error) {
-	for revision := 1; revision <= run.Revision; revision++ {
+	if run.NoChanges {
+		return false, false, nil
+	}
+	create, replace := slipway.EffectKey(a, slipway.OpCreate), slipway.EffectKey(a, slipway.OpReplace)
+	for revision := 1; revision <= run.Revision && !planned; revision++ {
 		plan, err := tx.Plan(run.ID, revision)
 		if err != nil {
-			return planned, sent, err
+			return false, false, err
 		}
-		steps, err := tx.Steps(run.ID, revision)
-		if err != nil {
-			return planned, sent, err
-		}
-		for _, op := range []slipway.Op{slipway.OpCreate, slipway.OpReplace} {
-			key := string(a) + "#" + string(op)
-			planned = planned || plan.Effect(key) != nil
-			sent = sent || slices.ContainsFunc(steps, func(s slipway.Step) bool { return s.Key == key && s.Attempt > 0 })
-		}
+		planned = plan.Effect(create) != nil || plan.Effect(replace) != nil
 	}
-	return planned, sent, nil
+	if !planned {
+		return false, false, nil
+	}
+	steps, err := tx.Steps(run.ID, 0)
+	return true, slices.ContainsFunc(steps, func(s slipway.Step) bool { return (s.Key == create || s.Key == replace) && s.Attempt > 0 }), err
 }
 
 // plan looks, and plans from what it saw.

@@ -26,32 +26,6 @@ func (e *Engine) Rollback(ctx context.Context, req slipway.RollbackRequest) (sli
 	return e.begin(ctx, run, nil)
 }
 
-// outcome is an effect that is done, and its step.
-type outcome struct {
-	effect slipway.Effect
-	step   slipway.Step
-}
-
-// done are a run's effects of some sort that are done, in the order of its revisions.
-func (e *Engine) done(tx slipway.Tx, run slipway.Run, of func(slipway.Effect) bool) (out []outcome, err error) {
-	for revision := 1; revision <= run.Revision; revision++ {
-		plan, err := tx.Plan(run.ID, revision)
-		if err != nil {
-			return nil, err
-		}
-		steps, err := tx.Steps(run.ID, revision)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range steps {
-			if effect := plan.Effect(s.Key); s.State == slipway.StepDone && effect != nil && of(*effect) {
-				out = append(out, outcome{*effect, s})
-			}
-		}
-	}
-	return out, nil
-}
-
 // planRollback looks at the deployment that is meant and at what production serves.
 func (e *Engine) planRollback(ctx context.Context, w *wanted, receipts map[slipway.Address]slipway.Receipt, to string) (*sight, *slipway.Plan, error) {
 	w.shipped = true
@@ -152,22 +126,22 @@ func (e *Engine) writtenSince(ctx context.Context, w *wanted, id string) (out []
 		}
 	}
 	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
-		runs, err := tx.Runs(slipway.RunFilter{App: w.manifest.App, Environment: w.environment, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, run := range runs { // the newest first
-			all, err := e.done(tx, run, func(e slipway.Effect) bool { return e.Op == slipway.OpDeploy || kinds[e.Address.Kind()] })
+		for run, err := range past(tx, slipway.RunFilter{App: w.manifest.App, Environment: w.environment}) {
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(all, func(o outcome) bool { return o.step.Receipt != nil && o.step.Receipt.ID == id }) {
+			all, err := done(tx, run)
+			if err != nil {
+				return err
+			}
+			made := func(o outcome) bool { return o.step.Receipt != nil && o.step.Receipt.ID == id }
+			if slices.ContainsFunc(all, func(o outcome) bool { return (o.op == slipway.OpDeploy || kinds[o.address.Kind()]) && made(o) }) {
 				by = &run
 				return nil
 			}
 			for _, o := range all {
-				if a := o.effect.Address; kinds[a.Kind()] && a.Environment() != "" {
-					out = append(out, a)
+				if kinds[o.address.Kind()] && o.address.Environment() != "" {
+					out = append(out, o.address)
 				}
 			}
 		}

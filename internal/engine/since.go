@@ -3,49 +3,41 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/slipway-dev/slipway"
 )
 
-// sinceRuns bounds how many earlier runs are looked through for what was approved before.
-const sinceRuns = 50
+// sinceUsed bounds how many earlier approvals are looked through. What was approved before those is found by what was done behind it; only what was
+// never done counts as never approved then.
+const sinceUsed = 50
 
-// approvedBefore are the effects that were approved and used last, by resource, in earlier runs of an app's environment; and the newest approval at
-// gate ("": at any), nil for none.
-func approvedBefore(tx slipway.Tx, app, environment, except string, gate slipway.Gate) (last map[slipway.Address]slipway.Effect, newest *slipway.Approval, err error) {
-	runs, err := tx.Runs(slipway.RunFilter{App: app, Environment: environment, Limit: sinceRuns})
-	if err != nil {
-		return nil, nil, err
-	}
+// approvedBefore are the effects that were approved and used last in earlier runs, by resource of plan; and the newest approval at gate ("": at any), nil
+// for none.
+func approvedBefore(tx slipway.Tx, plan *slipway.Plan, except string, gate slipway.Gate) (last map[slipway.Address]slipway.Effect, newest *slipway.Approval, err error) {
+	used, err := tx.Used(plan.App, plan.Environment, except, sinceUsed)
 	last = map[slipway.Address]slipway.Effect{}
-	for _, run := range runs {
-		if run.ID == except {
-			continue
+	for i := 0; i < len(used) && err == nil; i++ {
+		a := used[i]
+		if newest == nil && (gate == "" || a.Gate == gate) {
+			newest = &a
 		}
-		all, err := tx.Approvals(run.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		slices.Reverse(all)
-		for _, a := range all {
-			if a.State != slipway.ApprovalConsumed || a.Gate == slipway.GatePolicy {
-				continue
-			}
-			if newest == nil && (gate == "" || a.Gate == gate) {
-				newest = &a
-			}
-			if err := keepEffects(tx, run, a, last); err != nil {
-				return nil, nil, err
-			}
+		err = keepEffects(tx, a, last)
+	}
+	for _, e := range plan.Effects {
+		if _, known := last[e.Address]; err == nil && !known && newest != nil {
+			err = keepDone(tx, plan, except, e.Address, last)
 		}
 	}
-	return last, newest, nil
+	return last, newest, err
 }
 
 // keepEffects adds to last the effects that an approval opened, but for those of resources that a newer one did.
-func keepEffects(tx slipway.Tx, run slipway.Run, a slipway.Approval, last map[slipway.Address]slipway.Effect) error {
+func keepEffects(tx slipway.Tx, a slipway.Approval, last map[slipway.Address]slipway.Effect) error {
+	run, err := tx.Run(a.Run)
+	if err != nil {
+		return err
+	}
 	for revision := run.Revision; revision > 0; revision-- {
 		plan, err := tx.Plan(run.ID, revision)
 		if err != nil {
@@ -64,10 +56,29 @@ func keepEffects(tx slipway.Tx, run slipway.Run, a slipway.Approval, last map[sl
 	return nil
 }
 
+// keepDone adds to last the effect on a that was done last in earlier runs.
+func keepDone(tx slipway.Tx, plan *slipway.Plan, except string, a slipway.Address, last map[slipway.Address]slipway.Effect) error {
+	done, err := tx.LastDone(plan.App, plan.Environment, a)
+	for _, s := range done {
+		if s.Run == except {
+			continue
+		}
+		then, err := tx.Plan(s.Run, s.Revision)
+		if err != nil {
+			return err
+		}
+		if e := then.Effect(s.Key); e != nil && e.OnFailure == "" {
+			last[a] = *e
+			return nil
+		}
+	}
+	return err
+}
+
 // sinceApproved tells how a plan behind a gate ("": all of it) differs from what was approved before in earlier runs; nothing where nothing was. The
 // first line says when that was, and by whom.
 func sinceApproved(tx slipway.Tx, plan *slipway.Plan, except string, gate slipway.Gate, content map[string]any) (out []string, err error) {
-	last, newest, err := approvedBefore(tx, plan.App, plan.Environment, except, gate)
+	last, newest, err := approvedBefore(tx, plan, except, gate)
 	if err != nil || newest == nil {
 		return nil, err
 	}

@@ -120,15 +120,20 @@ func (w *worker) tellOld(ctx context.Context) {
 	if w.run.Operation != slipway.OperationShip || w.wanted.manifest.Source.GitHub == "" {
 		return
 	}
-	runs, err := w.Runs(ctx, slipway.RunFilter{App: w.run.App, Environment: w.run.Environment})
-	if err != nil {
-		return
-	}
-	for _, run := range runs {
-		if run.Status == slipway.RunSucceeded {
-			return
+	var stopped []slipway.Run
+	err := w.Store.Read(ctx, func(tx slipway.Tx) error {
+		for run, err := range past(tx, slipway.RunFilter{App: w.run.App, Environment: w.run.Environment}) {
+			if err != nil || run.Status == slipway.RunSucceeded {
+				return err
+			}
+			if run.Manifest = ""; run.Status.Stopped() {
+				stopped = append(stopped, run)
+			}
 		}
-		w.tellStopped(ctx, run)
+		return nil
+	})
+	for i := 0; i < len(stopped) && err == nil; i++ {
+		w.tellStopped(ctx, stopped[i])
 	}
 }
 

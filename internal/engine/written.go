@@ -15,27 +15,18 @@ func (e *Engine) asWritten(ctx context.Context, w *wanted, s slipway.Spec, r sli
 	}
 	out := carried(s)
 	err := e.Store.Read(ctx, func(tx slipway.Tx) error {
-		runs, err := tx.Runs(slipway.RunFilter{App: w.manifest.App, Environment: w.environment, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, run := range runs { // the newest first
-			written, err := e.done(tx, run, func(e slipway.Effect) bool { return e.Address == s.Address })
-			if err != nil {
-				return err
-			}
-			for _, o := range written {
-				fields, _ := o.step.Basis["fields"].(map[string]any)
-				same := s
-				same.Params = maps.Clone(s.Params)
-				same.Params["fingerprint"] = fields["fingerprint"]
-				if fields["fingerprint"] != nil && r.Declared == slipway.DeclaredDigest(same) {
-					out = same
-					return nil
-				}
+		last, err := tx.LastDone(w.manifest.App, w.environment, s.Address)
+		for _, step := range last {
+			fields, _ := step.Basis["fields"].(map[string]any)
+			same := s
+			same.Params = maps.Clone(s.Params)
+			same.Params["fingerprint"] = fields["fingerprint"]
+			if fields["fingerprint"] != nil && r.Declared == slipway.DeclaredDigest(same) {
+				out = same
+				break
 			}
 		}
-		return nil
+		return err
 	})
 	return out, err
 }

@@ -24,7 +24,7 @@ const canary = "c4n4ry&<v4lue>"
 func holdsCanary(b []byte) bool { return bytes.Contains(b, []byte(canary)) }
 
 // readers are the methods of slipway.Tx that write nothing. Every other one must refuse a secret in each text that it takes.
-var readers = []string{"Run", "Runs", "Plan", "Steps", "OpenIntents", "Approvals", "Events", "Receipts", "Artifact", "NextDue", "PolicyInForce"}
+var readers = []string{"Run", "Runs", "Plan", "Steps", "LastDone", "OpenIntents", "Approvals", "Used", "Events", "Receipts", "Artifact", "NextDue", "PolicyInForce"}
 
 // texts is the least number of texts that a writing method takes, so that a filler that fills nothing is noticed.
 var texts = map[string]int{

@@ -59,9 +59,26 @@ func (t *tx) steps(rest string, args ...any) (out []slipway.Step, err error) {
 	return out, err
 }
 
-// Steps returns the steps of a revision that were saved, by key.
+// Steps returns the steps of a revision that were saved, by key; for 0 those of all revisions, the first one's first.
 func (t *tx) Steps(run string, revision int) ([]slipway.Step, error) {
+	if revision == 0 {
+		return t.steps(` WHERE s.run = $1 ORDER BY s.revision, s.key`, run)
+	}
 	return t.steps(` WHERE s.run = $1 AND s.revision = $2 ORDER BY s.key`, run, revision)
+}
+
+// LastDone returns the step that was done last with each op on a resource, the one that ended last first. Each is found by the index alone.
+func (t *tx) LastDone(app, environment string, a slipway.Address) (out []slipway.Step, err error) {
+	for _, op := range slipway.Ops {
+		last, err := t.steps(` JOIN runs r ON r.id = s.run WHERE s.key = $1 AND s.state = 'done' AND r.app = $2 AND r.environment = $3
+			ORDER BY s.ended_at DESC LIMIT 1`, slipway.EffectKey(a, op), app, environment)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, last...)
+	}
+	slices.SortStableFunc(out, func(a, b slipway.Step) int { return b.EndedAt.Compare(a.EndedAt) })
+	return out, nil
 }
 
 // OpenIntents returns the steps of an app's runs, except those of the run named, whose outcome is not known: the oldest run's first.
@@ -105,15 +122,25 @@ func (t *tx) SaveApproval(a slipway.Approval) error {
 }
 
 // Approvals returns a run's, the oldest first.
-func (t *tx) Approvals(run string) (out []slipway.Approval, err error) {
-	_, err = t.read(`SELECT id, run, gate, subject, content, policy, nonce, state, need, votes, decided_by, how, reason, void, differs, created_at,
-		decided_at, expires_at FROM approvals WHERE run = $1 ORDER BY created_at, id`, func(scan row) error {
+func (t *tx) Approvals(run string) ([]slipway.Approval, error) {
+	return t.approvals(`approvals a WHERE a.run = $1 ORDER BY a.created_at, a.id`, run)
+}
+
+// Used returns up to n approvals that were used in the runs of an app's environment, but for the run named, the newest first.
+func (t *tx) Used(app, environment, except string, n int) ([]slipway.Approval, error) {
+	return t.approvals(`runs r JOIN approvals a ON a.run = r.id WHERE r.app = $1 AND r.environment = $2 AND r.id <> $3 AND a.state = 'consumed'
+		ORDER BY r.created_at DESC, r.id DESC, a.created_at DESC, a.id DESC LIMIT $4`, app, environment, except, n)
+}
+
+func (t *tx) approvals(from string, args ...any) (out []slipway.Approval, err error) {
+	_, err = t.read(`SELECT a.id, a.run, a.gate, a.subject, a.content, a.policy, a.nonce, a.state, a.need, a.votes, a.decided_by, a.how, a.reason, a.void,
+		a.differs, a.created_at, a.decided_at, a.expires_at FROM `+from, func(scan row) error {
 		var a slipway.Approval
 		err := scan(&a.ID, &a.Run, &a.Gate, &a.Subject, into(&a.Content), &a.Policy, &a.Nonce, &a.State, &a.Need, into(&a.Votes), into(&a.By), &a.How,
 			&a.Reason, into(&a.Void), into(&a.Differs), at(&a.CreatedAt), at(&a.DecidedAt), at(&a.ExpiresAt))
 		out = append(out, a)
 		return err
-	}, run)
+	}, args...)
 	return out, err
 }
 

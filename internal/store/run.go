@@ -78,7 +78,7 @@ func (t *tx) Run(id string) (r slipway.Run, err error) {
 // finalStatuses are those that a run never leaves.
 const finalStatuses = `('succeeded', 'rejected', 'canceled', 'superseded')`
 
-// Runs returns the newest first; 100 unless the filter has a limit.
+// Runs returns the newest first; 100 unless the filter has a limit. CodeNotFound when there is no run Before.
 func (t *tx) Runs(f slipway.RunFilter) ([]slipway.Run, error) {
 	var where []string
 	var args []any
@@ -92,6 +92,13 @@ func (t *tx) Runs(f slipway.RunFilter) ([]slipway.Run, error) {
 	equal("environment", f.Environment)
 	if f.Unfinished {
 		where = append(where, "r.status NOT IN "+finalStatuses)
+	}
+	if f.Before != "" {
+		if err := t.mustExist(f.Before); err != nil {
+			return nil, err
+		}
+		args = append(args, f.Before)
+		where = append(where, fmt.Sprintf("(r.created_at, r.id) < (SELECT b.created_at, b.id FROM runs b WHERE b.id = $%d)", len(args)))
 	}
 	statement := selectRuns
 	if len(where) > 0 {

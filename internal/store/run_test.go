@@ -31,6 +31,10 @@ func testRuns(t *testing.T, open opener) {
 		"unfinished": {"failed can be resumed, so it is unfinished", slipway.RunFilter{Unfinished: true}, "3 5 4 1"},
 		"every one":  {"all filters at once", slipway.RunFilter{App: "b", Environment: "production", Unfinished: true}, "3"},
 		"limit":      {"the newest are kept", slipway.RunFilter{Limit: 2}, "3 2"},
+		"before":     {"a page goes on where the one before ended", slipway.RunFilter{Before: "2"}, "5 4 1"},
+		"before one": {"of the same moment, by id", slipway.RunFilter{App: "a", Before: "5", Limit: 1}, "4"},
+		"another's":  {"what it is before may be left out itself", slipway.RunFilter{App: "a", Before: "3"}, "2 5 4 1"},
+		"the last":   {"nothing comes before it", slipway.RunFilter{Before: "1"}, ""},
 		"nothing":    {"no match is no error", slipway.RunFilter{App: "c"}, ""},
 	} {
 		read(t, s, func(tx slipway.Tx) error {
@@ -45,6 +49,12 @@ func testRuns(t *testing.T, open opener) {
 			return err
 		})
 	}
+	read(t, s, func(tx slipway.Tx) error {
+		if _, err := tx.Runs(slipway.RunFilter{Before: "nowhere"}); slipway.ErrorCode(err) != slipway.CodeNotFound {
+			t.Errorf("before a run that is not there: %v", err)
+		}
+		return nil
+	})
 	var many []slipway.Run
 	for i := range 120 {
 		many = append(many, slipway.Run{ID: fmt.Sprint("many", i)})

@@ -160,7 +160,7 @@ func TestNewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(t.Context(), Config{Path: path, Create: true})
-	checkFault(t, err, "its schema is 99, this program knows 6", "upgrade")
+	checkFault(t, err, "its schema is 99, this program knows 7", "upgrade")
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the file was changed (%v)", err)
 	}

@@ -248,7 +248,7 @@ var life = map[string]check{
 			fresh.Parents = nil
 			for op := range w.kind.Consequence {
 				for name, want := range map[string]slipway.Spec{"known": known, "fresh": fresh} {
-					e := slipway.Effect{Key: string(want.Address) + "#" + string(op), Op: op, Address: want.Address, Name: want.Name, Params: want.Params, Mode: slipway.ModeManual}
+					e := slipway.Effect{Key: slipway.EffectKey(want.Address, op), Op: op, Address: want.Address, Name: want.Name, Params: want.Params, Mode: slipway.ModeManual}
 					step := guide.Guide(e, want)
 					if step.Title == "" || len(step.Ways) == 0 || step.See == "" || step.Check == "" {
 						w.T.Errorf("%s of a %s one: title, ways, what to see or what is checked is not told: %+v", op, name, step)

@@ -81,7 +81,7 @@ func (g *guide) marketplace() {
 		"Upstash's integration, installed in the Vercel team by somebody who may accept its terms: " + pageInstall.String(),
 		"the app's Vercel project: its step comes first",
 	}
-	g.step.Needs = []string{string(slipway.NewAddress("vercel.project", g.spec.App, "")) + "#" + string(slipway.OpCreate)}
+	g.step.Needs = []string{slipway.EffectKey(slipway.NewAddress("vercel.project", g.spec.App, ""), slipway.OpCreate)}
 	if g.effect.Op == slipway.OpDelete {
 		g.removeStore(p)
 		return
