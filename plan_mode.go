@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,13 +12,14 @@ const elsewhere = "its value comes from elsewhere than when it was written"
 func (p *planner) addUnseen(s Spec) {
 	kind := p.Kinds[s.Address.Kind()]
 	r, recorded := p.Receipts[s.Address]
+	of := slices.AppendSeq(slices.Clone(s.Seals), maps.Values(s.IDs))
 	if recorded {
 		p.plan.Unverified = append(p.plan.Unverified, s.Address)
 	}
 	switch {
 	case !recorded && kind.Initial == nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it is not recorded, and cannot be looked at"))
-	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(s.Seals) && !p.remade(s) && !p.Elsewhere[s.Address]:
+	case recorded && (kind.Shared || r.Declared == "" || r.Declared == DeclaredDigest(s)) && !p.touched(of) && !p.remade(s) && !p.Elsewhere[s.Address]:
 	case recorded && r.Fixed != "" && r.Fixed != FixedDigest(s, kind):
 		p.put(s, OpReplace, GateDestroy, nil, "it was made with another "+strings.Join(kind.Immutable, " or ")+", which cannot be changed in place")
 	case kind.Versioned:
@@ -26,9 +28,21 @@ func (p *planner) addUnseen(s Spec) {
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, elsewhere)
 	case p.Unresolved[s.Address] != "":
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "neither it nor its value can be looked at")
+	case r.valueAlone(s):
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "its value is another than when it was written, and it cannot be looked at")
 	default:
 		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, nil, "it was made from another declaration, and cannot be looked at")
 	}
+}
+
+// valueAlone reports whether s declares what r was made from, but for the value.
+func (r Receipt) valueAlone(s Spec) bool {
+	if r.Fingerprint == "" || s.Params["fingerprint"] == nil {
+		return false
+	}
+	s.Params = maps.Clone(s.Params)
+	s.Params["fingerprint"] = r.Fingerprint
+	return r.Declared == DeclaredDigest(s)
 }
 
 // DeclaredDigest is the digest of what s declares; a receipt keeps that of what was last made true.

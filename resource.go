@@ -106,10 +106,13 @@ type Receipt struct {
 	Details   map[string]string `json:"details,omitempty"` // further external ids and names, such as branch_id
 	Origin    Origin            `json:"origin,omitempty"`
 	Needs     []Address         `json:"needs,omitempty"`
-	Declared  string            `json:"declared,omitempty"` // DeclaredDigest of what was last made true; "" for unknown
+	Declared  string            `json:"declared,omitempty"` // DeclaredDigest of what was made true last, or seen to be; "" for unknown
 	Fixed     string            `json:"fixed,omitempty"`    // FixedDigest of the same
 	ByHand    bool              `json:"by_hand,omitempty"`  // a person made it true last
 	CreatedAt time.Time         `json:"created_at,omitzero"`
+
+	// Fingerprint is that of the value that was declared then, keyed; "" for none, or where nothing here could read it.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Observation is what a provider showed of a Spec.

@@ -5,6 +5,7 @@ package main
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,14 +63,16 @@ func (l *laden) repeat(run string, n int) {
 			l.b.Fatal(err)
 		}
 		columns, err := rows.Columns()
-		_ = rows.Close()
-		if err != nil {
+		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
 			l.b.Fatal(err)
 		}
 		values := slices.Clone(columns)
 		for i, c := range columns {
-			if c == "run" || c == "id" {
+			switch {
+			case c == "run" || c == "id":
 				values[i] = fmt.Sprintf("printf('%%s_%%06d', t.%s, n.i)", c)
+			case c == "created_at" && table == "runs":
+				values[i] = "substr(t.created_at, 1, 20) || printf('%09d', n.i) || 'Z'"
 			}
 		}
 		key := map[bool]string{true: "id", false: "run"}[table == "runs"]

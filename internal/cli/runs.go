@@ -12,20 +12,39 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	return a.command("runs", "List the app's runs", "List the app's runs, the newest first.", cobra.NoArgs,
+	var all bool
+	cmd := a.command("runs", "List the app's runs", "List the app's newest 100 runs, the newest first, and say where there are older ones.", cobra.NoArgs,
 		func(ctx context.Context, _ []string) (result, error) {
 			w, err := a.open(ctx, need{})
 			if err != nil {
 				return result{}, err
 			}
 			defer w.close()
-			runs, err := w.engine.Runs(ctx, slipway.RunFilter{App: w.manifest.App})
-			for _, r := range runs {
-				a.object("run", r)
-				a.say("%s  %s  %-7s  %-10s  %-16s  %s\n", r.ID, r.CreatedAt.Local().Format(time.DateTime), r.Operation, r.Environment, r.Status, r.URL)
+			older, err := w.listRuns(ctx, all)
+			if older {
+				return result{Hint: "there are older ones: slipway runs --all"}, err
 			}
 			return result{}, err
 		})
+	cmd.Flags().BoolVar(&all, "all", false, "list the older ones too")
+	return cmd
+}
+
+// listRuns lists runs a page at a time; without all only the first. It reports whether there are older ones than those.
+func (w *workspace) listRuns(ctx context.Context, all bool) (older bool, err error) {
+	const page = 100
+	f := slipway.RunFilter{App: w.manifest.App, Limit: page + 1} // the one more tells that there are others
+	for {
+		runs, err := w.engine.Runs(ctx, f)
+		for _, r := range runs[:min(page, len(runs))] {
+			w.object("run", r)
+			w.say("%s  %s  %-7s  %-10s  %-16s  %s\n", r.ID, r.CreatedAt.Local().Format(time.DateTime), r.Operation, r.Environment, r.Status, r.URL)
+			f.Before = r.ID
+		}
+		if older = len(runs) > page; !older || !all || err != nil {
+			return older, err
+		}
+	}
 }
 
 func (a *app) statusCommand() *cobra.Command {

@@ -306,7 +306,7 @@ func (w *worker) recordSeen(tx slipway.Tx, s *sight) error {
 	for _, a := range slices.Sorted(maps.Keys(s.receipts)) {
 		r, obs := s.receipts[a], s.observed[a]
 		if w.kinds[a.Kind()].Versioned && obs.Exists && !obs.Unseen && obs.Receipt.ID != r.ID { // another home's, of the same input
-			if err := w.saveOwned(tx, obs.Receipt); err != nil {
+			if err := w.saveOwned(tx, w.asSeen(obs.Receipt, s)); err != nil {
 				return err
 			}
 			continue
@@ -316,20 +316,20 @@ func (w *worker) recordSeen(tx slipway.Tx, s *sight) error {
 			r = refresh(r, obs.Receipt)
 			r.Origin = origin
 		}
-		if err := tx.SaveReceipt(w.run.App, r); err != nil {
+		if err := tx.SaveReceipt(w.run.App, w.asSeen(r, s)); err != nil {
 			return err
 		}
 	}
 	for a, obs := range s.observed {
 		if _, recorded := s.receipts[a]; !recorded && obs.Exists && !obs.Unseen && s.owned[a] {
-			if err := w.saveOwned(tx, obs.Receipt); err != nil {
+			if err := w.saveOwned(tx, w.asSeen(obs.Receipt, s)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, obs := range s.listed {
 		if _, recorded := s.receipts[obs.Receipt.Address]; !recorded && obs.Exists {
-			if err := w.saveOwned(tx, obs.Receipt); err != nil {
+			if err := w.saveOwned(tx, w.asSeen(obs.Receipt, s)); err != nil {
 				return err
 			}
 		}
@@ -352,7 +352,7 @@ func refresh(recorded, seen slipway.Receipt) slipway.Receipt {
 	if seen.CreatedAt.IsZero() {
 		seen.CreatedAt = recorded.CreatedAt
 	}
-	seen.Declared, seen.Fixed, seen.ByHand = recorded.Declared, recorded.Fixed, recorded.ByHand
+	seen.Declared, seen.Fixed, seen.Fingerprint, seen.ByHand = recorded.Declared, recorded.Fixed, recorded.Fingerprint, recorded.ByHand
 	return seen
 }
 

@@ -226,7 +226,7 @@ func (o *observer) fingerprint(ctx context.Context, s slipway.Spec) (slipway.Spe
 		o.mu.Lock()
 		o.sight.carried[s.Address] = why
 		o.mu.Unlock()
-		return o.asWritten(ctx, o.w, s, o.receipts[s.Address])
+		return o.w.asWritten(s, o.receipts[s.Address]), nil
 	}
 	if given, ok := o.given(o.w, in); ok {
 		v = given

@@ -183,9 +183,8 @@ func (w *worker) saveDone(tx slipway.Tx, u *unit) (step slipway.Step, err error)
 
 // outcome is the receipt of u: what was observed last, with the origin of what was sent.
 func (w *worker) outcome(u *unit) slipway.Receipt {
-	r := u.obs.Receipt
-	r.Origin, r.Declared = slipway.OriginCreated, slipway.DeclaredDigest(u.spec)
-	r.Fixed = slipway.FixedDigest(u.spec, w.kinds[u.effect.Address.Kind()])
+	r := w.declaring(u.obs.Receipt, u.spec)
+	r.Origin = slipway.OriginCreated
 	switch {
 	case u.effect.Op == slipway.OpAdopt:
 		r.Origin = slipway.OriginAdopted

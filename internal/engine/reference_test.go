@@ -3,11 +3,13 @@ package engine_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/engine"
 )
 
 // What cannot be read cannot be compared: that it is declared to come from elsewhere is told by the ships before.
@@ -119,6 +121,57 @@ func TestWhatCannotBeSeenIsAsItWasWritten(t *testing.T) {
 			b.mustSucceed(run)
 			if run := b.ship(request(t, m, tc.source)); !run.NoChanges {
 				t.Errorf("shipped again: %s %+v %v", run.Status, run.Error, b.modes(run.ID))
+			}
+		})
+	}
+}
+
+// A home that has only seen what another one wrote tells what is another value now, though nothing can look any more.
+func TestAValueThatWasSeenIsToldWhenItIsAnother(t *testing.T) {
+	const key = "cloud.var/STRIPE_KEY@production#update"
+	for name, tc := range map[string]struct {
+		now    string
+		want   []string
+		reason string
+	}{
+		"the same": {"the value of ", nil, "what was seen is as it was, and what cannot be read too"},
+		"another": {
+			"another value of ",
+			[]string{"cloud.deploy/shop@production#deploy", "cloud.live/shop@production#promote", key},
+			"a person writes it anew",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud()
+			writer := newBench(t, c)
+			writer.mustSucceed(writer.ship(request(t, manifest(), "one")))
+			home, value := newBench(t, c), "the value of "
+			home.edit = func(c *engine.Config) {
+				c.Secrets = func(n string) (slipway.Secret, bool) {
+					return slipway.NewSecret(value + n), !strings.HasPrefix(n, "SLIPWAY_OUTPUT_")
+				}
+			}
+			home.restart()
+			if run := home.ship(request(t, manifest(), "one")); !run.NoChanges {
+				t.Fatalf("while it can look: %s %v", run.Status, home.modes(run.ID))
+			}
+			home.bare, value = true, tc.now
+			plan, err := home.Plan(t.Context(), request(t, manifest(), "one"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var keys []string
+			for _, e := range plan.Effects {
+				if keys = append(keys, e.Key); e.Mode != slipway.ModeManual {
+					t.Errorf("%s is %s", e.Key, e.Mode)
+				}
+			}
+			slices.Sort(keys)
+			if d := cmp.Diff(tc.want, keys); d != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, d)
+			}
+			if e := plan.Effect(key); e != nil && e.Reason != "its value is another than when it was written, and it cannot be looked at" {
+				t.Errorf("reason: %s", e.Reason)
 			}
 		})
 	}

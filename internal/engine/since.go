@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/slipway-dev/slipway"
@@ -16,16 +17,22 @@ const sinceUsed = 50
 // for none.
 func approvedBefore(tx slipway.Tx, plan *slipway.Plan, except string, gate slipway.Gate) (last map[slipway.Address]slipway.Effect, newest *slipway.Approval, err error) {
 	used, err := tx.Used(plan.App, plan.Environment, except, sinceUsed)
-	last = map[slipway.Address]slipway.Effect{}
-	for i := 0; i < len(used) && err == nil; i++ {
-		a := used[i]
-		if newest == nil && (gate == "" || a.Gate == gate) {
-			newest = &a
-		}
-		err = keepEffects(tx, a, last)
+	if i := slices.IndexFunc(used, func(a slipway.Approval) bool { return gate == "" || a.Gate == gate }); i >= 0 {
+		newest = &used[i]
 	}
-	for _, e := range plan.Effects {
-		if _, known := last[e.Address]; err == nil && !known && newest != nil {
+	if err != nil || newest == nil {
+		return nil, nil, err
+	}
+	last = map[slipway.Address]slipway.Effect{}
+	unknown := func(e slipway.Effect) bool {
+		_, known := last[e.Address]
+		return !known && (gate == "" || e.Gate == gate)
+	}
+	for i := 0; i < len(used) && err == nil && slices.ContainsFunc(plan.Effects, unknown); i++ {
+		err = keepEffects(tx, used[i], last)
+	}
+	for i := 0; i < len(plan.Effects) && err == nil; i++ {
+		if e := plan.Effects[i]; unknown(e) {
 			err = keepDone(tx, plan, except, e.Address, last)
 		}
 	}

@@ -206,9 +206,7 @@ func (w *worker) sealUnit(ctx context.Context, sessions map[string]slipway.Sessi
 			if err != nil {
 				return err
 			}
-			if s, err = w.asWritten(ctx, w.wanted, s, receipts[a]); err != nil {
-				return err
-			}
+			s = w.wanted.asWritten(s, receipts[a])
 			if prints[a], _ = s.Params["fingerprint"].(string); prints[a] == "" {
 				prints[a] = carriedPrint(s, receipts[a], obs)
 			}

@@ -1,32 +1,41 @@
 package engine
 
 import (
-	"context"
 	"maps"
 
 	"github.com/slipway-dev/slipway"
 )
 
 // asWritten completes s, whose value cannot be read here: where nothing can look at s either, by the fingerprint that was recorded when the
-// declaration of its receipt r was made true, as long as it declares the same; else it is s without what only the writer can know.
-func (e *Engine) asWritten(ctx context.Context, w *wanted, s slipway.Spec, r slipway.Receipt) (slipway.Spec, error) {
-	if w.visible(s.Address.Kind()) || r.Declared == "" {
-		return carried(s), nil
+// declaration of its receipt r was true last, as long as it declares the same; else it is s without what only the writer can know.
+func (w *wanted) asWritten(s slipway.Spec, r slipway.Receipt) slipway.Spec {
+	same := s
+	same.Params = maps.Clone(s.Params)
+	if same.Params["fingerprint"] = r.Fingerprint; !w.visible(s.Address.Kind()) && r.Fingerprint != "" && r.Declared == slipway.DeclaredDigest(same) {
+		return same
 	}
-	out := carried(s)
-	err := e.Store.Read(ctx, func(tx slipway.Tx) error {
-		last, err := tx.LastDone(w.manifest.App, w.environment, s.Address)
-		for _, step := range last {
-			fields, _ := step.Basis["fields"].(map[string]any)
-			same := s
-			same.Params = maps.Clone(s.Params)
-			same.Params["fingerprint"] = fields["fingerprint"]
-			if fields["fingerprint"] != nil && r.Declared == slipway.DeclaredDigest(same) {
-				out = same
-				break
-			}
+	return carried(s)
+}
+
+// declaring is r with what s declares, which is true of it.
+func (e *Engine) declaring(r slipway.Receipt, s slipway.Spec) slipway.Receipt {
+	r.Declared, r.Fixed = slipway.DeclaredDigest(s), slipway.FixedDigest(s, e.kinds[s.Address.Kind()])
+	r.Fingerprint, _ = s.Params["fingerprint"].(string)
+	return r
+}
+
+// asSeen is r, with what its Spec declares where that was seen to be so: later it can be told what has changed, though nothing can look any more. Of a value
+// that cannot be read here, or that a person has written, nothing is seen.
+func (e *Engine) asSeen(r slipway.Receipt, s *sight) slipway.Receipt {
+	spec, declared := s.specs[r.Address]
+	obs := s.observed[r.Address]
+	if !declared || s.carried[r.Address] != "" || r.ByHand || obs.Unseen || obs.Pending || obs.Failed != nil || r.ID != obs.Receipt.ID {
+		return r
+	}
+	for name, want := range spec.Params {
+		if want == nil || !slipway.EqualBasis(map[string]any{"v": want}, map[string]any{"v": obs.Fields[name]}) {
+			return r
 		}
-		return err
-	})
-	return out, err
+	}
+	return e.declaring(r, spec)
 }

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-dev/slipway"
+	"github.com/slipway-dev/slipway/internal/engine"
+	"github.com/slipway-dev/slipway/internal/store"
+)
+
+type shut struct{ *bytes.Buffer }
+
+func (shut) Close() error { return nil }
+
+func TestRunsAreListedInPages(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "slipway.db"), Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	err = s.Tx(t.Context(), func(tx slipway.Tx) error {
+		for i := range 250 {
+			at := time.Unix(int64(i), 0)
+			app := map[bool]string{true: "shop", false: "other"}[i < 201]
+			if err := tx.AddRun(slipway.Run{ID: fmt.Sprintf("run_%03d", i), App: app, Status: slipway.RunCanceled, CreatedAt: at, UpdatedAt: at}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		app    string
+		all    bool
+		lines  int
+		older  bool
+		last   string
+		reason string
+	}{
+		"some":  {"shop", false, 100, true, "run_101", "the newest, and that there are others"},
+		"all":   {"shop", true, 201, false, "run_000", "each once"},
+		"few":   {"other", false, 49, false, "run_201", "there are no others"},
+		"none":  {"new", true, 0, false, "", "nothing was shipped"},
+		"whole": {"other", true, 49, false, "run_201", "one page is all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			w := &workspace{app: &app{out: shut{&out}}, manifest: &slipway.Manifest{App: tc.app}, engine: engine.New(engine.Config{Store: s})}
+			older, err := w.listRuns(t.Context(), tc.all)
+			lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+			if out.Len() == 0 {
+				lines = nil
+			}
+			if err != nil || older != tc.older || len(lines) != tc.lines || tc.lines > 0 && !strings.HasPrefix(lines[len(lines)-1], tc.last) {
+				t.Errorf("%s: %d lines, older %t, %v; the last is %q", tc.reason, len(lines), older, err, lines[max(0, len(lines)-1):])
+			}
+		})
+	}
+}
