@@ -400,7 +400,7 @@ func TestKeyIsProposed(t *testing.T) {
 		if p.Err() != nil {
 			t.Fatal(p.Err())
 		}
-		if a := p.Ask(apply(nil)); a.Allow || strings.Contains(a.Hint, "--key NAME") != helps || strings.Contains(a.Why, "a key of theirs") != helps {
+		if a := p.Ask(apply(nil)); a.Allow || a.Signed != helps || strings.Contains(a.Hint, "sign it with a key") != helps || strings.Contains(a.Why, "a key of theirs") != helps {
 			t.Errorf("%s: %+v", text, a)
 		}
 	}
