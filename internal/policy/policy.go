@@ -132,7 +132,7 @@ func (p *Policy) parse() error {
 			line, _ := strconv.Atoi(f.Message[m[2]:m[3]])
 			column, _ := strconv.Atoi(f.Message[m[4]:m[5]])
 			f.Line, f.Column = max(line, 1), max(column, 1)
-			f.Message = "it cannot be parsed here: " + f.Message[m[1]:]
+			f.Message = "it cannot be parsed here: " + plainly(f.Message[m[1]:])
 		}
 		return f
 	}
