@@ -105,7 +105,8 @@ func SinceApproved(last map[Address]Effect, plan *Plan, gate Gate) (out []string
 		told := map[string]bool{}
 		for _, name := range union(was.Params, e.Params) {
 			a, b := was.Params[name], e.Params[name]
-			if a == nil || b == nil || EqualBasis(map[string]any{"v": a}, map[string]any{"v": b}) {
+			plain := name == "fingerprint" && was.Params["value"] != nil && e.Params["value"] != nil // told as it is, below
+			if plain || a == nil || b == nil || EqualBasis(map[string]any{"v": a}, map[string]any{"v": b}) {
 				continue
 			}
 			line := fmt.Sprintf("%s: %s: %s -> %s", key, name, shortly(was.Params, name), shortly(e.Params, name))

@@ -121,17 +121,22 @@ func TestSinceApproved(t *testing.T) {
 	last := map[slipway.Address]slipway.Effect{
 		"cloud.db/db":   effect("cloud.db/db", slipway.OpCreate, slipway.GateApply, map[string]any{"size": 1, "region": "east", "late": nil, "gone": "x", "repo_id": 1}),
 		"cloud.var/A":   effect("cloud.var/A", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "a", "tree": "1", "input": "1"}),
+		"cloud.var/P":   effect("cloud.var/P", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "a", "value": "blue"}),
+		"cloud.var/S":   effect("cloud.var/S", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "a", "type": "plain", "value": "blue"}),
 		"cloud.prod/it": effect("cloud.prod/it", slipway.OpPromote, slipway.GatePromote, nil),
 	}
 	plan := &slipway.Plan{Effects: []slipway.Effect{
 		effect("cloud.var/B", slipway.OpCreate, slipway.GateApply, nil),
 		effect("cloud.var/A", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "b", "tree": "2", "input": "2"}),
+		effect("cloud.var/P", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "b", "value": "green"}),
+		effect("cloud.var/S", slipway.OpUpdate, slipway.GateApply, map[string]any{"fingerprint": "b", "type": "sensitive"}),
 		effect("cloud.db/db", slipway.OpUpdate, slipway.GateApply, map[string]any{"size": 2, "region": "east", "late": "now", "repo_id": 2, "new": "x"}),
 		effect("cloud.prod/it", slipway.OpRollback, slipway.GatePromote, nil),
 	}}
 	apply := []string{
 		"cloud.db/db#update: was create", "cloud.db/db#update: the repository", "cloud.db/db#update: size: 1 -> 2",
 		"cloud.var/A#update: another secret value", "cloud.var/A#update: the source or its settings", "cloud.var/A#update: the source", "cloud.var/B#create: never approved before",
+		"cloud.var/P#update: value: blue -> green", "cloud.var/S#update: another secret value", "cloud.var/S#update: type: plain -> sensitive",
 	}
 	production := []string{"cloud.prod/it#rollback: was promote"}
 	for gate, want := range map[slipway.Gate][]string{

@@ -172,6 +172,9 @@ func basisText(v any) string {
 	fields, _ := basis["fields"].(map[string]any)
 	shown := []any{}
 	for _, name := range sortedKeys(fields) {
+		if _, plain := fields["value"]; plain && name == "fingerprint" {
+			continue
+		}
 		if name == "fingerprint" {
 			shown = append(shown, "secret")
 		} else if !hidden[name] {
