@@ -27,10 +27,20 @@ var _ slipway.Handler = productions{}
 // production has and which of them that deployment serves, since the project's own word comes before the last domain has moved; at the
 // same time where the move was asked for. Where nothing is wanted yet they are looked at if the last move, to what serves, did not succeed. The serving deployment's meta, which the project shows, tells whether it is ours.
 func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Observation, error) {
+	obs, stale, err := h.look(ctx, want)
+	if err == nil && stale {
+		obs, _, err = productions{h.pass()}.look(ctx, want)
+	}
+	return obs, err
+}
+
+// look is Observe with the project as the pass has it. It is stale where a rolling release is over by now, and what was asked for neither serves
+// nor moves: the project may have been read before that.
+func (h productions) look(ctx context.Context, want slipway.Spec) (obs slipway.Observation, stale bool, err error) {
 	const op = "vercel.production observe"
 	in, ok := parent(want)
 	if !ok {
-		return slipway.Observation{}, nil
+		return obs, false, nil
 	}
 	id := text(want.Params["deployment"])
 	var p *project
@@ -46,9 +56,10 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 		lookAtDomains(&first)
 	}
 	if err := first.Wait(); err != nil {
-		return h.nothing(ctx, op, in, err)
+		obs, err = h.nothing(ctx, op, in, err)
+		return obs, false, err
 	}
-	obs := slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
+	obs = slipway.Observation{Exists: true, Receipt: h.receipt(p, want.Address), Fields: map[string]any{"deployment": p.serving()}}
 	obs.Owned = p.serving() != "" && p.Targets[slipway.Production].Meta[metaKey("app")] == want.App
 	if t := p.Targets[slipway.Production]; obs.Owned {
 		obs.Vintage = vintage(t.Meta, t.CreatedAt)
@@ -59,18 +70,21 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	}
 	moving := job != nil && job.ToDeploymentID == id
 	if p.RollingRelease != nil || asked && !moving && p.serving() != id {
-		if told, err := h.rollout(ctx, op, p, want, &obs, asked); err != nil || told {
-			return obs, err
+		told, over, err := h.rollout(ctx, op, p, want, &obs, asked)
+		if err != nil || told {
+			return obs, false, err
 		}
+		stale = over && asked && !moving && p.serving() != id
 	}
 	if id == "" || !asked && !moving && p.serving() != id {
-		return obs, nil
+		return obs, stale, nil
 	}
 	if !asked {
 		lookAtDomains(&second)
 	}
 	if err := second.Wait(); err != nil {
-		return h.nothing(ctx, op, in, err)
+		obs, err = h.nothing(ctx, op, in, err)
+		return obs, false, err
 	}
 	waiting := slices.DeleteFunc(slices.Clone(domains), func(d string) bool { return slices.Contains(aliases, d) })
 	obs.Parts = map[string]slipway.Part{}
@@ -94,7 +108,7 @@ func (h productions) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	case p.serving() == id || moving && job.JobStatus != "succeeded" && job.JobStatus != "skipped": // else it has moved, and moved on since
 		obs.Pending = true
 	}
-	return obs, nil
+	return obs, stale, nil
 }
 
 // serving returns the id of the deployment that production serves, "" for none. A staged build is not served.

@@ -32,25 +32,30 @@ func (c *client) getRollingRelease(ctx context.Context, op, projectID string) (*
 	return out.RollingRelease, err
 }
 
-// rollout completes obs with the rolling release that production is in; told is false where that has no part in what is wanted.
+// rollout completes obs with the rolling release that production is in; told is false where that has no part in what is wanted, and over says
+// that it is complete.
 //
 // While one of another deployment goes on, that is what production serves: it will, unless somebody aborts it, and whatever is promoted
 // meanwhile takes its place. A promote of what is wanted waits in the queue until then. While what is wanted is rolled out itself,
-// production still serves what it served.
-func (h productions) rollout(ctx context.Context, op string, p *project, want slipway.Spec, obs *slipway.Observation, asked bool) (told bool, err error) {
+// production still serves what it served. Where one is complete the aliases have still to move, and what is queued behind it waits for that.
+func (h productions) rollout(ctx context.Context, op string, p *project, want slipway.Spec, obs *slipway.Observation, asked bool) (told, over bool, err error) {
 	r, err := h.getRollingRelease(ctx, op, p.ID)
 	if err != nil || r == nil || r.CanaryDeployment == nil {
-		return false, err
+		return false, false, err
 	}
 	id, canary := text(want.Params["deployment"]), r.CanaryDeployment.ID
 	if r.State == "ABORTED" && canary == id && asked && p.serving() != id {
 		obs.Failed = slipway.Errorf(slipway.CodeDrift, "the rolling release of %s was aborted: production serves %s", id, p.serving()).
 			WithHint("find out why; then ship again, or go on with: slipway resume")
 		obs.Failed.Op = op
-		return true, nil
+		return true, false, nil
+	}
+	if r.State == "COMPLETE" && id != "" && r.QueuedDeploymentID == id {
+		obs.Pending = true // not as a Rollout, which is waited for past every deadline: nothing tells how long the queue is kept
+		return true, false, nil
 	}
 	if r.State != "ACTIVE" {
-		return false, nil
+		return false, r.State == "COMPLETE", nil
 	}
 	obs.Rollout = &slipway.Rollout{Of: canary, Queued: canary != id}
 	if s := r.ActiveStage; s != nil {
@@ -58,9 +63,9 @@ func (h productions) rollout(ctx context.Context, op string, p *project, want sl
 	}
 	obs.Pending = id != "" && (canary == id || r.QueuedDeploymentID == id)
 	if canary == id {
-		return true, nil
+		return true, false, nil
 	}
-	return true, h.servesCanary(ctx, op, want, obs)
+	return true, false, h.servesCanary(ctx, op, want, obs)
 }
 
 // servesCanary makes obs tell of the deployment that is rolled out as of the one that production serves.
