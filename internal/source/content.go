@@ -64,8 +64,8 @@ type hashed struct {
 }
 
 // hashAll fills in SHA1 on all cores. Each worker has one buffer and one open file. What it returns is in the order of files.
-func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) (sums []hashed, err error) {
-	sums = make([]hashed, len(files))
+func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) ([]hashed, error) {
+	sums := make([]hashed, len(files))
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, unreadable(dir, err)
@@ -86,9 +86,11 @@ func hashAll(ctx context.Context, dir string, files []slipway.File, head *head) 
 					git = sha1.New() // https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
 					fmt.Fprintf(git, "blob %d\x00", files[i].Size)
 				}
-				if sums[i].key, err = hashOne(ctx, root, &files[i], buffer, git); err != nil {
+				key, err := hashOne(ctx, root, &files[i], buffer, git)
+				if err != nil {
 					return err
 				}
+				sums[i].key = key
 				if git != nil {
 					sums[i].git = hex.EncodeToString(git.Sum(nil))
 				}
