@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/slipway-dev/slipway"
 )
 
 // lapsed tells why an approval that nobody has used yet opens nothing now, though it was given: the policy would not let one of its approvers
-// approve at this moment (a freeze has begun) or wants more people, or the key that has signed is no longer trusted. "" where it still holds. What an approval has
+// approve at this moment (a freeze has begun) or wants more people, the key that has signed is no longer trusted or has signed something else, or
+// the clock was set back behind the approval, which would hold too long. "" where it still holds. What an approval has
 // opened stays open: work that has begun is not left half done.
 func (w *worker) lapsed(ctx context.Context, a slipway.Approval, policy slipway.Policy) string {
 	if a.State != slipway.ApprovalApproved {
@@ -19,16 +21,21 @@ func (w *worker) lapsed(ctx context.Context, a slipway.Approval, policy slipway.
 		q := w.question(w.run, w.plan, a.Gate)
 		q.Approvals, q.Principal, q.Proof = i, v.By, v.Proof
 		switch {
+		case v.At.After(w.Now().Add(time.Minute)): // a clock that is put right by less is none that was set back
+			return fmt.Sprintf("it was approved at %s, and this machine's clock is behind that now", v.At.UTC().Format(time.DateTime))
 		case v.Proof == slipway.ProofPolicy:
 			q.Action, q.Principal = slipway.ActionAutoApprove, w.run.Requester
 		case v.Statement != nil:
-			_, by, err := w.Witness(ctx, v.Statement, v.At)
+			ballot, by, err := w.Witness(ctx, v.Statement, v.At)
 			if err != nil || by.Principal() != v.By {
 				since := "is not trusted any more"
 				if _, _, err := w.Witness(ctx, v.Statement, w.Now()); err == nil {
 					since = "was not trusted for a time since"
 				}
 				return fmt.Sprintf("the key %s, with which %s has signed, %s", v.Key, v.By.Name, since)
+			}
+			if err := a.Takes(ballot, v.At); err != nil {
+				return err.Error()
 			}
 			q = by.Asks(q)
 		}
