@@ -87,6 +87,24 @@ var veiled = map[string]string{
 	"fingerprint": "another secret value", "written": "written outside since", "input": "the source or its settings", "tree": "the source", "repo_id": "the repository",
 }
 
+// Mismatch tells how what is there differs from what s declares in one field: "region: east wanted, west there". A field that is compared and
+// not shown is named alone, and so are those of a variable: what a person wrote there by mistake may be a secret.
+func Mismatch(s Spec, there Observation, field string) string {
+	_, hidden := veiled[field]
+	if _, variable := s.Inputs["value"]; hidden || variable {
+		return field
+	}
+	return field + ": " + wantedAndThere(field, s.Params, there.Fields)
+}
+
+func wantedAndThere(field string, want, have map[string]any) string {
+	there := "nothing"
+	if have[field] != nil && have[field] != "" {
+		there = shortly(have, field)
+	}
+	return shortly(want, field) + " wanted, " + there + " there"
+}
+
 // SinceApproved tells, a line each, how the effects of a plan behind a gate ("": all) differ from those that were approved last for the same
 // resources. What is known only during a run is not compared.
 func SinceApproved(last map[Address]Effect, plan *Plan, gate Gate) (out []string) {

@@ -175,3 +175,27 @@ func TestConsequencesOfAWayBack(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestMismatch(t *testing.T) {
+	variable := map[string]slipway.Input{"value": {Secret: "LEVEL"}}
+	for name, tc := range map[string]struct {
+		inputs     map[string]slipway.Input
+		field      string
+		want, have any
+		says       string
+		reason     string
+	}{
+		"a number":      {nil, "dimensions", int64(384), 3, "dimensions: 384 wanted, 3 there", "a person mends what they can see"},
+		"nothing":       {nil, "region", "east", nil, "region: east wanted, nothing there", "what is not set is said"},
+		"a fingerprint": {nil, "fingerprint", "v1:a", "v1:b", "fingerprint", "it tells a person nothing"},
+		"a variable":    {variable, "value", "info", "hunter22", "value", "a secret may have been pasted there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := slipway.Spec{Params: map[string]any{tc.field: tc.want}, Inputs: tc.inputs}
+			got := slipway.Mismatch(s, slipway.Observation{Fields: map[string]any{tc.field: tc.have}}, tc.field)
+			if got != tc.says {
+				t.Errorf("%s: %q", tc.reason, got)
+			}
+		})
+	}
+}

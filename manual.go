@@ -237,7 +237,7 @@ type Evidence struct {
 	How     string     `json:"how,omitempty"`  // what was looked at
 	Note    string     `json:"note,omitempty"` // asserted: what the person says
 	By      *Principal `json:"by,omitempty"`
-	Differs []string   `json:"differs,omitempty"` // wrong or partial: the fields
+	Differs []string   `json:"differs,omitempty"` // wrong or partial: the fields, with what is wanted and what is there where that may be shown
 	// Statement is the person's word, asserted, as a signed in-toto statement in a DSSE envelope.
 	Statement json.RawMessage `json:"statement,omitempty"`
 }

@@ -327,7 +327,8 @@ func (p *planner) add(s Spec) error {
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, changes, "what it was made from has changed")
 	case !p.Owned[s.Address] && kind.UpdateOp == "":
 		if bad := immutable(kind, changes); bad != "" {
-			return Errorf(CodeConflict, "%s %q exists, was not made by Slipway, and its %s differs", s.Address.Kind(), s.Name, bad).
+			return Errorf(CodeConflict, "%s %q exists, was not made by Slipway, and its %s differs: %s",
+				s.Address.Kind(), s.Name, bad, wantedAndThere(bad, s.Params, obs.Fields)).
 				WithHint("give this resource another name: in the manifest, or declare what exists")
 		}
 		p.put(s, OpAdopt, kind.Gate, changes, "it exists and was not made by Slipway")

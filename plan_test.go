@@ -569,7 +569,7 @@ func TestPlanRefuses(t *testing.T) {
 		"conflict": {
 			reason: "somebody else's database in another region cannot become ours",
 			change: func(w *world) { w.foreign(db).differs(db, "region", "west") },
-			code:   slipway.CodeConflict, says: `cloud.db "shop-db" exists, was not made by Slipway, and its region differs`,
+			code:   slipway.CodeConflict, says: `cloud.db "shop-db" exists, was not made by Slipway, and its region differs: east wanted, west there`,
 		},
 		"ambiguous": {
 			reason: "every match is listed, sorted",

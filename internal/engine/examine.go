@@ -116,7 +116,7 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 	case u.obs.Pending:
 		ev.Finding = slipway.FindingPartial
 	case len(differs) > 0:
-		ev.Finding, ev.Differs = slipway.FindingWrong, differs
+		ev.Finding, ev.Differs = slipway.FindingWrong, w.mismatches(u.spec, u.obs, differs)
 		if !slices.ContainsFunc(differs, func(f string) bool { return !empty(u.obs.Fields[f]) }) {
 			ev.Finding = slipway.FindingPartial
 		}
@@ -124,6 +124,15 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 		ev.Finding = slipway.FindingDone
 	}
 	return ev, nil
+}
+
+// mismatches tells of each field what is wanted and what is there.
+func (w *worker) mismatches(s slipway.Spec, there slipway.Observation, fields []string) []string {
+	var lines []string
+	for _, f := range fields {
+		lines = append(lines, w.Redact(slipway.Mismatch(s, there, f)))
+	}
+	return lines
 }
 
 // sameAccount refuses what was seen in another account than the one that the app's other resources of that provider were made in.
@@ -199,7 +208,8 @@ func (w *worker) examineByValues(ctx context.Context, u *unit) (slipway.Evidence
 		}
 		fields := maps.Clone(u.spec.Params) // as declared, but for what it told
 		maps.Copy(fields, facts)
-		ev.Differs = append(ev.Differs, differing(u.spec, slipway.Observation{Fields: fields})...)
+		told := slipway.Observation{Fields: fields}
+		ev.Differs = append(ev.Differs, w.mismatches(u.spec, told, differing(u.spec, told))...)
 	}
 	slices.Sort(ev.Differs)
 	ev.Differs = slices.Compact(ev.Differs)
