@@ -28,6 +28,7 @@ type cloud struct {
 	deploys   []map[string]string
 	serving   string
 	hidden    map[string]int                   // how many more looks by name do not show a db
+	coming    map[string]int                   // a person makes the db of that name just before so many looks for it from here
 	point     func(where string) error         // called before and after each mutating call
 	beforeObs func(kind slipway.Kind) error    // called before each observation
 	findings  slipway.Access                   // what speaks against the credential: calls that it rules out are refused
@@ -41,7 +42,7 @@ type cloud struct {
 }
 
 func newCloud() *cloud {
-	return &cloud{dbs: map[string]map[string]string{}, vars: map[string]map[string]string{}, made: map[string]int{}, guided: map[string]any{}, account: "acct"}
+	return &cloud{dbs: map[string]map[string]string{}, vars: map[string]map[string]string{}, made: map[string]int{}, coming: map[string]int{}, guided: map[string]any{}, account: "acct"}
 }
 
 func (c *cloud) id(prefix string) string { c.next++; return fmt.Sprintf("%s-%d", prefix, c.next) }
@@ -332,6 +333,7 @@ func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Obs
 		}
 		return o, nil
 	}
+	k.comes(want)
 	for _, id := range slices.Sorted(maps.Keys(k.dbs)) {
 		if k.dbs[id]["name"] == want.Name {
 			if k.hidden[id] > 0 {
@@ -346,6 +348,19 @@ func (k *cloudDB) Observe(ctx context.Context, want slipway.Spec) (o slipway.Obs
 		o.Namesakes = nil
 	}
 	return o, nil
+}
+
+// comes is the person who makes a db while it is looked for, unless it is there.
+func (k *cloudDB) comes(want slipway.Spec) {
+	if k.coming[want.Name]--; k.coming[want.Name] != 0 {
+		return
+	}
+	for _, d := range k.dbs {
+		if d["name"] == want.Name {
+			return
+		}
+	}
+	k.dbs[k.id("hand")] = map[string]string{"name": want.Name, "region": fmt.Sprint(want.Params["region"]), "size": fmt.Sprint(want.Params["size"])}
 }
 
 func (k *cloudDB) Create(ctx context.Context, want slipway.Spec) (r slipway.Receipt, err error) {
