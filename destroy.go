@@ -23,7 +23,7 @@ func (d DestroyScope) covers(a Address, environment string) bool {
 func MakeDestroy(in PlanInput, scope DestroyScope) *Plan {
 	in.Access = in.Access.In(in.Environment)
 	p := &planner{PlanInput: in, last: map[Address]string{}, plan: &Plan{
-		Format: PlanFormat, Operation: OperationDestroy, App: in.App, Environment: in.Environment, Effects: []Effect{},
+		Format: PlanFormat, Operation: OperationDestroy, App: in.App, Environment: in.Environment, Effects: []Effect{}, Access: in.Access,
 	}}
 	going := map[Address]bool{}
 	_, holder := p.ledgerAndHolder()

@@ -187,7 +187,7 @@ func TestByPolicyInBundle(t *testing.T) {
 // A key that is no longer trusted was when it signed; what it has signed since is its holder's word alone.
 func TestUntrustedSince(t *testing.T) {
 	a, k := voted(t)[0], key(t, graceKey)
-	signed := func(seconds time.Duration) time.Time { return a.Votes[1].At.Add(seconds * time.Second) }
+	signed := func(seconds int) time.Time { return a.Votes[1].At.Add(time.Duration(seconds) * time.Second) }
 	for name, tc := range map[string]struct {
 		gaps             []Gap
 		proved, unproved int

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -347,11 +348,12 @@ func (p *process) drive(run slipway.Run, gate func(*slipway.RunDetail) bool) *sl
 		if run.Status != slipway.RunWaitingApproval || gate != nil && !gate(d) {
 			return d
 		}
-		var names []string
-		for _, a := range d.Approvals {
-			names = append(names, a.Targets()...)
+		i := slices.IndexFunc(d.Approvals, func(a slipway.Approval) bool { return a.State == slipway.ApprovalRequested })
+		if i < 0 {
+			p.t.Fatalf("run %s waits for an approval that nobody asks for", run.ID)
 		}
-		if _, err := p.engine.Decide(p.t.Context(), slipway.Decision{Run: run.ID, Approve: true, By: approver, Confirm: names}); err != nil {
+		a := d.Approvals[i]
+		if _, err := p.engine.Decide(p.t.Context(), slipway.Decision{Run: run.ID, Gate: a.Gate, Approve: true, By: approver, Confirm: a.Targets()}); err != nil {
 			p.t.Fatal(err)
 		}
 	}
