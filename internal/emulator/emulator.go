@@ -58,6 +58,7 @@ type Options struct {
 	Postgres string
 
 	world *world
+	tries int // how many free ports were tried for what was made
 }
 
 // Emulator is one provider's emulator.
@@ -290,17 +291,24 @@ func (r *Running) startData(ctx context.Context, i Instance, o Options, port int
 	if err != nil {
 		return nil, err
 	}
-	r.closers = append(r.closers, data.Close)
 	if at, err := netip.ParseAddr(o.Listen); err == nil && !at.IsUnspecified() && o.Listen != emukit.Loopback {
 		second, err := emukit.Start(ctx, data.Port, i.Data)
 		if err != nil {
+			defer data.Close() // only then: the next try takes another free port
+			if o.tries++; port == 0 && o.tries < maxTries {
+				return r.startData(ctx, i, o, port)
+			}
 			return nil, err
 		}
 		r.closers = append(r.closers, second.Close)
 	}
+	r.closers = append(r.closers, data.Close)
 	i.OnData(data)
 	return data, nil
 }
+
+// maxTries is how many free ports are tried: one that is free where the emulators listen may be taken on loopback.
+const maxTries = 16
 
 // controlled has the control routes below the path of the base URL as well, where a program that has the URL looks.
 func controlled(e Emulator, h http.Handler) http.Handler {

@@ -265,6 +265,25 @@ func TestControlIsAlsoBelowTheBaseURL(t *testing.T) {
 	}
 }
 
+// A port that is free where the emulators listen may be taken on loopback, where what was made is served as well.
+func TestPortsTakenOnLoopback(t *testing.T) {
+	outer := outerAddress(t)
+	for range 1000 {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	for range 40 {
+		r, err := Start(t.Context(), Options{Listen: outer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+	}
+}
+
 // What is given out answers wherever the emulators listen, and on this machine apps do at their names below localhost.
 func TestDataPlanesAnswerWhereTheEmulatorsListen(t *testing.T) {
 	addresses := map[string]string{"loopback": "127.0.0.1", "all": "0.0.0.0", "one address": outerAddress(t), "name": "localhost"}
