@@ -133,6 +133,8 @@ func (p *Policy) parse() error {
 			column, _ := strconv.Atoi(f.Message[m[4]:m[5]])
 			f.Line, f.Column = max(line, 1), max(column, 1)
 			f.Message = "it cannot be parsed here: " + plainly(f.Message[m[1]:])
+		} else if l := literal(p.name, p.text, err); l != nil {
+			f = l
 		}
 		return f
 	}
