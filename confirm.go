@@ -139,10 +139,21 @@ func (d Decision) Asked(all []Approval) (Approval, error) {
 	return waiting[0], nil
 }
 
+// CommandLine is argv as it is typed in a shell.
+func CommandLine(argv []string) string {
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		if words[i] = shellWord(a); i == 0 && words[i] == a && strings.Contains(a, "=") { // it would be a variable
+			words[i] = "'" + a + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // shellWord is s as it is typed in a shell.
 func shellWord(s string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/@:+-", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/@:+-=,%", r)
 	}
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
 		return s

@@ -97,3 +97,23 @@ func TestAsked(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandLine: what is shown of a command does the same when it is typed.
+func TestCommandLine(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		argv   []string
+		want   string
+	}{
+		"plain":      {"nothing is to be quoted", []string{"npm", "run", "test:unit", "--", "--shard=1/2", "-t", "a,b", "50%"}, "npm run test:unit -- --shard=1/2 -t a,b 50%"},
+		"words":      {"one argument stays one", []string{"sh", "-c", "npm test && echo done"}, "sh -c 'npm test && echo done'"},
+		"quotes":     {"its own quotes are kept", []string{"node", "-e", "console.log('a')"}, `node -e 'console.log('\''a'\'')'`},
+		"expansions": {"nothing is expanded", []string{"echo", "$HOME", "~", "*", "{a,b}", "`x`", "#", "!"}, "echo '$HOME' '~' '*' '{a,b}' '`x`' '#' '!'"},
+		"empty":      {"an argument of nothing is one", []string{"echo", ""}, "echo ''"},
+		"assignment": {"the first word is a program, and no variable", []string{"A=b", "C=d"}, "'A=b' C=d"},
+	} {
+		if got := slipway.CommandLine(tc.argv); got != tc.want {
+			t.Errorf("%s: %s\n got %s\nwant %s", name, tc.reason, got, tc.want)
+		}
+	}
+}

@@ -130,7 +130,7 @@ func resultLines(s slipway.Step) (lines []string) {
 		if c.End != slipway.JobExited {
 			how = "ended: " + string(c.End)
 		}
-		lines = append(lines, fmt.Sprintf("$ %s: %s, %v", strings.Join(c.Argv, " "), how, time.Duration(c.Took)*time.Millisecond))
+		lines = append(lines, fmt.Sprintf("$ %s: %s, %v", slipway.CommandLine(c.Argv), how, time.Duration(c.Took)*time.Millisecond))
 	}
 	if found.Isolation.Backend != "" {
 		lines = append(lines, "by "+found.Isolation.String())

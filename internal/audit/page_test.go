@@ -157,12 +157,12 @@ func luminance(t *testing.T, hex string) float64 {
 // TestResultLines: how a check went is told of commands, probes and the checks of a commit.
 func TestResultLines(t *testing.T) {
 	got := resultLines(slipway.Step{Basis: map[string]any{
-		"commands":  []any{map[string]any{"argv": []any{"npm", "test"}, "end": "exited", "exit": 1.0, "took_ms": 1500.0}, map[string]any{"argv": []any{"sh"}, "end": "time"}},
+		"commands":  []any{map[string]any{"argv": []any{"npm", "run", "a b"}, "end": "exited", "exit": 1.0, "took_ms": 1500.0}, map[string]any{"argv": []any{"sh"}, "end": "time"}},
 		"isolation": map[string]any{"backend": "bubblewrap", "version": "0.8"},
 		"probes":    []any{map[string]any{"url": "https://a.b", "path": "/c", "outcome": "passed", "status": 200.0, "millis": 12.0, "attempts": 2.0}},
 		"checks":    []any{map[string]any{"name": "build", "says": "success"}},
 	}})
-	want := []string{"$ npm test: exit code 1, 1.5s", "$ sh: ended: time, 0s", "by bubblewrap 0.8", "GET https://a.b/c: passed, 200 after 12 ms, attempt 2", "build: success"}
+	want := []string{"$ npm run 'a b': exit code 1, 1.5s", "$ sh: ended: time, 0s", "by bubblewrap 0.8", "GET https://a.b/c: passed, 200 after 12 ms, attempt 2", "build: success"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

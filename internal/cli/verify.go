@@ -15,7 +15,7 @@ import (
 // jobText is what a plan runs before the deployment, where, and within what.
 func jobText(b *strings.Builder, c slipway.Check) {
 	for _, argv := range c.Job.Commands {
-		fmt.Fprintf(b, "      $ %s\n", oneLine(strings.Join(argv, " ")))
+		fmt.Fprintf(b, "      $ %s\n", oneLine(slipway.CommandLine(argv)))
 	}
 	where := "isolated on this machine"
 	if c.Job.Sandbox == sandbox.Vercel {
@@ -40,7 +40,7 @@ func jobResultText(b *strings.Builder, s slipway.Step) {
 		if c.End != slipway.JobExited {
 			how = "ended: " + string(c.End)
 		}
-		fmt.Fprintf(b, "  %-8s $ %s: %s, %v\n", "", oneLine(strings.Join(c.Argv, " ")), how, time.Duration(c.Took)*time.Millisecond)
+		fmt.Fprintf(b, "  %-8s $ %s: %s, %v\n", "", oneLine(slipway.CommandLine(c.Argv)), how, time.Duration(c.Took)*time.Millisecond)
 	}
 	if r.Isolation.Backend != "" {
 		fmt.Fprintf(b, "  %-8s by %s\n", "", r.Isolation)

@@ -303,7 +303,7 @@ func jobFault(c slipway.Check, r slipway.JobResult) error {
 		return slipway.Errorf(slipway.CodeInternal, "the sandbox ran no command")
 	}
 	last := r.Commands[len(r.Commands)-1]
-	name, limit := strings.Join(last.Argv, " "), time.Duration(c.Job.Timeout)*time.Second
+	name, limit := slipway.CommandLine(last.Argv), time.Duration(c.Job.Timeout)*time.Second
 	failed := func(hint, format string, args ...any) error {
 		return slipway.Errorf(slipway.CodeCheckFailed, "%s: %s", name, fmt.Sprintf(format, args...)).WithHint("%s", hint)
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"bytes"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -39,7 +38,7 @@ func (o *outlet) stream(name string, now func() time.Time) *lines {
 
 // command tells which command begins.
 func (o *outlet) command(argv []string, at time.Time) {
-	o.send(slipway.LogLine{At: at, Stream: "command", Text: slipway.PlainLine(strings.Join(argv, " "))})
+	o.send(slipway.LogLine{At: at, Stream: "command", Text: slipway.PlainLine(slipway.CommandLine(argv))})
 }
 
 func (l *lines) Write(b []byte) (int, error) {
