@@ -3,7 +3,9 @@ package slipway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -119,8 +121,11 @@ func (j JSONProbe) refuses(body []byte) string {
 	if decoder.Decode(&v) != nil {
 		return "the answer is not JSON"
 	}
-	if _, err := decoder.Token(); err == nil {
+	switch _, err := decoder.Token(); {
+	case err == nil:
 		return "the answer is more than one JSON value"
+	case !errors.Is(err, io.EOF):
+		return "the answer is not JSON: something follows its value"
 	}
 	v, ok := pointed(v, j.Path)
 	switch {

@@ -34,6 +34,10 @@ func TestProbeRefuses(t *testing.T) {
 		"digit member":  {said("/0", "zero"), 200, body, 0, "", "in an object a number is a name"},
 		"no json":       {said("/status", "ok"), 200, "<html>", 0, "the answer is not JSON", "a page is no JSON"},
 		"two values":    {said("/status", "ok"), 200, body + body, 0, "the answer is more than one JSON value", "nor are two in a row"},
+		"rubbish after": {said("/status", "ok"), 200, body + " rubbish", 0, "the answer is not JSON: something follows its value", "what follows the value is no white space"},
+		"bracket after": {said("/status", "ok"), 200, body + "}", 0, "the answer is not JSON: something follows its value", "a bracket too many is no JSON either"},
+		"broken second": {said("/status", "ok"), 200, body + `{"status`, 0, "the answer is more than one JSON value", "a second value that breaks off"},
+		"newline after": {said("/status", "ok"), 200, body + " \r\n\t", 0, "", "white space may follow"},
 		"in time":       {slipway.HealthProbe{Within: "2s"}, 200, "", 2 * time.Second, "", "the limit itself is within"},
 		"late":          {slipway.HealthProbe{Within: "2s"}, 200, "", 2001 * time.Millisecond, "it took 2001 ms, more than 2s", "past the limit"},
 	} {
