@@ -520,7 +520,10 @@ func (c Chain) read(path string, into any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil || d.More() {
+	if err := d.Decode(into); err != nil {
+		return bad("is not what slipway wrote")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return bad("is not what slipway wrote")
 	}
 	return nil

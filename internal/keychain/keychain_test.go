@@ -1,6 +1,7 @@
 package keychain_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -541,6 +542,38 @@ func TestRepass(t *testing.T) {
 	}
 	if err := h.Repass(t.Context(), "eve"); slipway.ErrorCode(err) != slipway.CodeUnsupported {
 		t.Errorf("one in the keyring: %v", err)
+	}
+}
+
+// A file of trusted keys is one value: with anything behind it, it is not what was written.
+func TestWholeFile(t *testing.T) {
+	h := newHome(t)
+	if _, err := h.Trust("ada", attest.PublicMark+strings.Repeat("11", 32), nil); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(h.Folder, "trusted.json")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		behind string
+		bad    bool
+		reason string
+	}{
+		"nothing":   {"", false, "it is as it was written"},
+		"newlines":  {"\n\n", false, "white space says nothing"},
+		"a bracket": {"]", true, "it is no JSON"},
+		"a brace":   {"\n}", true, "it is no JSON"},
+		"a word":    {"x", true, "it is no JSON"},
+		"a value":   {"{}", true, "one of two would count silently"},
+	} {
+		if err := os.WriteFile(file, append(bytes.Clone(whole), tc.behind...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Trusted(); (err != nil) != tc.bad {
+			t.Errorf("%s: %v: %s", name, err, tc.reason)
+		}
 	}
 }
 
