@@ -83,7 +83,14 @@ func decodeCases(text []byte, into any) (err error) {
 			err = fmt.Errorf("it cannot be parsed")
 		}
 	}()
-	return yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(into)
+	d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("a second document is not supported: its cases would not be looked at")
+	}
+	return nil
 }
 
 var gates = []string{"apply", "promote", "rollback", "rotate", "destroy", "unsandboxed"}

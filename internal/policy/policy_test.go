@@ -279,6 +279,8 @@ cases:
 		"no action":     {"nothing is asked", "cases: [{principal: a, expect: allow}]", "action"},
 		"no principal":  {"nobody asks", "cases: [{action: apply, expect: allow}]", "principal"},
 		"no answer":     {"nothing is expected", "cases: [{action: apply, principal: a}]", "expect"},
+		"two documents": {"the cases of the second would never be looked at", "cases: [{action: apply, principal: a, expect: deny}]\n---\ncases: [{action: apply, principal: a, expect: allow}]", "a second document"},
+		"broken second": {"what follows is not read as if it were not there", "cases: [{action: apply, principal: a, expect: deny}]\n---\n}", "a second document"},
 		"no time":       {"a time is a time", "cases: [{action: apply, principal: a, expect: deny, now: friday}]", "now"},
 	} {
 		if _, err := policy.ReadCases("c.yaml", []byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
