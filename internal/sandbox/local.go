@@ -75,7 +75,7 @@ func (l *local) Run(ctx context.Context, _ slipway.Settings, o slipway.Order, em
 	deadline := l.config.Now().Add(seconds(o.Job))
 	uid, dir, out := isolate.NewUID(), l.dir(o), &outlet{emit: emit}
 	if err := lay(ctx, o, dir, uid); err != nil {
-		return slipway.JobResult{}, err
+		return slipway.JobResult{}, ended(ctx, err, nil)
 	}
 	var r slipway.JobResult
 	for _, argv := range o.Commands {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"net/http/httptest"
@@ -236,6 +237,21 @@ func TestTheTimeOfAllCommandsIsBounded(t *testing.T) {
 			r, _, err := p.run(t, o)
 			if err != nil || cmp.Diff([]slipway.JobEnd{slipway.JobExited, slipway.JobTime}, ends(r)) != "" {
 				t.Errorf("%v %+v", err, r)
+			}
+		})
+	}
+}
+
+// Where the time is over before the first command can begin, that is what is told.
+func TestTheTimeIsOverBeforeTheFirstCommand(t *testing.T) {
+	for name, p := range places(t) {
+		t.Run(name, func(t *testing.T) {
+			o := order(tree{"f": "x"}, []string{"true"})
+			o.Mark.Began = time.Now().Add(-2 * seconds(o.Job))
+			_, _, err := p.run(t, o)
+			e := (*slipway.Error)(nil)
+			if !errors.As(err, &e) || e.Code != slipway.CodeCheckFailed || !strings.Contains(e.Message, "not ready within the time limit") || e.Hint != "raise verify.timeout" {
+				t.Errorf("%v", err)
 			}
 		})
 	}
