@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,17 +56,12 @@ func effectsByKey(p *Plan) map[string]Effect {
 
 // differing tells what differs between two effects of one key.
 func differing(a, b Effect) []string {
-	var out []string
-	for _, name := range union(a.Params, b.Params) {
-		if !EqualBasis(map[string]any{"v": a.Params[name]}, map[string]any{"v": b.Params[name]}) {
-			out = append(out, fmt.Sprintf("%s: %s -> %s", name, shortly(a.Params, name), shortly(b.Params, name)))
-		}
-	}
+	out := paramDifferences(a.Params, b.Params, false)
 	if !EqualBasis(a.Basis, b.Basis) {
 		out = append(out, "what is there now differs")
 	}
-	if CanonicalDigest(a.Secrets) != CanonicalDigest(b.Secrets) {
-		out = append(out, "another secret value")
+	if line := veiled["fingerprint"]; CanonicalDigest(a.Secrets) != CanonicalDigest(b.Secrets) && !slices.Contains(out, line) {
+		out = append(out, line)
 	}
 	if a.Gate != b.Gate {
 		out = append(out, fmt.Sprintf("gate: %s -> %s", a.Gate, b.Gate))
@@ -87,12 +83,57 @@ var veiled = map[string]string{
 	"fingerprint": "another secret value", "written": "written outside since", "input": "the source or its settings", "tree": "the source", "repo_id": "the repository",
 }
 
+// plainNames are the names that people have for them.
+var plainNames = map[string]string{
+	"fingerprint": "value", "written": "value", "input": "source or settings", "tree": "source", "repo_id": "repository",
+}
+
+func plainName(field string) string { return cmp.Or(plainNames[field], field) }
+
+// fieldNames are the names that people have for what differs, each once.
+func fieldNames(changes []Change) string {
+	var names []string
+	for _, c := range changes {
+		if name := plainName(c.Field); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// differsText says that something is not as declared.
+func differsText(changes []Change) string {
+	names := fieldNames(changes)
+	if names != plainNames["fingerprint"] {
+		return "it differs in " + names
+	}
+	for _, c := range changes {
+		switch {
+		case c.Field == "fingerprint" && c.OtherKey():
+			return "its value was written under another fingerprint key"
+		case c.Field == "fingerprint" && c.To == nil:
+			return "its value is known only during the run"
+		}
+	}
+	return "its value differs"
+}
+
+// OtherKey reports whether a fingerprint differs because it was made with another key, whose id stands before the colon: then nothing can tell
+// whether the value does.
+func (c Change) OtherKey() bool {
+	from, _ := c.From.(string)
+	to, _ := c.To.(string)
+	was, _, _ := strings.Cut(from, ":")
+	is, _, _ := strings.Cut(to, ":")
+	return was != "" && is != "" && was != is
+}
+
 // Mismatch tells how what is there differs from what s declares in one field: "region: east wanted, west there". A field that is compared and
 // not shown is named alone, and so are those of a variable: what a person wrote there by mistake may be a secret.
 func Mismatch(s Spec, there Observation, field string) string {
 	_, hidden := veiled[field]
 	if _, variable := s.Inputs["value"]; hidden || variable {
-		return field
+		return plainName(field)
 	}
 	return field + ": " + wantedAndThere(field, s.Params, there.Fields)
 }
@@ -120,20 +161,28 @@ func SinceApproved(last map[Address]Effect, plan *Plan, gate Gate) (out []string
 		case was.Op != e.Op:
 			out = append(out, fmt.Sprintf("%s: was %s", key, was.Op))
 		}
-		told := map[string]bool{}
-		for _, name := range union(was.Params, e.Params) {
-			a, b := was.Params[name], e.Params[name]
-			plain := name == "fingerprint" && was.Params["value"] != nil && e.Params["value"] != nil // told as it is, below
-			if plain || a == nil || b == nil || EqualBasis(map[string]any{"v": a}, map[string]any{"v": b}) {
-				continue
-			}
-			line := fmt.Sprintf("%s: %s: %s -> %s", key, name, shortly(was.Params, name), shortly(e.Params, name))
-			if what, hidden := veiled[name]; hidden {
-				line = key + ": " + what
-			}
-			if !told[line] {
-				told[line], out = true, append(out, line)
-			}
+		for _, line := range paramDifferences(was.Params, e.Params, true) {
+			out = append(out, key+": "+line)
+		}
+	}
+	return out
+}
+
+// paramDifferences tells how params of one effect differ, those that are not shown by what they are of. known leaves out what is known only
+// during a run.
+func paramDifferences(was, is map[string]any, known bool) (out []string) {
+	for _, name := range union(was, is) {
+		a, b := was[name], is[name]
+		plain := name == "fingerprint" && was["value"] != nil && is["value"] != nil // told as it is
+		if plain || known && (a == nil || b == nil) || equalJSON(a, b) {
+			continue
+		}
+		line := fmt.Sprintf("%s: %s -> %s", name, shortly(was, name), shortly(is, name))
+		if what, hidden := veiled[name]; hidden {
+			line = what
+		}
+		if !slices.Contains(out, line) {
+			out = append(out, line)
 		}
 	}
 	return out

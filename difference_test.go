@@ -40,6 +40,8 @@ func TestPlanDifferences(t *testing.T) {
 		"outside":    {"what is there was changed by somebody", func(p *slipway.Plan) { p.Effects[0].Basis["id"] = "y" }, []string{"cloud.db/db#create: what is there now differs"}},
 		"gone":       {"an effect less", func(p *slipway.Plan) { p.Effects = nil }, []string{"cloud.db/db#create: no longer"}},
 		"by hand":    {"who does it", func(p *slipway.Plan) { p.Effects[0].Mode = slipway.ModeManual }, []string{"cloud.db/db#create: mode: automated -> manual"}},
+		"a mark":     {"it tells a person nothing", func(p *slipway.Plan) { p.Effects[0].Params["fingerprint"], p.Effects[0].Params["tree"] = "v1:a", "t" }, []string{"cloud.db/db#create: another secret value", "cloud.db/db#create: the source"}},
+		"a literal":  {"its mark is not told beside it", func(p *slipway.Plan) { p.Effects[0].Params["fingerprint"], p.Effects[0].Params["value"] = "v1:a", "b" }, []string{"cloud.db/db#create: another secret value", "cloud.db/db#create: value: (not set) -> b"}},
 		"production": {"somebody moved it", func(p *slipway.Plan) { p.Serving = "dpl-9" }, []string{"production serves: dpl-0 -> dpl-9"}},
 		"prose":      {"words bind nothing", func(p *slipway.Plan) { p.Effects[0].Reason, p.Effects[0].Consequence = "x", "y" }, nil},
 	} {
@@ -187,7 +189,8 @@ func TestMismatch(t *testing.T) {
 	}{
 		"a number":      {nil, "dimensions", int64(384), 3, "dimensions: 384 wanted, 3 there", "a person mends what they can see"},
 		"nothing":       {nil, "region", "east", nil, "region: east wanted, nothing there", "what is not set is said"},
-		"a fingerprint": {nil, "fingerprint", "v1:a", "v1:b", "fingerprint", "it tells a person nothing"},
+		"a fingerprint": {nil, "fingerprint", "v1:a", "v1:b", "value", "the mark itself tells a person nothing"},
+		"a commit's id": {nil, "repo_id", 1, 2, "repository", "an id that no page shows is named by what it is of"},
 		"a variable":    {variable, "value", "info", "hunter22", "value", "a secret may have been pasted there"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -342,7 +342,7 @@ func (p *planner) add(s Spec) error {
 	case immutable(kind, changes) != "":
 		p.put(s, OpReplace, GateDestroy, changes, "its "+immutable(kind, changes)+" cannot be changed in place")
 	default:
-		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, changes, "it differs in "+fieldNames(changes))
+		p.put(s, orOp(kind.UpdateOp, OpUpdate), kind.Gate, changes, differsText(changes))
 	}
 	return nil
 }
@@ -636,14 +636,6 @@ func immutable(kind KindInfo, changes []Change) string {
 		}
 	}
 	return ""
-}
-
-func fieldNames(changes []Change) string {
-	var names []string
-	for _, c := range changes {
-		names = append(names, c.Field)
-	}
-	return strings.Join(names, ", ")
 }
 
 func orOp(op, otherwise Op) Op {

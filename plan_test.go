@@ -437,7 +437,7 @@ func TestEffectTellsAll(t *testing.T) {
 				Basis: map[string]any{
 					"exists": true, "id": "id of " + string(urlVar), "fields": map[string]any{"fingerprint": "fingerprint of " + string(urlVar)},
 				},
-				Gate: slipway.GateApply, Reason: "it differs in fingerprint", Reversible: true,
+				Gate: slipway.GateApply, Reason: "its value is known only during the run", Reversible: true,
 				Changes:   []slipway.Change{{Field: "fingerprint", From: "fingerprint of " + string(urlVar)}},
 				DependsOn: []string{"cloud.db/db#replace", "cloud.role/db@production#create", "cloud.var/SLIPWAY#intend"},
 			},
@@ -482,6 +482,28 @@ func TestEffectTellsAll(t *testing.T) {
 	}
 	if diff := cmp.Diff(counts, p.Counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
+// A person reads of a value, never of the mark by which values are compared.
+func TestReasonOfAValue(t *testing.T) {
+	for reason, tc := range map[string]struct {
+		world *world
+		want  string
+	}{
+		"a literal that was changed":        {settled().differs(level, "value", "debug").differs(level, "fingerprint", "k1:a").declares(level, "fingerprint", "k1:b"), "its value differs"},
+		"a secret that was changed":         {settled().differs(keyVar, "fingerprint", "k1:a").declares(keyVar, "fingerprint", "k1:b"), "its value differs"},
+		"another key cannot compare":        {settled().differs(keyVar, "fingerprint", "k1:a").declares(keyVar, "fingerprint", "k2:b"), "its value was written under another fingerprint key"},
+		"what makes it is not there yet":    {settled().unknown("fingerprint", keyVar), "its value is known only during the run"},
+		"more than its value":               {settled().differs(keyVar, "fingerprint", "k1:a").declares(keyVar, "type", "plain"), "it differs in value, type"},
+		"a setting":                         {settled().differs(project, "framework", "hugo"), "it differs in framework"},
+		"somebody wrote it, maybe as it is": {settled().differs(keyVar, "written", false).declares(keyVar, "written", true), "its value differs"},
+	} {
+		p := mustPlan(t, tc.world.PlanInput)
+		i := slices.IndexFunc(p.Effects, func(e slipway.Effect) bool { return e.Op == slipway.OpUpdate })
+		if i < 0 || p.Effects[i].Reason != tc.want {
+			t.Errorf("%s: %+v, want %q", reason, p.Effects, tc.want)
+		}
 	}
 }
 

@@ -169,6 +169,14 @@ func (w *world) differs(a slipway.Address, field string, value any) *world {
 	return w
 }
 
+// declares sets a param of a Spec.
+func (w *world) declares(a slipway.Address, param string, value any) *world {
+	s := w.spec(a)
+	s.Params = maps.Clone(s.Params)
+	s.Params[param] = value
+	return w
+}
+
 // unknown makes a param known only during the run.
 func (w *world) unknown(param string, addresses ...slipway.Address) *world {
 	for _, a := range addresses {

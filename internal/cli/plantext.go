@@ -177,7 +177,7 @@ func changeLines(e slipway.Effect) []string {
 	var lines []string
 	for _, c := range e.Changes {
 		switch {
-		case c.Field == "fingerprint" && otherKey(c):
+		case c.Field == "fingerprint" && c.OtherKey():
 			lines = append(lines, "written under another SLIPWAY_FINGERPRINT_KEY: whether the value changed cannot be told")
 		case c.Field == "fingerprint" && !plain:
 			lines = append(lines, "secret changed")
@@ -193,15 +193,6 @@ func changeLines(e slipway.Effect) []string {
 		}
 	}
 	return lines
-}
-
-// otherKey reports whether a fingerprint changed because it was made with another key: the key's id stands before the colon.
-func otherKey(c slipway.Change) bool {
-	from, _ := c.From.(string)
-	to, _ := c.To.(string)
-	was, _, _ := strings.Cut(from, ":")
-	is, _, _ := strings.Cut(to, ":")
-	return was != "" && is != "" && was != is
 }
 
 func valueText(v any) string {

@@ -130,7 +130,9 @@ func (w *worker) examineByAPI(ctx context.Context, u *unit) (slipway.Evidence, e
 func (w *worker) mismatches(s slipway.Spec, there slipway.Observation, fields []string) []string {
 	var lines []string
 	for _, f := range fields {
-		lines = append(lines, w.Redact(slipway.Mismatch(s, there, f)))
+		if line := w.Redact(slipway.Mismatch(s, there, f)); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
 	}
 	return lines
 }
