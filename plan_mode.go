@@ -127,3 +127,17 @@ func (p *planner) held() map[string]string {
 	}
 	return out
 }
+
+// Modes tells who makes true what Slipway does not do alone: of effects by key, of what exists already by address.
+func (p *Plan) Modes() map[string]Mode {
+	out := map[string]Mode{}
+	for _, e := range p.Effects {
+		if e.Mode != ModeAutomated {
+			out[e.Key] = e.Mode
+		}
+	}
+	for _, u := range p.Existing {
+		out[string(u.Address)] = u.Mode
+	}
+	return out
+}

@@ -76,6 +76,9 @@ type RunDetail struct {
 	Approvals []Approval `json:"approvals,omitempty"`
 	// Waits are the requests that nobody has answered yet, as an approver needs them.
 	Waits []Wait `json:"waits,omitempty"`
+	// Modes are the plan's. Manual are the keys of the steps that a person may do now.
+	Modes  map[string]Mode `json:"modes,omitempty"`
+	Manual []string        `json:"manual,omitempty"`
 }
 
 // Wait is a gate at which a run waits.

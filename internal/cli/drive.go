@@ -248,7 +248,7 @@ func approveHint(run string, waiting []slipway.Approval) string {
 
 // waitingManual is the result of a run that only a person's steps can bring on.
 func (w *workspace) waitingManual(ctx context.Context, run slipway.Run) (result, error) {
-	r := result{Status: statusWaitingManual, Run: run.ID, Calls: w.calls(), Hint: "slipway manual " + run.ID + " tells what to do"}
+	r := result{Status: statusWaitingManual, Run: run.ID, Calls: w.calls(), Hint: manualHint(run.ID)}
 	d, err := w.engine.Get(ctx, run.ID)
 	if err != nil {
 		return r, err
@@ -256,6 +256,9 @@ func (w *workspace) waitingManual(ctx context.Context, run slipway.Run) (result,
 	r.PlanDigest, r.Effects = d.Digest, d.Plan.Counts()
 	return r, nil
 }
+
+// manualHint is what to type to see what a person has to do.
+func manualHint(run string) string { return "slipway manual " + run + " tells what to do" }
 
 // requested are the approvals that a run waits for.
 func requested(d *slipway.RunDetail) []slipway.Approval {

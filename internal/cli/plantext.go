@@ -111,10 +111,7 @@ func effectText(b *strings.Builder, e slipway.Effect) {
 	if e.Gate != slipway.GateApply {
 		fmt.Fprintf(b, "  [gate %s]", e.Gate)
 	}
-	if e.Mode != slipway.ModeAutomated {
-		fmt.Fprintf(b, "  [%s]", e.Mode)
-	}
-	b.WriteString("\n")
+	b.WriteString(modeText(e.Mode) + "\n")
 	if params := paramsText(e); params != "" {
 		fmt.Fprintf(b, "      %s\n", params)
 	}
@@ -128,20 +125,34 @@ func effectText(b *strings.Builder, e slipway.Effect) {
 	if why != "" {
 		fmt.Fprintf(b, "      %s\n", why)
 	}
-	switch e.Mode {
-	case slipway.ModeManual:
-		fmt.Fprintf(b, "      by hand: %s\n", oneLine(e.Why))
-	case slipway.ModeBlocked:
-		fmt.Fprintf(b, "      blocked: %s\n", oneLine(e.Why))
-	}
+	b.WriteString(whyText("      ", e))
 	if !e.Reversible && e.Op != slipway.OpPromote {
 		b.WriteString("      this cannot be undone\n")
 	}
 }
 
+// modeText is who makes something true, where that is not Slipway alone.
+func modeText(m slipway.Mode) string {
+	if m == slipway.ModeAutomated {
+		return ""
+	}
+	return fmt.Sprintf("  [%s]", m)
+}
+
+// whyText is a line that says why Slipway does not do an effect, "" where it does.
+func whyText(indent string, e slipway.Effect) string {
+	switch e.Mode {
+	case slipway.ModeManual:
+		return indent + "by hand: " + oneLine(e.Why) + "\n"
+	case slipway.ModeBlocked:
+		return indent + "blocked: " + oneLine(e.Why) + "\n"
+	}
+	return ""
+}
+
 // existingText is a line for what exists already and is wired.
 func existingText(b *strings.Builder, u slipway.Used) {
-	fmt.Fprintf(b, "  . %s  %q  [%s]\n      it exists (%s) and is used as found", u.Address, u.Name, u.Mode, cmp.Or(u.ID, "not looked at"))
+	fmt.Fprintf(b, "  . %s  %q%s\n      it exists (%s) and is used as found", u.Address, u.Name, modeText(u.Mode), cmp.Or(u.ID, "not looked at"))
 	if u.Note != "" {
 		fmt.Fprintf(b, "; %s", oneLine(u.Note))
 	}

@@ -71,6 +71,9 @@ func (a *app) statusCommand() *cobra.Command {
 			if d.Plan != nil {
 				r.Effects = d.Plan.Counts()
 			}
+			if len(d.Manual) > 0 {
+				r.Hint = manualHint(run.ID)
+			}
 			if transcript {
 				return r, w.transcript(ctx, run.ID)
 			}
@@ -152,7 +155,10 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 		if state == "" {
 			state = slipway.StepPending
 		}
-		fmt.Fprintf(b, "  %-8s %s\n", state, key)
+		fmt.Fprintf(b, "  %-8s %s%s\n", state, key, modeText(d.Modes[key]))
+		if e := d.Plan.Effect(key); e != nil && state != slipway.StepDone {
+			b.WriteString(whyText("           ", *e))
+		}
 		if c := d.Plan.Check(key); c != nil && c.Job != nil {
 			jobResultText(b, steps[key])
 		}
@@ -164,6 +170,9 @@ func stepsText(b *strings.Builder, d *slipway.RunDetail) {
 		if line := stepText(steps[key]); line != "" {
 			fmt.Fprintf(b, "  %-8s by hand, %s\n", "", line)
 		}
+	}
+	for _, u := range d.Plan.Existing {
+		fmt.Fprintf(b, "  %-8s %s  %q%s\n", "used", u.Address, u.Name, modeText(u.Mode))
 	}
 }
 

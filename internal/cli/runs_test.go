@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/slipway-dev/slipway"
 	"github.com/slipway-dev/slipway/internal/engine"
 	"github.com/slipway-dev/slipway/internal/store"
@@ -62,5 +64,35 @@ func TestRunsAreListedInPages(t *testing.T) {
 				t.Errorf("%s: %d lines, older %t, %v; the last is %q", tc.reason, len(lines), older, err, lines[max(0, len(lines)-1):])
 			}
 		})
+	}
+}
+
+func TestStatusTellsWhoDoesWhat(t *testing.T) {
+	p := &slipway.Plan{
+		Effects: []slipway.Effect{
+			{Key: "a#create", Mode: slipway.ModeManual, Why: "no key"},
+			{Key: "b#create", Mode: slipway.ModeManual, Why: "no key"},
+			{Key: "c#create", Mode: slipway.ModeBlocked, Why: "a wrong key"},
+			{Key: "d#create"},
+		},
+		Existing: []slipway.Used{{Address: "neon.project/db", Name: "theirs", ID: "cool-sun-1", Mode: slipway.ModeAssisted}},
+	}
+	d := &slipway.RunDetail{Plan: p, Modes: p.Modes(), Steps: []slipway.Step{{Key: "b#create", State: slipway.StepDone}}}
+	var b strings.Builder
+	stepsText(&b, d)
+	want := `  pending  a#create  [manual]
+           by hand: no key
+  done     b#create  [manual]
+  pending  c#create  [blocked]
+           blocked: a wrong key
+  pending  d#create
+  used     neon.project/db  "theirs"  [assisted]
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	modes := map[string]slipway.Mode{"a#create": slipway.ModeManual, "b#create": slipway.ModeManual, "c#create": slipway.ModeBlocked, "neon.project/db": slipway.ModeAssisted}
+	if diff := cmp.Diff(modes, d.Modes); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -38,6 +38,23 @@ func (w *worker) parkManual(ctx context.Context) (parked bool, err error) {
 	return parked, err
 }
 
+// manualNow are the keys of the steps of d that a person may do at now: their gate is open, and what they come after is done.
+func manualNow(d *slipway.RunDetail, now time.Time) []string {
+	if d.Plan == nil || d.Run.Status.Final() {
+		return nil
+	}
+	p := slipway.Progress{Plan: d.Plan, Steps: map[string]slipway.Step{}, Open: map[slipway.Gate]bool{}}
+	for _, s := range d.Steps {
+		p.Steps[s.Key] = s
+	}
+	for _, a := range d.Approvals {
+		if a.Content["plan"] == d.Digest && a.Opens(a.Gate, a.Subject, now) {
+			p.Open[a.Gate] = true
+		}
+	}
+	return slipway.WhatNext(p).Manual
+}
+
 // movedOn reports whether a person's step was found done since this worker has read the steps.
 func (w *worker) movedOn(tx slipway.Tx) (bool, error) {
 	steps, err := tx.Steps(w.id, w.run.Revision)

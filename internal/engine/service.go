@@ -276,12 +276,14 @@ func (e *Engine) Get(ctx context.Context, id string) (*slipway.RunDetail, error)
 		}
 		d.Digest = d.Plan.Digest()
 		d.Waits = waits(d.Plan, d.Approvals)
+		d.Modes = d.Plan.Modes()
 		d.Steps, err = tx.Steps(id, d.Run.Revision)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	d.Manual = manualNow(d, e.Now())
 	return d, nil
 }
 
