@@ -57,7 +57,9 @@ func (a *app) planCommand() *cobra.Command {
 				}
 				w.showRunbook(book, nil, false)
 			}
-			return a.differs(p, exitCode), nil
+			r := a.differs(p, exitCode)
+			r.Hint = planHint(p, runbook)
+			return r, nil
 		})
 	c.Flags().StringVar(&out, "out", "", "also write the plan as JSON to this `file`")
 	c.Flags().BoolVar(&runbook, "runbook", false, "also show how a person does what Slipway cannot")
@@ -84,6 +86,23 @@ func (a *app) differs(p *slipway.Plan, exitCode bool) result {
 		}
 	}
 	return r
+}
+
+// planHint is the next step where Slipway cannot do all of a plan: what blocks it is mended first. runbook says that a person's steps were shown.
+func planHint(p *slipway.Plan, runbook bool) (hint string) {
+	for _, e := range p.Effects {
+		switch e.Mode {
+		case slipway.ModeBlocked:
+			if c, _ := p.Access.Find(e.Address.Kind(), e.Op); c.Hint != "" {
+				return c.Hint + "; then: slipway plan"
+			}
+		case slipway.ModeManual:
+			if !runbook {
+				hint = "slipway plan --runbook shows what a person is to do"
+			}
+		}
+	}
+	return hint
 }
 
 func writePlan(path string, p *slipway.Plan) error {

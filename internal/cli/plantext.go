@@ -305,9 +305,7 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	for _, a := range p.Unverified {
 		fmt.Fprintf(b, "not looked at: %s is taken as it is recorded\n", a)
 	}
-	for _, c := range p.Access {
-		fmt.Fprintf(b, "%s: %s\n", c.Provider, oneLine(c.Reason))
-	}
+	accessText(b, p.Access)
 	builtText(b, p.Built)
 	for _, a := range p.Rotated {
 		fmt.Fprintf(b, "older value: %s was written since that deployment was built\n", a)
@@ -320,6 +318,21 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	}
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)
+	}
+}
+
+// accessText tells what speaks against the credentials, and what mends it, each once.
+func accessText(b *strings.Builder, access slipway.Access) {
+	var told []string
+	for _, c := range access {
+		line := fmt.Sprintf("%s: %s\n", c.Provider, oneLine(c.Reason))
+		if c.Hint != "" {
+			line += "      " + flat(c.Hint) + "\n"
+		}
+		if !slices.Contains(told, line) {
+			told = append(told, line)
+			b.WriteString(line)
+		}
 	}
 }
 

@@ -86,6 +86,11 @@ func TestThePlanNamesEveryKindOfEffect(t *testing.T) {
 		},
 		Checks:     []slipway.Check{{Key: "g#health", Probes: []slipway.HealthProbe{{Path: "/x", Status: 204, Contains: "ok"}}}},
 		Undeclared: []slipway.Address{"upstash.redis/old"}, Kept: []slipway.Address{"neon.project/theirs"}, Serving: "dpl_1", Drift: true,
+		Access: slipway.Access{
+			{Provider: "neon", Cause: slipway.CauseInvalid, Reason: "the key is not accepted", Hint: "make a new key"},
+			{Provider: "neon", Kind: "neon.branch", Cause: slipway.CauseInvalid, Reason: "the key is not accepted", Hint: "make a new key"},
+			{Provider: "upstash", Cause: slipway.CauseMissing, Reason: "no key"},
+		},
 	}
 	want := `ship shop (production)
 
@@ -119,9 +124,33 @@ func TestThePlanNamesEveryKindOfEffect(t *testing.T) {
 digest: ` + p.Digest() + `
 undeclared: upstash.redis/old is ours and stays; delete it with: slipway destroy --only old
 kept: neon.project/theirs was not made by Slipway
+neon: the key is not accepted
+      make a new key
+upstash: no key
 drift: production serves dpl_1, which Slipway did not put there
 `
 	if diff := cmp.Diff(want, planText(p)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestPlanHint(t *testing.T) {
+	manual := slipway.Effect{Key: "a", Address: "upstash.redis/cache", Mode: slipway.ModeManual}
+	blocked := slipway.Effect{Key: "b", Address: "neon.project/db", Mode: slipway.ModeBlocked}
+	access := slipway.Access{{Provider: "neon", Cause: slipway.CauseInvalid, Hint: "make a new key"}}
+	for reason, tc := range map[string]struct {
+		effects []slipway.Effect
+		runbook bool
+		want    string
+	}{
+		"Slipway does it all":           {[]slipway.Effect{{Key: "c"}}, false, ""},
+		"a person finds the steps":      {[]slipway.Effect{manual}, false, "slipway plan --runbook shows what a person is to do"},
+		"the steps were shown":          {[]slipway.Effect{manual}, true, ""},
+		"what is broken is first":       {[]slipway.Effect{manual, blocked}, false, "make a new key; then: slipway plan"},
+		"nothing to do, nothing to say": {nil, false, ""},
+	} {
+		if got := planHint(&slipway.Plan{Effects: tc.effects, Access: access}, tc.runbook); got != tc.want {
+			t.Errorf("%s: %q, want %q", reason, got, tc.want)
+		}
 	}
 }
