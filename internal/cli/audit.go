@@ -55,7 +55,9 @@ func (a *app) auditExportCommand() *cobra.Command {
 				if err := a.writeReport(ctx, out, page, nil); err != nil {
 					return result{Run: run.ID, Bundle: out}, err
 				}
+				a.warnShips(ctx, page)
 			}
+			a.warnShips(ctx, out)
 			a.say("%s\n", out)
 			a.tell("verify it elsewhere with: slipway audit verify %s --trust %s\n", filepath.Base(out), s.Key)
 			return result{Run: run.ID, URL: run.URL, Bundle: out}, nil
@@ -184,6 +186,7 @@ func (a *app) auditShowCommand() *cobra.Command {
 				if err := writeWhole(page, func(f *os.File) error { return r.HTML(f) }); err != nil {
 					return result{}, err
 				}
+				a.warnShips(ctx, page)
 			}
 			a.object("report", r)
 			a.say("%s", r.Text())

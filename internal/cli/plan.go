@@ -30,6 +30,7 @@ func (a *app) planCommand() *cobra.Command {
 				if err := writePlan(out, p); err != nil {
 					return result{}, err
 				}
+				a.warnShips(ctx, out)
 			}
 			a.say("%s", planText(p))
 			object := map[string]any{"plan": p, "digest": p.Digest()}

@@ -42,11 +42,11 @@ var vercelDefaults = []string{
 	".cache", ".now", ".*.swp", ".wafpicke-*", ".lock-wscript", ".venv", ".yarn/cache", ".pnp*", "npm-debug.log", "config.gypi", "__pycache__", "venv",
 }
 
-// vercelPatterns are Vercel's defaults and what .vercelignore says, which may bring a default back. It stands in the source folder alone.
+// vercelPatterns are Vercel's defaults, what Slipway writes itself, and what .vercelignore says, which may bring a default back. It stands in the source folder alone.
 func vercelPatterns(root string) []gitignore.Pattern {
-	lines := vercelDefaults
+	lines := slices.Concat(vercelDefaults, ours)
 	if _, err := os.Lstat(filepath.Join(root, "Cargo.toml")); err == nil {
-		lines = append(slices.Clone(lines), "/target")
+		lines = append(lines, "/target")
 	}
 	var out []gitignore.Pattern
 	for _, line := range lines {
