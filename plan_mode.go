@@ -141,3 +141,14 @@ func (p *Plan) Modes() map[string]Mode {
 	}
 	return out
 }
+
+// Unseen are what nothing could look at: recorded resources, and those that exist already, which are taken as declared.
+func (p *Plan) Unseen() []Address {
+	out := slices.Clone(p.Unverified)
+	for _, u := range p.Existing {
+		if u.ID == "" {
+			out = append(out, u.Address)
+		}
+	}
+	return out
+}

@@ -164,7 +164,7 @@ func (w *workspace) outcome(ctx context.Context, run slipway.Run) (result, error
 	}
 	r.PlanDigest = d.Digest
 	if d.Plan != nil {
-		r.Effects = d.Plan.Counts()
+		r.Effects, r.Unseen = d.Plan.Counts(), d.Plan.Unseen()
 	}
 	switch run.Status {
 	case slipway.RunSucceeded:

@@ -79,7 +79,7 @@ func (w *workspace) plan(ctx context.Context) (*slipway.Plan, error) {
 
 // differs is the result of looking at p.
 func (a *app) differs(p *slipway.Plan, exitCode bool) result {
-	r := result{Status: statusNoChanges, PlanDigest: p.Digest(), Effects: p.Counts(), Calls: a.calls()}
+	r := result{Status: statusNoChanges, PlanDigest: p.Digest(), Effects: p.Counts(), Unseen: p.Unseen(), Calls: a.calls()}
 	if !p.NoChanges() {
 		r.Status = statusChanges
 		if exitCode {

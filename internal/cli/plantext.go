@@ -39,10 +39,13 @@ func planText(p *slipway.Plan) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s (%s)\n", p.Operation, p.App, p.Environment)
 	commitText(&b, p)
-	if p.NoChanges() {
-		b.WriteString("\nno changes: everything is as it should be\n")
-	} else {
+	switch {
+	case !p.NoChanges():
 		b.WriteString("\n")
+	case len(p.Unseen()) > 0:
+		b.WriteString("\nno changes: everything that could be looked at is as it should be\n")
+	default:
+		b.WriteString("\nno changes: everything is as it should be\n")
 	}
 	for _, key := range inOrder(p) {
 		if e := p.Effect(key); e != nil {
@@ -302,10 +305,7 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	for _, a := range p.Kept {
 		fmt.Fprintf(b, "kept: %s was not made by Slipway\n", a)
 	}
-	for _, a := range p.Unverified {
-		fmt.Fprintf(b, "not looked at: %s is taken as it is recorded\n", a)
-	}
-	accessText(b, p.Access)
+	unseenText(b, p)
 	builtText(b, p.Built)
 	for _, a := range p.Rotated {
 		fmt.Fprintf(b, "older value: %s was written since that deployment was built\n", a)
@@ -319,6 +319,14 @@ func remarks(b *strings.Builder, p *slipway.Plan) {
 	if p.Drift {
 		fmt.Fprintf(b, "drift: production serves %s, which Slipway did not put there\n", p.Serving)
 	}
+}
+
+// unseenText tells what nothing could look at, and what speaks against the credentials.
+func unseenText(b *strings.Builder, p *slipway.Plan) {
+	for _, a := range p.Unverified {
+		fmt.Fprintf(b, "not looked at: %s is taken as it is recorded\n", a)
+	}
+	accessText(b, p.Access)
 }
 
 // accessText tells what speaks against the credentials, and what mends it, each once.

@@ -47,6 +47,7 @@ type result struct {
 	Place      string                    `json:"place,omitempty"`  // audit verify: where what is wrong is
 	Effects    map[slipway.Op]int        `json:"effects,omitzero"`
 	Calls      map[string]map[string]int `json:"calls,omitzero"`
+	Unseen     []slipway.Address         `json:"unseen,omitempty"` // what nothing could look at: it is taken as recorded, or as declared
 	Error      *resultError              `json:"error,omitempty"`
 	Hint       string                    `json:"hint,omitempty"` // the next thing to do, where nothing failed
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -81,7 +82,10 @@ func (w *workspace) ship(ctx context.Context, options slipway.RunOptions, by app
 
 // answer writes what a person wants of a run's result: the URL, what was deleted, that there was nothing to do, or the plan that waits.
 func (w *workspace) answer(ctx context.Context, r result) {
-	if r.Status == statusNoChanges {
+	switch {
+	case r.Status == statusNoChanges && len(r.Unseen) > 0:
+		w.tell("no changes in what could be looked at\n")
+	case r.Status == statusNoChanges:
 		w.tell("no changes\n")
 	}
 	if r.URL != "" {
@@ -90,6 +94,16 @@ func (w *workspace) answer(ctx context.Context, r result) {
 	d, err := w.engine.Get(ctx, r.Run)
 	if err != nil || d.Plan == nil { // the result tells of it
 		return
+	}
+	if len(r.Unseen) > 0 {
+		var b strings.Builder
+		for _, u := range d.Plan.Existing {
+			if u.ID == "" {
+				existingText(&b, u)
+			}
+		}
+		unseenText(&b, d.Plan)
+		w.tell("%s", b.String())
 	}
 	switch {
 	case r.Status == statusWaitingApproval:
