@@ -29,11 +29,16 @@ func (w *worker) openGates(ctx context.Context) (map[slipway.Gate]bool, error) {
 		return open, err
 	}
 	for _, a := range approvals {
-		if a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) && w.lapsed(ctx, a, w.Policy()) == "" {
+		if w.opens(ctx, a, receipts) {
 			open[a.Gate] = true
 		}
 	}
 	return open, err
+}
+
+// opens reports whether an approval was given and holds for what would be done now.
+func (w *worker) opens(ctx context.Context, a slipway.Approval, receipts map[slipway.Address]slipway.Receipt) bool {
+	return a.Opens(a.Gate, a.Subject, w.Now()) && w.current(a, receipts) && w.lapsed(ctx, a, w.Policy()) == ""
 }
 
 // current reports whether an approval is about the plan and the policy as they are now, and about the deployment that production would be
@@ -182,39 +187,49 @@ func (w *worker) park(ctx context.Context) (parked bool, err error) {
 		if changed, err := w.changePolicy(ctx, tx); err != nil || changed {
 			return err
 		}
-		parked = true
-		policy, proposed, err := w.inForce(tx, w.run.App)
-		if err != nil {
+		if parked, err = w.requestAll(ctx, tx, subjects); err != nil || !parked {
 			return err
 		}
-		if proposed != nil {
-			if err := w.requestChange(ctx, tx, policy, proposed); err != nil {
-				return err
-			}
-			_, err = w.setStatus(tx, w.run, slipway.RunWaitingApproval)
-			return err
-		}
-		all, err := tx.Approvals(w.id)
-		if err != nil {
-			return err
-		}
-		for _, gate := range slices.Sorted(maps.Keys(subjects)) {
-			a, err := w.request(ctx, tx, all, gate, subjects[gate])
-			if err != nil {
-				return err
-			}
-			opened, err := w.openByPolicy(tx, a)
-			if err != nil {
-				return err
-			}
-			parked = parked && !opened
-		}
-		if parked {
-			_, err = w.setStatus(tx, w.run, slipway.RunWaitingApproval)
-		}
+		_, err := w.setStatus(tx, w.run, slipway.RunWaitingApproval)
 		return err
 	})
 	return parked, err
+}
+
+// requestAll asks for what opens the gates with these subjects, or for the change of the policy before them. asked is false when one of them is open
+// by now.
+func (w *worker) requestAll(ctx context.Context, tx slipway.Tx, subjects map[slipway.Gate]map[string]any) (asked bool, err error) {
+	policy, proposed, err := w.inForce(tx, w.run.App)
+	if err != nil {
+		return false, err
+	}
+	if proposed != nil {
+		return true, w.requestChange(ctx, tx, policy, proposed)
+	}
+	all, err := tx.Approvals(w.id)
+	if err != nil {
+		return false, err
+	}
+	receipts, err := tx.Receipts(w.run.App)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(all, func(a slipway.Approval) bool { return subjects[a.Gate] != nil && w.opens(ctx, a, receipts) }) {
+		return false, nil
+	}
+	asked = true
+	for _, gate := range slices.Sorted(maps.Keys(subjects)) {
+		a, err := w.request(ctx, tx, all, gate, subjects[gate])
+		if err != nil {
+			return false, err
+		}
+		opened, err := w.openByPolicy(tx, a)
+		if err != nil {
+			return false, err
+		}
+		asked = asked && !opened
+	}
+	return asked, nil
 }
 
 // request writes a request for gate, unless the same is already asked for; what was asked or approved before is voided.
@@ -317,7 +332,7 @@ func (w *worker) consume(ctx context.Context, tx slipway.Tx, gate slipway.Gate) 
 	}
 	used := false
 	for _, a := range all {
-		if !a.Opens(gate, a.Subject, w.Now()) || !w.current(a, receipts) || w.lapsed(ctx, a, w.Policy()) != "" {
+		if a.Gate != gate || !w.opens(ctx, a, receipts) {
 			continue
 		}
 		if a.State == slipway.ApprovalApproved {

@@ -446,3 +446,46 @@ func resuming(run slipway.Run) func(context.Context, *bench) (slipway.Run, error
 		return b.Resume(ctx, run.ID, folder("one"), person)
 	}
 }
+
+// An approval that another process gives at any moment, also just before the run asks for it once more, is the only one that is needed.
+func TestAGateIsOpenedWhileItIsAskedFor(t *testing.T) {
+	ended := false
+	for n := 1; !ended; n++ {
+		b := newBench(t, newCloud())
+		b.mustSucceed(b.ship(request(t, manifest(), "one")))
+		m := manifest()
+		m.Env["LEVEL"] = slipway.EnvVar{Value: "debug"}
+		delete(m.Env, "STRIPE_KEY")
+		run, err := b.Ship(t.Context(), request(t, m, "one"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.waiting(run.ID)
+		if d := cmp.Diff([]string{"apply requested", "destroy requested"}, b.states(run.ID)); d != "" {
+			t.Fatal(d)
+		}
+		open := func(gate slipway.Gate) slipway.Code {
+			return b.decide(slipway.Decision{Run: run.ID, Gate: gate, Approve: true, By: ada, Confirm: b.targets(run.ID)})
+		}
+		if code := open(slipway.GateApply); code != "" {
+			t.Fatal(code)
+		}
+		var commits atomic.Int32
+		b.store.point = func(where string) error {
+			if where == "before commit" && commits.Add(1) == int32(n) {
+				if code := open(slipway.GateDestroy); code != "" {
+					t.Errorf("commit %d: %s", n, code)
+				}
+			}
+			return nil
+		}
+		b.waiting(run.ID) // for the promote, or for what nobody has opened
+		if ended = commits.Load() < int32(n); ended {
+			continue
+		}
+		b.mustSucceed(b.finish(run.ID))
+		if d := cmp.Diff([]string{"apply consumed", "destroy consumed", "promote consumed"}, b.states(run.ID)); d != "" {
+			t.Errorf("opened before commit %d: %s", n, d)
+		}
+	}
+}
