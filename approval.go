@@ -154,7 +154,7 @@ func (a Approval) Decide(d Decision, answer Answer, now time.Time) (Approval, er
 // vote adds one approver's yes, and approves with the last that is needed. Votes that have expired meanwhile do not count.
 func (a Approval) vote(d Decision, answer Answer, now time.Time) (Approval, error) {
 	votes := a.Holding(now)
-	if slices.ContainsFunc(votes, func(v Vote) bool { return strings.EqualFold(v.By.Name, d.By.name) || v.Key != "" && v.Key == d.By.key }) {
+	if slices.ContainsFunc(votes, func(v Vote) bool { return Person(v.By.Name) == Person(d.By.name) || v.Key != "" && v.Key == d.By.key }) {
 		return a, Errorf(CodeForbidden, "%s has approved the %s gate already, and it needs %d people", d.By.name, a.Gate, a.Need).
 			WithHint("ask somebody else to look: %s", a.Command(false))
 	}

@@ -386,3 +386,25 @@ func TestConfirmFlags(t *testing.T) {
 func backwards() map[string]any {
 	return map[string]any{"deployment": "dpl-1", "over": "dpl-9", "held": string(slipway.HoldOlder)}
 }
+
+// TestPerson: one person, however they are spelled.
+func TestPerson(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, a, b string
+		one          bool
+	}{
+		"case":         {"systems differ in whether it counts", "Ada", "aDA", true},
+		"no ASCII":     {"it is folded too", "ÉMILE", "émile", true},
+		"long s":       {"what has no lower case folds all the same", "\u017fam", "SAM", true},
+		"end of word":  {"there are three of one letter", "ΝΙΚΟΣ", "νικος", true},
+		"kelvin":       {"it looks like a letter, and is one", "\u212aim", "kim", true},
+		"others":       {"they are two", "ada", "adah", false},
+		"accents":      {"they count", "Emile", "Émile", false},
+		"not UTF-8":    {"it is nobody else", "a\xff", "a", false},
+		"a space more": {"it counts", "ada", "ada ", false},
+	} {
+		if got := slipway.Person(tc.a) == slipway.Person(tc.b); got != tc.one {
+			t.Errorf("%s: one: %v, want %v: %s", name, got, tc.one, tc.reason)
+		}
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Proof is how an approver has proved who they are.
@@ -50,6 +52,18 @@ func KeyApprover(s Signer) (Approver, error) {
 		return Approver{}, Errorf(CodeForbidden, "nobody is known who holds the key %q", s.Key)
 	}
 	return Approver{name: s.Name, how: "key " + s.Key, proof: ProofKey, key: s.Key, groups: slices.Clone(s.Groups)}, nil
+}
+
+// Person is a name as people are told apart by it: names that differ only in case (Unicode's simple folding) are one person's. Votes, policies,
+// trusted keys and the audit bundle's verifier all compare names by it.
+func Person(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return least
+	}, name)
 }
 
 // Principal is the approver as it is recorded.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,8 +27,10 @@ func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approv
 		switch {
 		case v.By.Kind != slipway.PrincipalUser && !byPolicy(a):
 			return fault(where+" by", "no person has approved")
-		case names[strings.ToLower(v.By.Name)] || v.Key != "" && keys[v.Key]:
+		case names[slipway.Person(v.By.Name)] || v.Key != "" && keys[v.Key]:
 			return fault(where+" by", "%s has approved before", v.By.Name)
+		case b.holders[v.Key] != "" && names[slipway.Person(b.holders[v.Key])]:
+			return fault(where+" by", "%s (here %s) has approved before", v.By.Name, b.holders[v.Key])
 		case !v.At.Before(v.ExpiresAt):
 			return fault(where+" expires_at", "it had ended when it was given")
 		case (v.Proof == slipway.ProofKey) != (v.Key != "") || (v.Key != "") != (v.Statement != nil):
@@ -35,7 +38,7 @@ func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approv
 		case len(a.Unconfirmed(v.Confirm)) > 0:
 			return fault(where+" confirm", "what dies was not typed: %s", strings.Join(a.Unconfirmed(v.Confirm), ", "))
 		}
-		names[strings.ToLower(v.By.Name)], keys[v.Key] = true, true
+		names[slipway.Person(v.By.Name)], names[slipway.Person(b.holder(v))], keys[v.Key] = true, true, true
 		if v.Statement != nil {
 			if err := b.checkBallot(ctx, where, a, v); err != nil {
 				return err
@@ -51,6 +54,9 @@ func (b *reading) checkVotes(ctx context.Context, place string, a slipway.Approv
 	}
 	return nil
 }
+
+// holder is whose the key of a vote is here, else whom the record names.
+func (b *reading) holder(v slipway.Vote) string { return cmp.Or(b.holders[v.Key], v.By.Name) }
 
 // checkBallot reads what a key has signed. It is judged even where the key is not known: then who signed it is asserted alone.
 func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Approval, v slipway.Vote) error {
@@ -92,6 +98,10 @@ func (b *reading) checkBallot(ctx context.Context, where string, a slipway.Appro
 		return fault(where+" statement", "the signature by the key %s is not of this content", v.Key)
 	}
 	b.known = append(b.known, a.ID+" "+v.Key)
+	if holder := b.holder(v); slipway.Person(holder) != slipway.Person(v.By.Name) {
+		b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s%s, and the record calls them %s)", a.Gate, holder, v.Key, since, v.By.Name))
+		return nil
+	}
 	b.proved = append(b.proved, fmt.Sprintf("gate %s: %s has signed it (key %s%s)", a.Gate, v.By.Name, v.Key, since))
 	return nil
 }

@@ -33,9 +33,13 @@ func TestVotes(t *testing.T) {
 		unknown bool
 		want    string // part of the place and what is wrong; "" for nothing
 	}{
-		"as it was":                              {"nothing is wrong", func(_, _ *slipway.Approval) {}, false, ""},
-		"unknown key":                            {"it is asserted", func(_, _ *slipway.Approval) {}, true, ""},
-		"one person twice":                       {"one is not two", func(a, _ *slipway.Approval) { a.Votes[0].By = a.Votes[1].By }, false, "votes 2 by: grace has approved before"},
+		"as it was":        {"nothing is wrong", func(_, _ *slipway.Approval) {}, false, ""},
+		"unknown key":      {"it is asserted", func(_, _ *slipway.Approval) {}, true, ""},
+		"one person twice": {"one is not two", func(a, _ *slipway.Approval) { a.Votes[0].By = a.Votes[1].By }, false, "votes 2 by: grace has approved before"},
+		"two spellings":    {"names that differ in case are one person's", func(a, _ *slipway.Approval) { a.Votes[0].By.Name = "GRACE" }, false, "votes 2 by: grace has approved before"},
+		"two spellings, beyond lower case": {"whoever writes folds them too", func(a, _ *slipway.Approval) {
+			a.Votes[0].By.Name, a.Votes[1].By.Name = "\u017fam", "sam"
+		}, false, "votes 2 by: sam has approved before"},
 		"one is missing":                         {"it took two", func(a, _ *slipway.Approval) { a.Votes = a.Votes[1:] }, false, "1 have approved, and it took 2"},
 		"one is missing, and it is not used yet": {"it took two", func(a, _ *slipway.Approval) { a.Votes, a.State = a.Votes[1:], slipway.ApprovalApproved }, false, "1 have approved, and it took 2"},
 		"one key twice":                          {"two names with one key are one", func(a, _ *slipway.Approval) { a.Votes[0] = a.Votes[1]; a.Votes[0].By.Name = "bob" }, false, "votes 2 by: grace has approved before"},
@@ -91,6 +95,31 @@ func TestVotes(t *testing.T) {
 				t.Errorf("witnessed %q, asserted %q: %s", b.proved, b.unproved, tc.reason)
 			}
 		})
+	}
+}
+
+// TestHolders: who a key is trusted as in the home that verifies says who has signed, and not the record.
+func TestHolders(t *testing.T) {
+	known := key(t, graceKey)
+	for name, tc := range map[string]struct {
+		reason, holder string
+		change         func(a *slipway.Approval)
+		proved, want   string
+	}{
+		"the same":  {"nothing is to be said", "Grace", func(*slipway.Approval) {}, "gate apply: grace has signed it (key " + known.ID() + ")", ""},
+		"another":   {"the record calls her another name", "bob", func(*slipway.Approval) {}, "gate apply: bob has signed it (key " + known.ID() + ", and the record calls them grace)", ""},
+		"one twice": {"she votes by the name that she has here, and by another", "Ada", func(*slipway.Approval) {}, "", "votes 2 by: grace (here Ada) has approved before"},
+		"nobody's":  {"a key that was named alone has no holder", "", func(*slipway.Approval) {}, "gate apply: grace has signed it (key " + known.ID() + ")", ""},
+	} {
+		a, b := voted(t)[0], &reading{approvers: []attest.Key{known}, holders: map[string]string{known.ID(): tc.holder}}
+		tc.change(&a)
+		err := b.checkVotes(t.Context(), "approvals 1", a)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %v, want %q: %s", name, err, tc.want, tc.reason)
+		}
+		if got := strings.Join(b.proved, "; "); got != tc.proved {
+			t.Errorf("%s: %q is witnessed, want %q: %s", name, got, tc.proved, tc.reason)
+		}
 	}
 }
 

@@ -79,6 +79,9 @@ func (b *reading) reportVote(a slipway.Approval, v slipway.Vote) ReportVote {
 		x.How, x.Witnessed = byRules, true
 	case v.Key != "" && slices.Contains(b.known, a.ID+" "+v.Key):
 		x.How, x.Witnessed = "signed with the key "+v.Key+", which is trusted here", true
+		if slipway.Person(b.holder(v)) != slipway.Person(v.By.Name) {
+			x.How += " as " + b.holder(v)
+		}
 	case v.Key != "":
 		x.How = "signed with the key " + v.Key + ", which is not trusted here"
 	case v.Proof == slipway.ProofOSUser:

@@ -30,6 +30,8 @@ type Verifier struct {
 	Approvers []attest.Key
 	// Gaps tells, by the id of one of the Approvers, when it was not trusted, though it had been before: what it has signed then is asserted alone.
 	Gaps map[string][]Gap
+	// Holders are the names that the Approvers are trusted under, by the ids of their keys: a record may call them otherwise.
+	Holders map[string]string
 }
 
 // Gap is a time in which a key that had been trusted was not. The zero Until: it is not yet again.
@@ -53,6 +55,7 @@ type reading struct {
 	trusted    []attest.Key
 	approvers  []attest.Key
 	gaps       map[string][]Gap
+	holders    map[string]string
 	index      Index
 	envelope   Envelope
 	signer     string
@@ -76,7 +79,7 @@ func (v Verifier) Verify(ctx context.Context, r io.ReaderAt, size int64) (*Repor
 	if err != nil {
 		return report, err
 	}
-	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), gaps: v.Gaps, report: report}
+	b := &reading{archive: a, trusted: strong(v.Trusted), approvers: strong(v.Approvers), gaps: v.Gaps, holders: v.Holders, report: report}
 	for _, c := range []struct {
 		what string
 		do   func(context.Context) error

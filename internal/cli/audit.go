@@ -225,8 +225,9 @@ func (a *app) verify(ctx context.Context, name string, trust []string) (*audit.R
 	if err != nil || !info.Mode().IsRegular() {
 		return unusable("%s is no file", name)
 	}
-	approvers, gaps := a.approverKeys()
-	r, err := audit.Verifier{Trusted: keys, Approvers: approvers, Gaps: gaps}.Verify(ctx, f, info.Size())
+	v := a.verifier()
+	v.Trusted = keys
+	r, err := v.Verify(ctx, f, info.Size())
 	if u := (*audit.Unusable)(nil); errors.As(err, &u) {
 		_, res, bad := unusable("%s: %s", name, u.Message)
 		if u.Newer > 0 {

@@ -319,26 +319,26 @@ func readBallot(s attest.Statement) (b slipway.Ballot, err error) {
 	return b, nil
 }
 
-// approverKeys are the keys that this home trusts to approve, or did, and by their ids when it did not; none where it has none, or none that can be read.
-func (a *app) approverKeys() (keys []attest.Key, gaps map[string][]audit.Gap) {
+// verifier knows the keys that this home trusts to approve, or did, by whom, and when it did not; none where it has none, or none that can be read.
+func (a *app) verifier() audit.Verifier {
+	v := audit.Verifier{Gaps: map[string][]audit.Gap{}, Holders: map[string]string{}}
 	chain, err := a.keychain()
 	if err != nil {
-		return nil, nil
+		return v
 	}
 	known, err := chain.Known()
 	if err != nil {
-		return nil, nil
+		return v
 	}
-	gaps = map[string][]audit.Gap{}
 	for _, t := range known {
 		key, err := attest.PublicKey(t.Key)
 		if err != nil {
 			continue
 		}
-		keys = append(keys, key)
+		v.Approvers, v.Holders[t.ID] = append(v.Approvers, key), t.Name
 		for _, g := range t.Gaps() {
-			gaps[t.ID] = append(gaps[t.ID], audit.Gap{From: g.From, Until: g.Until})
+			v.Gaps[t.ID] = append(v.Gaps[t.ID], audit.Gap{From: g.From, Until: g.Until})
 		}
 	}
-	return keys, gaps
+	return v
 }

@@ -368,7 +368,7 @@ func (c Chain) alone(change func() error) error {
 func (c Chain) checkHolder(all []Trusted, name, public string) error {
 	known := map[string]bool{}
 	for _, t := range all {
-		if known[t.Key] = true; t.Name != name && strings.EqualFold(t.Name, name) {
+		if known[t.Key] = true; t.Name != name && slipway.Person(t.Name) == slipway.Person(name) {
 			return slipway.Errorf(slipway.CodeConflict, "a key of %q is trusted, and names that differ only in case are one person's", t.Name).
 				WithHint("say it with --name %s", t.Name)
 		}

@@ -338,7 +338,9 @@ func translate(q slipway.Question) (types.Request, types.EntityMap) {
 }
 
 // same reports whether two principals are one: systems differ in whether the case of a user's name counts.
-func same(a, b slipway.Principal) bool { return a.Kind == b.Kind && strings.EqualFold(a.Name, b.Name) }
+func same(a, b slipway.Principal) bool {
+	return a.Kind == b.Kind && slipway.Person(a.Name) == slipway.Person(b.Name)
+}
 
 func set[T ~string](in []T) types.Set {
 	values := make([]types.Value, len(in))
