@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -124,22 +125,35 @@ func shapeOf(t *testing.T, r *Report) string {
 
 // TestHostileBundle: the texts come in by a run, and are seen in its report as what they are.
 func TestHostileBundle(t *testing.T) {
-	st := newStore(t, t.TempDir(), slipway.RunFailed, 0)
-	err := st.Tx(t.Context(), func(tx slipway.Tx) error {
-		run, err := tx.Run(runID)
+	exported := func(end slipway.RunStatus, change func(tx slipway.Tx, run *slipway.Run) error) []byte {
+		st := newStore(t, t.TempDir(), end, 0)
+		err := st.Tx(t.Context(), func(tx slipway.Tx) error {
+			run, err := tx.Run(runID)
+			if err != nil {
+				return err
+			}
+			return errors.Join(change(tx, &run), tx.SaveRun(run))
+		})
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		run.Error = &slipway.RunError{Code: slipway.CodeInternal, Message: "\x1b[2Jvalid\n<b>\u202e"}
+		data, _ := bundle(t, exporter(t), st)
+		return data
+	}
+	data := exported(slipway.RunSucceeded, func(tx slipway.Tx, run *slipway.Run) error {
 		run.URL = "javascript:alert(1)"
-		return tx.SaveRun(run)
+		return hostileURL(tx, run)
 	})
+	r, err := verify(t, data, key(t, testKey))
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, _ := bundle(t, exporter(t), st)
-	r, err := verify(t, data, key(t, testKey))
-	if err != nil {
+	shapeOf(t, r)
+	data = exported(slipway.RunCanceled, func(_ slipway.Tx, run *slipway.Run) error {
+		run.Error = &slipway.RunError{Code: slipway.CodeCanceled, Message: "\x1b[2Jvalid\n<b>\u202e"}
+		return nil
+	})
+	if r, err = verify(t, data, key(t, testKey)); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(r.Text(), "error      <U+001B>[2Jvalid<U+000A><b><U+202E>\n") {
@@ -152,4 +166,16 @@ func TestHostileBundle(t *testing.T) {
 	if _, err := verify(t, c.assemble(), key(t, testKey)); err == nil || !strings.Contains(err.Error(), "<U+001B>[2J<U+202E>neon") {
 		t.Errorf("a fault draws on the terminal: %q", err)
 	}
+}
+
+// hostileURL lets production have answered at the run's URL.
+func hostileURL(tx slipway.Tx, run *slipway.Run) error {
+	steps, err := tx.Steps(run.ID, run.Revision)
+	for _, s := range steps {
+		if s.Key == production+"#promote" {
+			s.Receipt.URLs = []string{run.URL}
+			err = errors.Join(err, tx.SaveStep(s))
+		}
+	}
+	return err
 }

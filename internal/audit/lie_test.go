@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,6 +64,11 @@ func TestLies(t *testing.T) {
 		"another run's event":      {"core/events.jsonl line 1: it is event 1 of run run_x", edit(nameEvents, `"run":"`+runID+`"`, `"run":"run_x"`), nil},
 		"another run's record":     {"core/run.json: it is not the run", edit(nameRun, `"id":"`+runID+`"`, `"id":"run_x"`), nil},
 		"told as unfinished":       {"core/run.json: it is not the run", none, func(i *Index, e *Envelope) { i.Complete, e.Complete = false, false }},
+		"another url":              {"core/run.json url: it is https://evil.example, and " + production + "#promote answered at https://shop.example.com", edit(nameRun, `"url":"https://shop.example.com"`, `"url":"https://evil.example"`), nil},
+		"no url":                   {"core/run.json url: it is missing", edit(nameRun, `,"url":"https://shop.example.com"`, ``), nil},
+		"begun after its events":   {"core/run.json created_at: it is after the first event", edit(nameRun, `"created_at":"2026-11-22T20:30:00.`, `"created_at":"2026-11-22T20:30:02.`), nil},
+		"nothing to do":            {"core/run.json no_changes: the plans have changes", edit(nameRun, `"operation":"ship"`, `"no_changes":true,"operation":"ship"`), nil},
+		"an error in the end":      {"core/run.json error: it succeeded", edit(nameRun, `"environment":"production"`, `"environment":"production","error":{"code":"internal","message":"x"}`), nil},
 		"another operation":        {"core/plans/0001.json: it is of another app, environment or operation", edit(nameRun, `"operation":"ship"`, `"operation":"destroy"`), nil},
 		"a plan out of nowhere":    {"core/plans/0001.json: 0 events tell of it", edit(nameEvents, `"type":"plan.made"`, `"type":"plan.mads"`), nil},
 		"a runbook of no plan":     {"core/runbooks/0009.json: there is no plan for it", func(c *contents) { c.add("core/runbooks/0009.json", string(c.of["core/runbooks/0002.json"])) }, nil},
@@ -241,6 +247,54 @@ func TestDecisionsAreTold(t *testing.T) {
 	b.approvals = []slipway.Approval{{State: slipway.ApprovalRequested}}
 	if all := b.claims(); len(all) != 1 || all[0].predicateType != attest.Checkpoint {
 		t.Errorf("a request calls for a statement: %+v", all)
+	}
+}
+
+// TestEnd: what a run's record says of its end is what its events and receipts say.
+func TestEnd(t *testing.T) {
+	promote := slipway.Effect{Key: "p#promote", Op: slipway.OpPromote, Address: "p"}
+	deploy := slipway.Effect{Key: "d#deploy", Op: slipway.OpDeploy, Address: "d"}
+	undo := slipway.Effect{Key: "p#rollback", Op: slipway.OpRollback, Address: "p", OnFailure: "p#promote"}
+	steps := []slipway.Step{
+		{Revision: 1, Key: "d#deploy", State: slipway.StepDone, Receipt: &slipway.Receipt{URLs: []string{"https://d"}}},
+		{Revision: 1, Key: "p#promote", State: slipway.StepDone, Receipt: &slipway.Receipt{URLs: []string{"https://p", "https://q"}}},
+		{Revision: 1, Key: "p#rollback", State: slipway.StepPending},
+	}
+	failed := &slipway.RunError{Code: slipway.CodeCheckFailed, Message: "it did not answer"}
+	for name, tc := range map[string]struct {
+		reason  string
+		run     slipway.Run
+		effects []slipway.Effect
+		steps   []slipway.Step
+		want    string
+		seen    bool // the URL stands on no record beside the run's
+	}{
+		"promoted":        {"production answers there", slipway.Run{URL: "https://p"}, []slipway.Effect{deploy, promote, undo}, steps, "", false},
+		"not there":       {"production answers elsewhere", slipway.Run{URL: "https://d"}, []slipway.Effect{deploy, promote, undo}, steps, nameRun + " url: it is https://d, and p#promote", false},
+		"second":          {"the first is the app's", slipway.Run{URL: "https://q"}, []slipway.Effect{deploy, promote, undo}, steps, nameRun + " url", false},
+		"preview":         {"the deployment answers", slipway.Run{URL: "https://d", Environment: "preview"}, []slipway.Effect{deploy}, steps, "", false},
+		"another preview": {"the deployment answers elsewhere", slipway.Run{URL: "https://e", Environment: "preview"}, []slipway.Effect{deploy}, steps, nameRun + " url", false},
+		"nothing moved":   {"it was looked up", slipway.Run{URL: "https://e"}, []slipway.Effect{deploy}, steps, "", true},
+		"nothing to do":   {"it was looked up", slipway.Run{URL: "https://e", NoChanges: true}, nil, nil, "", true},
+		"no URL":          {"there may be none", slipway.Run{}, []slipway.Effect{deploy}, steps, "", false},
+		"destroyed":       {"nothing answers any more", slipway.Run{URL: "https://e", Operation: slipway.OperationDestroy}, nil, nil, nameRun + " url: ", false},
+		"not ended":       {"nothing was found to answer yet", slipway.Run{URL: "https://p", Status: slipway.RunFailed, Error: failed}, []slipway.Effect{deploy, promote, undo}, steps, nameRun + " url: ", false},
+		"failed":          {"the events say why", slipway.Run{Status: slipway.RunFailed, Error: failed}, []slipway.Effect{promote}, nil, "", false},
+		"failed, silent":  {"the events say why", slipway.Run{Status: slipway.RunFailed}, []slipway.Effect{promote}, nil, nameRun + " error: ", false},
+		"failed, code":    {"the events say another", slipway.Run{Status: slipway.RunFailed, Error: &slipway.RunError{Code: slipway.CodeInternal, Message: failed.Message}}, []slipway.Effect{promote}, nil, nameRun + " error: ", false},
+		"canceled":        {"its error is whoever's who cancelled it", slipway.Run{Status: slipway.RunCanceled, Error: &slipway.RunError{Code: slipway.CodeCanceled, Message: "cancelled by ada"}}, []slipway.Effect{promote}, nil, "", false},
+	} {
+		run := tc.run
+		run.Environment, run.Status, run.Revision = cmp.Or(run.Environment, slipway.Production), cmp.Or(run.Status, slipway.RunSucceeded), 1
+		b := &reading{archive: &archive{version: Version}, report: &Report{}, facts: facts{run: run, plans: []*slipway.Plan{{Effects: tc.effects}}, steps: tc.steps}}
+		b.log.all = []slipway.Event{{Type: slipway.EventRunCreated}, {Type: slipway.EventRunStatus, Data: map[string]any{"status": "failed", "error": failed.Message, "code": string(failed.Code)}}}
+		err := b.checkEnd()
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.want)) {
+			t.Errorf("%s: %v, want %q: %s", name, err, tc.want, tc.reason)
+		}
+		if err == nil && (len(b.untold) == 1) != tc.seen {
+			t.Errorf("%s: asserted: %q: %s", name, b.untold, tc.reason)
+		}
 	}
 }
 

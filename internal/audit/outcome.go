@@ -42,7 +42,10 @@ func (b *reading) checkSteps(context.Context) error {
 	if err := b.checkTranscripts(); err != nil {
 		return err
 	}
-	return b.checkAllDone()
+	if err := b.checkAllDone(); err != nil {
+		return err
+	}
+	return b.checkEnd()
 }
 
 func isStep(p *slipway.Plan, key string) bool { return p.Effect(key) != nil || p.Check(key) != nil }
@@ -150,6 +153,68 @@ func (b *reading) checkAllDone() error {
 		if !done[key] {
 			return fault(nameSteps, "the run succeeded, and %s is not done", key)
 		}
+	}
+	return nil
+}
+
+// checkEnd says that the run's record tells of its beginning and its end what its events and receipts tell. Version 1 did not promise it.
+func (b *reading) checkEnd() error {
+	r := b.run
+	if b.version < sinceExact {
+		return nil
+	}
+	switch {
+	case len(b.log.all) > 0 && r.CreatedAt.After(b.log.all[0].At):
+		return fault(nameRun+" created_at", "it is after the first event")
+	case r.NoChanges && (len(b.plans) != 1 || !b.plans[0].NoChanges()):
+		return fault(nameRun+" no_changes", "the plans have changes")
+	case r.Status == slipway.RunSucceeded && r.Error != nil:
+		return fault(nameRun+" error", "it succeeded")
+	case r.Status == slipway.RunFailed && !b.tellsError(r.Error):
+		return fault(nameRun+" error", "it is not what the last run.status event says")
+	case r.URL != "" && (r.Status != slipway.RunSucceeded || r.Operation == slipway.OperationDestroy):
+		return fault(nameRun+" url", "it is %s, and nothing was found to answer there", r.URL)
+	case r.Status == slipway.RunSucceeded && r.Operation != slipway.OperationDestroy:
+		return b.checkURL()
+	}
+	return nil
+}
+
+// tellsError reports whether the last event that says how the run stands gives this error.
+func (b *reading) tellsError(e *slipway.RunError) bool {
+	var told map[string]any
+	for _, v := range b.log.all {
+		if v.Type == slipway.EventRunStatus {
+			told = v.Data
+		}
+	}
+	if e == nil {
+		return told["error"] == nil && told["code"] == nil
+	}
+	return told["error"] == e.Message && told["code"] == string(e.Code)
+}
+
+// checkURL says that the run's URL is the first of the receipt by which the app went there: that of what moved production, elsewhere of the
+// deployment; where several did, of the last in the plan. Where none did, Slipway has looked it up, and nothing else in the bundle tells it.
+func (b *reading) checkURL() error {
+	where, by := "", ""
+	if n := len(b.plans); n > 0 {
+		for _, e := range b.plans[n-1].Effects {
+			moves := e.Op == slipway.OpPromote || e.Op == slipway.OpRollback || e.Op == slipway.OpDeploy && b.run.Environment != slipway.Production
+			for _, s := range b.steps {
+				if moves && s.Revision == n && s.Key == e.Key && s.Receipt != nil && len(s.Receipt.URLs) > 0 {
+					where, by = s.Receipt.URLs[0], e.Key
+				}
+			}
+		}
+	}
+	switch {
+	case by != "" && b.run.URL == "":
+		return fault(nameRun+" url", "it is missing, and %s answered at %s", by, where)
+	case by != "" && b.run.URL != where:
+		return fault(nameRun+" url", "it is %s, and %s answered at %s", b.run.URL, by, where)
+	case by == "" && b.run.URL != "":
+		b.untold = append(b.untold, fmt.Sprintf("url %s: no change of this run led there; it was looked up when the run ended", b.run.URL))
 	}
 	return nil
 }

@@ -320,7 +320,9 @@ func (s *story) tell(end slipway.RunStatus) {
 	s.gate(slipway.GatePromote, map[string]any{"deployment": "dpl_1", "serving": "dpl_before", "verified": []any{deployment + "#check"}}, false)
 	s.intend(production + "#promote")
 	s.done(production+"#promote", slipway.Receipt{ID: "prj_1", URLs: []string{"https://shop.example.com"}}, map[string]any{"exists": true, "id": "prj_1", "fields": map[string]any{"deployment": "dpl_1"}})
-	s.run.URL = "https://shop.example.com"
+	if end == slipway.RunSucceeded {
+		s.run.URL = "https://shop.example.com"
+	}
 	s.status(end)
 }
 
