@@ -16,6 +16,8 @@ LDFLAGS   := -s -w -X github.com/slipway-dev/slipway/internal/cli.version=$(VERS
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 FUZZTIME  ?= 10s
 COUNT     ?= 1
+# What hangs ends then; a package that has much to do on a busy machine is not a hang (Go's own default is 10 minutes).
+ENDS      := -timeout 40m
 
 .PHONY: all
 all: generate lint test build
@@ -43,7 +45,7 @@ fmt: ## format as lint wants it
 
 .PHONY: test
 test: ## every test that needs no credential; SLIPWAY_NO_SKIP=1 fails what tools/allowed-skips.txt does not let skip
-	{ go test -json $(TESTFLAGS) ./... || true; go -C tools test -json ./testreport || true; } | $(REPORT)
+	{ go test -json $(ENDS) $(TESTFLAGS) ./... || true; go -C tools test -json ./testreport || true; } | $(REPORT)
 
 .PHONY: clients
 clients: ## the vendors' own clients, which some tests run against the emulators; it needs npm
@@ -69,7 +71,7 @@ crash: ## kill every operation at every point, and count what is there twice; it
 .PHONY: race
 race: export CGO_ENABLED := 1
 race: ## the tests under the race detector
-	{ go test -json -race $(TESTFLAGS) ./... || true; } | $(REPORT)
+	{ go test -json -race $(ENDS) $(TESTFLAGS) ./... || true; } | $(REPORT)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME

@@ -148,6 +148,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	got := 0
 	if err := ts.Exec("slipway", args[1:]...); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			ts.Fatalf("slipway %s: the time of all scripts together is over, which go test -timeout bounds", strings.Join(args[1:], " "))
+		}
 		exit := (*exec.ExitError)(nil)
 		if !errors.As(err, &exit) {
 			ts.Fatalf("slipway: %v", err)
