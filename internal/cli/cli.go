@@ -198,7 +198,9 @@ func (a *app) command(use, short, long string, args cobra.PositionalArgs, f func
 		Use: use, Short: short, Long: long, Args: args, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			a.ran = true
-			a.result, err = f(cmd.Context(), args)
+			if err = notEmpty(cmd, args); err == nil {
+				a.result, err = f(cmd.Context(), args)
+			}
 			a.result.Command = strings.TrimPrefix(cmd.CommandPath(), "slipway ")
 			return err
 		},

@@ -35,6 +35,7 @@ func (a *app) emulateCommand() *cobra.Command {
 	f.StringVar(&o.Faults, "faults", "", "what goes wrong: "+emukit.FaultSyntax)
 	f.StringVar(&o.Postgres, "pg-bin", "auto", "the `folder` of a PostgreSQL server's programs, which makes Neon branches real; auto: look for it;\n"+
 		"empty: control plane only")
+	f.Lookup("pg-bin").Annotations = map[string][]string{mayBeEmpty: nil}
 	f.StringVar(&files.faults, "faults-file", "", "a `file` of the same, a rule a line; a line that begins with # is a comment")
 	f.Uint64Var(&o.Seed, "seed", 0, "repeats credentials, ids and the chance in faults; 0: random ones")
 	f.BoolVar(&o.SandboxNetwork, "sandbox-network", false, "let functions, and sandboxes whose network policy is allow-all, use this machine's network; else functions\n"+
