@@ -162,7 +162,9 @@ func TestOneWayToTheDatabase(t *testing.T) {
 			return true
 		})
 	}
-	want := map[string][]string{"migrate.go": {"QueryRowContext"}, "tx.go": {"QueryContext", "PrepareContext"}, "watch.go": {"QueryRowContext"}}
+	want := map[string][]string{
+		"migrate.go": {"QueryRowContext"}, "statement.go": {"PrepareContext", "PrepareContext"}, "tx.go": {"QueryContext"}, "watch.go": {"QueryRowContext"},
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("statements run past the guard (-want +got):\n%s", d)
 	}

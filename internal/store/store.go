@@ -38,6 +38,7 @@ type Config struct {
 type Store struct {
 	writer *sql.DB // one connection: writers of this process queue here, those of others at SQLite's lock
 	reader *sql.DB // query_only
+	kept   map[*sql.DB]*statements
 	watch  *watch
 	guard  func([]byte) bool
 	now    func() time.Time
@@ -85,6 +86,7 @@ func (s *Store) open(ctx context.Context, driver, path string) (err error) {
 	if err := migrate(ctx, s.writer, path+".migrate"); err != nil {
 		return err
 	}
+	s.kept = map[*sql.DB]*statements{s.writer: newStatements(s.writer), s.reader: newStatements(s.reader)}
 	s.watch, err = newWatch(ctx, s.reader)
 	return err
 }
@@ -159,12 +161,14 @@ func (s *Store) Read(ctx context.Context, f func(slipway.Tx) error) error {
 }
 
 func (s *Store) run(ctx context.Context, db *sql.DB, readOnly bool, f func(slipway.Tx) error) error {
+	kept := s.kept[db]
+	kept.keep(ctx)
 	sqlTx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: readOnly})
 	if err != nil {
 		return unusable(err)
 	}
 	defer sqlTx.Rollback() // after a commit it does nothing; this is for an error and for a panic in f
-	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, streams: &s.streams, now: s.now, readOnly: readOnly, prepared: map[string]*sql.Stmt{}}
+	t := &tx{ctx: ctx, sql: sqlTx, guard: s.guard, streams: &s.streams, now: s.now, readOnly: readOnly, kept: kept, prepared: map[string]*sql.Stmt{}}
 	if err := f(t); err != nil {
 		if ctx.Err() != nil && slipway.ErrorCode(err) == slipway.CodeStore { // database/sql has closed the statements, when ctx ended
 			return unusable(ctx.Err())

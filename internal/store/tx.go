@@ -21,6 +21,7 @@ type tx struct {
 	streams  *streams
 	now      func() time.Time
 	readOnly bool
+	kept     *statements
 	prepared map[string]*sql.Stmt
 	failed   error // the first write that failed: the transaction must not be committed, whatever f says
 }
@@ -121,13 +122,12 @@ func (t *tx) query(statement string, scan func(row) error, args []any) (n int, e
 	return n, unusable(rows.Err())
 }
 
-// prepare returns the prepared statement, which ends with the transaction. Parsing is most of what a small statement costs, and a batch
-// of log lines is the same two over and over.
+// prepare returns the prepared statement, which ends with the transaction. A batch of log lines is the same two over and over.
 func (t *tx) prepare(statement string) (*sql.Stmt, error) {
 	if p := t.prepared[statement]; p != nil {
 		return p, nil
 	}
-	p, err := t.sql.PrepareContext(t.ctx, statement)
+	p, err := t.kept.in(t.ctx, t.sql, statement)
 	if err != nil {
 		return nil, unusable(err)
 	}
