@@ -80,21 +80,32 @@ type hinted struct {
 	shapes uint8
 }
 
-// byStart finds hints by their first three bytes, of which the low five bits tell letters whatever their case.
-var byStart = func() (table [1 << 15][]hinted) {
+// byStart finds hints by their first three bytes, of which the low five bits tell letters whatever their case. Every command makes it, so it is
+// small: a place has the number of its list, 0 for the empty one.
+var byStart = func() *hints {
+	table := &hints{lists: [][]hinted{nil}}
 	for i, sh := range credentialShapes {
 		for _, h := range sh.hints {
-			at := start(h[0], h[1], h[2])
-			table[at] = append(table[at], hinted{h, 1 << i})
+			list := &table.list[start(h[0], h[1], h[2])]
+			if *list == 0 {
+				*list = uint8(len(table.lists))
+				table.lists = append(table.lists, nil)
+			}
+			table.lists[*list] = append(table.lists[*list], hinted{h, 1 << i})
 		}
 	}
 	return table
 }()
 
+type hints struct {
+	list  [1 << 15]uint8
+	lists [][]hinted
+}
+
 // starts says which entries of byStart are not empty, in a size that stays in the processor's nearest cache.
 var starts = func() (bits [1 << 9]uint64) {
-	for at, list := range byStart {
-		if len(list) > 0 {
+	for at, list := range byStart.list {
+		if list > 0 {
 			bits[at>>6] |= 1 << (at & 63)
 		}
 	}
@@ -120,7 +131,7 @@ func nextHint(s string, at int) int {
 
 // called returns the shapes that a hint at the start of s calls for.
 func called(s string) (shapes uint8) {
-	for _, h := range byStart[start(s[0], s[1], s[2])] {
+	for _, h := range byStart.lists[byStart.list[start(s[0], s[1], s[2])]] {
 		if len(s) >= len(h.text) && strings.EqualFold(s[:len(h.text)], h.text) {
 			shapes |= h.shapes
 		}
