@@ -74,7 +74,7 @@ func is(name string, state slipway.CheckState, says string) slipway.CommitCheck 
 
 // checked is a bench whose source is at h, and a request whose production waits for checks.
 func checked(t *testing.T, h *host, required ...string) (*bench, slipway.ShipRequest) {
-	b := &bench{t: t, cloud: newCloud(), dir: t.TempDir()}
+	b := &bench{t: t, cloud: newCloud(), dir: newHome(t)}
 	b.edit = func(c *engine.Config) {
 		c.Providers = append(c.Providers, h)
 		c.Notified, c.Calm = []string{"host"}, 1000*time.Hour

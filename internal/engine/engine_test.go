@@ -77,7 +77,7 @@ func (m *mortal) Tx(ctx context.Context, f func(slipway.Tx) error) error {
 }
 
 func newBench(t *testing.T, c *cloud) *bench {
-	b := &bench{t: t, cloud: c, dir: t.TempDir()}
+	b := &bench{t: t, cloud: c, dir: newHome(t)}
 	b.open()
 	t.Cleanup(func() { b.close() })
 	return b

@@ -59,7 +59,7 @@ func TestWhatExistsIsWiredAndLeftAlone(t *testing.T) {
 			t.Errorf("from %s home it is shipped again: %s %+v, %v", home, run.Status, run.Error, c.calls[calls:])
 		}
 		b.close()
-		b.dir = t.TempDir()
+		b.dir = newHome(t)
 		b.open()
 	}
 	b.mustSucceed(b.destroy(m, slipway.RunOptions{All: true}))
@@ -105,7 +105,7 @@ func TestWhatSlipwayMadeIsNotLostToWhatExists(t *testing.T) {
 			t.Fatalf("from %s home the one that was made would be lost from sight: %s %+v", home, run.Status, run.Error)
 		}
 		b.close()
-		b.dir = t.TempDir()
+		b.dir = newHome(t)
 		b.open()
 	}
 	b.mustSucceed(b.destroy(m, slipway.RunOptions{Only: "db"}))

@@ -72,7 +72,7 @@ func newSchedule(t *testing.T) *schedule {
 // at returns a home, made when it is first asked for.
 func (s *schedule) at(n int) *home {
 	if s.homes[n] == nil {
-		b := &bench{t: s.t, cloud: s.cloud, dir: s.t.TempDir(), edit: func(c *engine.Config) {
+		b := &bench{t: s.t, cloud: s.cloud, dir: newHome(s.t), edit: func(c *engine.Config) {
 			c.HTTP = &app{reply: s.answer}
 		}}
 		b.open()

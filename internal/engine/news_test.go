@@ -21,7 +21,7 @@ func slow(t *testing.T, edit func(*engine.Config)) (b *bench, done *atomic.Bool,
 		looked <- struct{}{}
 		return !done.Load()
 	}
-	b = &bench{t: t, cloud: c, dir: t.TempDir(), edit: edit}
+	b = &bench{t: t, cloud: c, dir: newHome(t), edit: edit}
 	b.open()
 	t.Cleanup(func() { b.close() })
 	return b, done, looked

@@ -44,7 +44,7 @@ func (a *app) now() time.Time {
 // probed is a bench whose deployments answer as reply says.
 func probed(t *testing.T, c *cloud, reply func(n int, url string) (int, string, time.Duration)) (*bench, *app) {
 	a := &app{at: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC), reply: reply}
-	b := &bench{t: t, cloud: c, dir: t.TempDir(), edit: func(c *engine.Config) { c.HTTP, c.Now = a, a.now }}
+	b := &bench{t: t, cloud: c, dir: newHome(t), edit: func(c *engine.Config) { c.HTTP, c.Now = a, a.now }}
 	b.open()
 	t.Cleanup(func() { b.close() })
 	return b, a

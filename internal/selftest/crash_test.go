@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/slipway-dev/slipway/internal/scratch"
 	"github.com/slipway-dev/slipway/internal/selftest"
 )
 
@@ -120,7 +121,7 @@ func summary(r selftest.Report) string {
 
 func mortalHarness(t *testing.T, op selftest.Operation) *selftest.Harness {
 	t.Helper()
-	w, err := selftest.New(t.Context(), selftest.Options{Dir: filepath.Join(shm(t), "world"), Env: map[string]string{
+	w, err := selftest.New(t.Context(), selftest.Options{Dir: filepath.Join(scratch.Dir(t), "world"), Env: map[string]string{
 		roleVariable: "mortal", "GOGC": "off", "GOMEMLIMIT": "256MiB", // a life of a second needs no collector
 	}})
 	if err != nil {

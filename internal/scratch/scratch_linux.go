@@ -1,4 +1,4 @@
-package selftest_test
+package scratch
 
 import (
 	"os"
@@ -7,15 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shm returns a folder on the file system in memory, or a temporary one where that has less than a gigabyte free. A process that is killed
-// leaves the same files there, and does not wait for a disk.
-func shm(t *testing.T) string {
+// Dir returns a folder that is gone when the test is over: a temporary one where less than a gigabyte is free in memory.
+func Dir(t testing.TB) string {
 	t.Helper()
 	var s unix.Statfs_t
 	if err := unix.Statfs("/dev/shm", &s); err != nil || s.Bavail*uint64(s.Bsize) < 1<<30 {
 		return t.TempDir()
 	}
-	dir, err := os.MkdirTemp("/dev/shm", "slipway-selftest-")
+	dir, err := os.MkdirTemp("/dev/shm", "slipway-test-")
 	if err != nil {
 		return t.TempDir()
 	}
