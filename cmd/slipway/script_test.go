@@ -26,6 +26,7 @@ import (
 	"github.com/slipway-dev/slipway/internal/emulator/emukit"
 	"github.com/slipway-dev/slipway/internal/isolate"
 	"github.com/slipway-dev/slipway/internal/rest"
+	"github.com/slipway-dev/slipway/internal/scratch"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the scripts' golden files")
@@ -46,7 +47,7 @@ func program() { os.Exit(cli.MainWith(os.Args[1:], cli.Seams{Work: 8})) }
 // commands there are those of the map below.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
+		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true, WorkdirRoot: scratch.Dir(t),
 		Setup: func(env *testscript.Env) error { return setUp(t.Context(), env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "result": resultHas, "answers": answers, "faults": faults, "await": await, "calls": calls, "alter": alter,

@@ -23,6 +23,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-dev/slipway/internal/scratch"
 	"github.com/slipway-dev/slipway/internal/selftest"
 )
 
@@ -34,7 +35,7 @@ type printWorld struct {
 
 func newPrintWorld(t *testing.T) printWorld {
 	t.Helper()
-	w, err := selftest.New(t.Context(), selftest.Options{Env: map[string]string{roleVariable: "slipway"}})
+	w, err := selftest.New(t.Context(), selftest.Options{Dir: filepath.Join(scratch.Dir(t), "world"), Env: map[string]string{roleVariable: "slipway"}})
 	if err != nil {
 		t.Fatal(err)
 	}
