@@ -57,7 +57,7 @@ func (c Connection) Exports(resource string, used []string) []string {
 
 // ProbeVariable is the environment variable by which a person hands over the secret that lets health probes in, where no credential reads it, such
 // as SLIPWAY_OUTPUT_VERCEL_BYPASS. It is for a kind with a Probing header.
-func (k KindInfo) ProbeVariable() string { return "SLIPWAY_OUTPUT_" + placeholderName(string(k.Kind)) }
+func (k KindInfo) ProbeVariable() string { return outputPrefix + placeholderName(string(k.Kind)) }
 
 // probeVariables are those of a provider.
 func probeVariables(info ProviderInfo) []string {

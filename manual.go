@@ -134,6 +134,7 @@ func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 		s.Key, s.Why = e.Key, e.Why
 		if plan.Access.Readable(e.Address.Kind()) {
 			s.Exports = nil
+			s.Placeholders = slices.DeleteFunc(s.Placeholders, func(p Placeholder) bool { return p.To == forCheck })
 		} else if s.Unseen != "" {
 			s.Check = s.Unseen
 		}
@@ -164,6 +165,7 @@ func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Ef
 				s = g.Guide(e, of)
 				way := ConnectionOf(providers, m, of.Serves)
 				s.Exports, s.Unseen = exports(p.Info(), e, of.Serves, way, m.OutputsUsed(of.Serves, environment)), unseenCheck(p.Info(), e, way)
+				s.askForCheck(p.Info(), m, of.Serves, environment)
 			}
 		}
 		for i, p := range s.Placeholders {
@@ -174,6 +176,27 @@ func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Ef
 		return s
 	}
 }
+
+// forCheck is where a value goes that nothing but the check takes.
+const forCheck = "the check"
+
+// askForCheck notes those of the exported outputs of a manifest resource that no variable of the app has: else nothing tells where they are found.
+func (s *ManualStep) askForCheck(info ProviderInfo, m *Manifest, resource, environment string) {
+	used := m.OutputsUsed(resource, environment)
+	for _, t := range info.Types {
+		for _, o := range t.Outputs {
+			ref := OutputRef{Resource: resource, Output: o.Name}
+			if t.Name == m.Resources[resource].Type && slices.Contains(s.Exports, OutputVariable(ref)) && !slices.Contains(used, o.Name) {
+				s.Ask(Placeholder{Name: PlaceholderFor(ref), To: forCheck, Secret: o.Secret})
+			}
+		}
+	}
+}
+
+// Exported is the name of the placeholder whose value an environment variable of Exports takes.
+func Exported(variable string) string { return strings.TrimPrefix(variable, outputPrefix) }
+
+const outputPrefix = "SLIPWAY_OUTPUT_"
 
 // outputPlaces tells where a person finds each output of m's resources, by the name of its placeholder.
 func outputPlaces(providers []Provider, m *Manifest) map[string]string {
@@ -200,7 +223,7 @@ func outputPlaces(providers []Provider, m *Manifest) map[string]string {
 // OutputVariable is the environment variable by which a person can hand Slipway an output that it cannot read itself, such as
 // SLIPWAY_OUTPUT_DB_POOLED_URL for db.pooled_url.
 func OutputVariable(r OutputRef) string {
-	return "SLIPWAY_OUTPUT_" + placeholderName(r.Resource) + "_" + placeholderName(r.Output)
+	return outputPrefix + placeholderName(r.Resource) + "_" + placeholderName(r.Output)
 }
 
 // PlaceholderFor is the name of the placeholder for an output, such as DB_POOLED_URL.

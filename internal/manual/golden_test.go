@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -139,5 +140,32 @@ func TestRunbooksAreShownAsRecorded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A person is told where each value comes from that the check of a step takes, also one that no variable of the app has.
+func TestWhatACheckTakesIsFound(t *testing.T) {
+	all := papers()
+	all["token alone"] = paper{manifest: shop(), environment: slipway.Production, cause: slipway.CauseMissing}
+	all["token alone"].manifest.Env = map[string]slipway.EnvVar{"CACHE_TOKEN": {From: "cache.rest_token"}, "SEARCH_URL": {From: "search.rest_url"}}
+	n := 0
+	for name, p := range all {
+		book := p.runbook(t)
+		for _, s := range book.Steps {
+			text := manual.Text(slipway.Runbook{Steps: []slipway.ManualStep{s}})
+			for _, v := range s.Exports {
+				value := slipway.Exported(v)
+				n++
+				if value == "VERCEL_BYPASS" {
+					continue // its step tells
+				}
+				if !strings.Contains(text, "is <"+value+">") && !strings.Contains(text, "<"+value+"> for ") && !strings.Contains(text, "prints   <"+value+">") {
+					t.Errorf("%s: %s does not tell where %s comes from:\n%s", name, s.Key, v, text)
+				}
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no check takes anything")
 	}
 }

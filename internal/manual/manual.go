@@ -297,6 +297,9 @@ func (p *page) needed(book slipway.Runbook) map[string]bool {
 	for _, s := range book.Steps {
 		note(s.Ways)
 		note(s.Undo)
+		for _, v := range s.Exports {
+			out[slipway.Exported(v)] = true
+		}
 	}
 	return out
 }
