@@ -31,7 +31,7 @@ func (p *planner) addExisting(s Spec) error {
 			WithHint("look the id or name up at the provider, and see whether the credential is for that account; nothing was changed")
 	case obs.Failed != nil:
 		return obs.Failed
-	case recorded.Origin == OriginCreated && recorded.ID != obs.Receipt.ID:
+	case recorded.Origin == OriginCreated && recorded.ID != "" && recorded.ID != obs.Receipt.ID: // "": a person made it, and this is which
 		return Errorf(CodeConflict, "%s was made by Slipway as %s, and existing: names %s in its place", s.Address, recorded.ID, obs.Receipt.ID).
 			WithHint("give what exists a key of its own in the manifest; slipway destroy --only %s deletes the other", s.Address.Key())
 	}

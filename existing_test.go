@@ -43,6 +43,14 @@ func TestPlanOfWhatExists(t *testing.T) {
 		"not ours": {
 			reason: "nobody has to adopt it", change: func(w *world) { delete(w.Owned, db) },
 		},
+		"made by hand": {
+			reason: "a person made it and told no id then: this is which",
+			change: func(w *world) {
+				r := w.Receipts[db]
+				r.Origin, r.ID, r.ByHand = slipway.OriginCreated, "", true
+				w.Receipts[db] = r
+			},
+		},
 		"absent": {
 			reason: "it is not made", change: func(w *world) { w.Observed[db] = slipway.Observation{} }, code: slipway.CodeNotFound, says: "there is no id-there",
 		},

@@ -318,6 +318,9 @@ func (p *planner) add(s Spec) error {
 	switch {
 	case !obs.Exists && obs.Vanished && kind.Stateful:
 		p.put(s, OpReplace, GateDestroy, nil, "its recorded id no longer exists in this account")
+	case !obs.Exists && kind.Stateful && p.unfound(s):
+		p.put(s, OpReplace, GateDestroy, nil, "a person made it and told no id, and this account has none of its name: the app would get an empty one in its place; "+
+			"to keep it, name it with existing: in the manifest")
 	case !obs.Exists || kind.Versioned && obs.Failed != nil:
 		p.put(s, orOp(kind.CreateOp, OpCreate), kind.Gate, nil, reasonOr(s.Note, "it does not exist"))
 	case kind.Versioned && len(changes) == 0 && !p.touched(s.Seals) && p.outlived(s, obs) != "":

@@ -78,6 +78,20 @@ func (p *planner) remade(s Spec) bool {
 	return false
 }
 
+// unfound reports whether s is recorded as made by a person who told no id, and a variable that takes a value of it is there.
+func (p *planner) unfound(s Spec) bool {
+	if r, recorded := p.Receipts[s.Address]; !recorded || r.ID != "" {
+		return false
+	}
+	serves := func(a Address) bool {
+		return a == s.Address || slices.ContainsFunc(p.Specs, func(o Spec) bool { return o.Address == a && slices.Contains(o.Needs, s.Address) })
+	}
+	return slices.ContainsFunc(p.Specs, func(o Spec) bool {
+		_, recorded := p.Receipts[o.Address]
+		return (recorded || p.Observed[o.Address].Exists) && slices.ContainsFunc(o.reads(p.Specs), serves)
+	})
+}
+
 // EffectMode tells who makes e true, and what speaks against Slipway's doing it. carried is why a person carries its value, "" for no such
 // reason. To adopt what is as declared sends nothing.
 func EffectMode(access Access, kind KindInfo, e Effect, carried string) (Mode, Cause, string) {

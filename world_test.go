@@ -153,6 +153,13 @@ func (w *world) absent(addresses ...slipway.Address) *world {
 	return w
 }
 
+// byHand makes a something that a person has made under an id that was not told, and that is not found by name.
+func byHand(w *world, a slipway.Address) *world {
+	w.absent(a)
+	w.Receipts[a] = slipway.Receipt{Address: a, Origin: slipway.OriginCreated, ByHand: true}
+	return w
+}
+
 // foreign makes a somebody else's.
 func (w *world) foreign(a slipway.Address) *world {
 	delete(w.Receipts, a)

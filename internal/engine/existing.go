@@ -12,7 +12,7 @@ func (w *wanted) existing(a slipway.Address) bool {
 func (o *observer) useExisting() {
 	for _, s := range o.w.specs {
 		r, obs := o.receipts[s.Address], o.sight.observed[s.Address]
-		if !s.Existing || !obs.Exists || obs.Unseen || r.Origin == slipway.OriginCreated && r.ID != obs.Receipt.ID {
+		if !s.Existing || !obs.Exists || obs.Unseen || r.Origin == slipway.OriginCreated && r.ID != "" && r.ID != obs.Receipt.ID {
 			continue
 		}
 		r = obs.Receipt

@@ -153,3 +153,34 @@ func TestWhatExistsAndCannotBeLookedAt(t *testing.T) {
 		t.Errorf("the value that was handed over is not wired, or %v", c.touched())
 	}
 }
+
+// A database that a person made under another name than the declared one, and of which nobody told the id: a credential that turns up after the
+// ship does not put an empty one in its place without a person who confirms it, and existing: says which it is.
+func TestWhatAPersonMadeIsNotReplacedWhereItIsNotFound(t *testing.T) {
+	c := newCloud()
+	b := newBench(t, c)
+	b.mustSucceed(b.ship(request(t, manifest(), "one")))
+	r := b.receipt("cloud.db/db")
+	c.dbs[r.ID]["name"] = "as-the-person-likes"
+	id := r.ID
+	r.ID, r.ByHand = "", true
+	if err := b.store.Tx(t.Context(), func(tx slipway.Tx) error { return tx.SaveReceipt("shop", r) }); err != nil {
+		t.Fatal(err)
+	}
+	c.vars["SLIPWAY"]["value"] = strings.ReplaceAll(c.vars["SLIPWAY"]["value"], `"id":"`+id+`"`, `"id":""`)
+	dbs := len(c.dbs)
+	plan, err := b.Plan(t.Context(), request(t, manifest(), "one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := plan.Effect("cloud.db/db#replace"); e == nil || e.Gate != slipway.GateDestroy {
+		t.Errorf("the plan puts an empty one in its place, and asks for no more than for any change: %+v", plan.Effects)
+	}
+	b.mustSucceed(b.ship(request(t, using(id, nil), "one")))
+	if v := c.vars["DATABASE_URL"]["value"]; v != "postgres://secret-of-"+id || len(c.dbs) != dbs {
+		t.Errorf("there are %d databases, and DATABASE_URL is %s", len(c.dbs), v)
+	}
+	if got := b.receipt("cloud.db/db"); got.Origin != slipway.OriginExisting || got.ID != id {
+		t.Errorf("recorded: %+v", got)
+	}
+}
