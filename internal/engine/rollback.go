@@ -88,7 +88,7 @@ func (e *Engine) sealed(run *slipway.Run) (out []slipway.Address, err error) {
 	return out, nil
 }
 
-// usable refuses a deployment that is not there, is no build of this app, or never became ready.
+// usable refuses a deployment that is not there, is no build of this app or of another environment, or never became ready.
 func (e *Engine) usable(ctx context.Context, w *wanted, s *sight, id string) error {
 	for _, spec := range w.specs {
 		if !e.kinds[spec.Address.Kind()].Versioned || !w.visible(spec.Address.Kind()) {
@@ -109,6 +109,9 @@ func (e *Engine) usable(ctx context.Context, w *wanted, s *sight, id string) err
 		case !obs.Exists:
 			return slipway.Errorf(slipway.CodeNotFound, "there is no deployment %s of this app", id).
 				WithHint("name one, as Vercel's page of deployments shows it: slipway rollback DEPLOYMENT")
+		case obs.Fields["target"] != nil && obs.Fields["target"] != w.environment:
+			return slipway.Errorf(slipway.CodeConflict, "the deployment %s was built for %v, not for %s", id, obs.Fields["target"], w.environment).
+				WithHint("name one that production has served: slipway rollback DEPLOYMENT")
 		case obs.Failed != nil || obs.Pending:
 			return slipway.Errorf(slipway.CodeConflict, "the deployment %s is not ready", id).WithHint("name one that is")
 		}

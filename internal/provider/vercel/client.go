@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -542,7 +543,11 @@ func (c *client) assignAlias(ctx context.Context, op, deploymentID, host string)
 //
 // The vendor's CLI sends it to /v9, same path. It takes only what production has served before [?].
 func (c *client) rollback(ctx context.Context, op, projectID, deploymentID string) error {
-	return c.call(ctx, op, http.MethodPost, rest.Path("/v1/projects/%s/rollback/%s", projectID, deploymentID), nil, struct{}{}, nil)
+	err := c.call(ctx, op, http.MethodPost, rest.Path("/v1/projects/%s/rollback/%s", projectID, deploymentID), nil, struct{}{}, nil)
+	if e := (*slipway.Error)(nil); errors.As(err, &e) && e.Code == slipway.CodeRefused && e.Hint == "" {
+		e.Hint = "name one that production has served, as Vercel's page of deployments shows it: slipway rollback DEPLOYMENT"
+	}
+	return err
 }
 
 // failedAliases: https://vercel.com/docs/rest-api/reference/endpoints/projects/gets-a-list-of-aliases-with-status-for-the-current-promote

@@ -55,7 +55,7 @@ func (h deployments) Observe(ctx context.Context, want slipway.Spec) (slipway.Ob
 	}
 	if want.Known != nil && want.Known.ID != "" {
 		d, err := h.getDeployment(ctx, op, want.Known.ID)
-		if err == nil && (!declared || d.matches(want)) {
+		if err == nil && d.of(in.ID) && (!declared || d.matches(want)) {
 			return h.observation(d, want, in), nil
 		}
 		if err != nil {
@@ -101,6 +101,15 @@ func (d *deployment) matches(want slipway.Spec) bool {
 		return false
 	}
 	return d.Meta[metaKey("app")] == want.App && d.Meta[metaKey("input")] == want.Params["input"] && d.environment() == want.Address.Environment()
+}
+
+// of reports whether d is one of that project's, as far as it tells.
+func (d *deployment) of(projectID string) bool {
+	id := d.ProjectID
+	if id == "" && d.Project != nil {
+		id = d.Project.ID
+	}
+	return id == "" || id == projectID
 }
 
 func (d *deployment) environment() string {
