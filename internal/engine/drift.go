@@ -39,6 +39,7 @@ func (e *Engine) Drift(ctx context.Context, app, environment string) (d slipway.
 
 // lastShip is the newest ship of an environment that succeeded.
 func (e *Engine) lastShip(ctx context.Context, app, environment string) (last slipway.Run, err error) {
+	var newest slipway.Run
 	err = e.Store.Read(ctx, func(tx slipway.Tx) error {
 		for r, err := range past(tx, slipway.RunFilter{App: app, Environment: environment}) {
 			switch {
@@ -49,12 +50,26 @@ func (e *Engine) lastShip(ctx context.Context, app, environment string) (last sl
 			case r.Status == slipway.RunSucceeded && r.Operation == slipway.OperationShip:
 				last = r
 				return nil
+			case r.Operation == slipway.OperationShip && newest.ID == "":
+				newest = r
 			}
 		}
-		return slipway.Errorf(slipway.CodeConflict, "%s (%s) was never shipped from this home", app, environment).
-			WithHint("ship it first: slipway ship; what a ship would change shows with: slipway plan")
+		return neverShipped(app, environment, newest)
 	})
 	return last, err
+}
+
+// neverShipped is why there is nothing to compare with: newest is a ship that has not succeeded, as none before it has; zero for none.
+func neverShipped(app, environment string, newest slipway.Run) error {
+	const would = "what a ship would change shows with: slipway plan"
+	if newest.ID == "" {
+		return slipway.Errorf(slipway.CodeConflict, "%s (%s) was never shipped from this home", app, environment).WithHint("ship it first: slipway ship; %s", would)
+	}
+	e := slipway.Errorf(slipway.CodeConflict, "no ship of %s (%s) from this home has succeeded yet: %s is %s", app, environment, newest.ID, newest.Status)
+	if newest.Status.Final() {
+		return e.WithHint("ship again: slipway ship; %s", would)
+	}
+	return e.WithHint("finish it: slipway resume %s, or ship again: slipway ship; %s", newest.ID, would)
 }
 
 // overlay replaces and adds to the Specs of w, which are those of the run last, by what later runs have made true, however they ended. It returns
