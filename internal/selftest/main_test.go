@@ -14,7 +14,7 @@ const roleVariable = "SLIPWAY_SELFTEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "slipway":
-		os.Exit(cli.Main(os.Args[1:]))
+		os.Exit(cli.MainWith(os.Args[1:], cli.Seams{Work: 8})) // a key's passphrase costs a second of work for each use, which tells nothing here
 	case "faulty":
 		os.Exit(faulty(os.Args[1:]))
 	case "cramped":
