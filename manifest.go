@@ -107,6 +107,14 @@ func (m *Manifest) ProviderName() string {
 	return m.App
 }
 
+// AllEnvironments are those that the app has: production alone where it declares none.
+func (m *Manifest) AllEnvironments() []string {
+	if len(m.Environments) == 0 {
+		return []string{Production}
+	}
+	return slices.Clip(m.Environments)
+}
+
 // AppliesTo reports whether v is a variable of environment: it names no targets, or environment among them.
 func (m *Manifest) AppliesTo(v EnvVar, environment string) bool {
 	return len(v.Targets) == 0 || slices.Contains(v.Targets, environment)

@@ -73,21 +73,14 @@ func (w *wanted) supported() error {
 	refuse := func(what string) error {
 		return slipway.Errorf(slipway.CodeUnsupported, "%s: not there yet", what).WithHint("docs/status.md lists what works today")
 	}
-	if !slices.Contains(environments(m), w.environment) {
+	if !slices.Contains(m.AllEnvironments(), w.environment) {
 		return slipway.Errorf(slipway.CodeInvalid, "the manifest declares no environment %q", w.environment).
-			WithHint("declare it: environments: [%s]", strings.Join(append(environments(m), w.environment), ", "))
+			WithHint("declare it: environments: [%s]", strings.Join(append(m.AllEnvironments(), w.environment), ", "))
 	}
 	if w.environment != slipway.Production && w.environment != slipway.Preview {
 		return refuse("environment " + w.environment + " (only production and preview)")
 	}
 	return nil
-}
-
-func environments(m *slipway.Manifest) []string {
-	if len(m.Environments) == 0 {
-		return []string{slipway.Production}
-	}
-	return m.Environments
 }
 
 // expand asks every provider for its Specs and completes those that are made from the source.

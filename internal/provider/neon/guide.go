@@ -13,8 +13,6 @@ import (
 
 var _ slipway.Guide = provider{}
 
-const apiBase = "https://console.neon.tech/api/v2"
-
 // Guide is pure. Names, regions and versions are those that the client sends.
 func (provider) Guide(e slipway.Effect, s slipway.Spec) slipway.ManualStep {
 	g := &guide{effect: e, spec: s, key: e.Address.Key()}
@@ -101,7 +99,7 @@ func (g *guide) form(method string, status int, path string, body any) slipway.W
 		Name: "NEON_API_KEY", From: pageKeys.String(), To: "the header Authorization", Secret: true,
 	})
 	f := &slipway.HTTPForm{
-		Method: method, URL: apiBase + path, Headers: map[string]string{"Accept": "application/json", "Authorization": "Bearer " + key},
+		Method: method, URL: defaultURL + path, Headers: map[string]string{"Accept": "application/json", "Authorization": "Bearer " + key},
 		Body: body, Status: status, Again: 423,
 	}
 	if body != nil {

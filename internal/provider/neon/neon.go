@@ -25,6 +25,8 @@ const (
 
 	typePostgres = "neon.postgres"
 
+	defaultURL = "https://console.neon.tech/api/v2"
+
 	defaultRegion        = "aws-us-east-1"
 	defaultVersion int64 = 17
 	// mainBranch is what Neon calls the default branch of a new project.
@@ -50,7 +52,7 @@ func (provider) Info() slipway.ProviderInfo {
 		Settings: []slipway.Setting{
 			{Env: "NEON_API_KEY", Help: "API key, personal or of an organisation: https://neon.com/docs/manage/api-keys", Secret: true, Required: true},
 			{Env: "NEON_ORG_ID", Help: "organisation that owns the projects; a personal key needs it"},
-			{Env: "SLIPWAY_NEON_URL", Help: "base URL of the Neon API", Default: "https://console.neon.tech/api/v2"},
+			{Env: "SLIPWAY_NEON_URL", Help: "base URL of the Neon API", Default: defaultURL},
 		},
 		Types: []slipway.ResourceType{{
 			Name: typePostgres,
@@ -178,7 +180,7 @@ func (provider) Check(m *slipway.Manifest) []slipway.Problem {
 
 // bad says why a name would be refused in one of the manifest's environments, "" when in none.
 func (n names) bad(m *slipway.Manifest, name, prefix string, reserved ...string) string {
-	for _, env := range environments(m) {
+	for _, env := range m.AllEnvironments() {
 		if why := badName(n.inEnvironment(name, env), prefix, reserved...); why != "" {
 			return why
 		}
@@ -276,13 +278,6 @@ func resources(m *slipway.Manifest) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(m.Resources)), func(key string) bool { return m.Resources[key].Type != typePostgres })
 }
 
-func environments(m *slipway.Manifest) []string {
-	if len(m.Environments) == 0 {
-		return []string{slipway.Production}
-	}
-	return m.Environments
-}
-
 func text(fields map[string]any, name string) string { s, _ := fields[name].(string); return s }
 
 func number(fields map[string]any, name string) int64 { n, _ := fields[name].(int64); return n }
@@ -292,10 +287,8 @@ func (p provider) Open(_ context.Context, settings slipway.Settings) (slipway.Se
 	if !ok || key.Reveal() == "" {
 		return nil, slipway.Errorf(slipway.CodeCredential, "no API key for Neon").WithHint("set NEON_API_KEY, made as https://neon.com/docs/manage/api-keys tells")
 	}
-	base := "https://console.neon.tech/api/v2"
-	if v, ok := settings("SLIPWAY_NEON_URL"); ok && v.Reveal() != "" {
-		base = v.Reveal()
-	}
+	set, _ := settings("SLIPWAY_NEON_URL")
+	base := cmp.Or(set.Reveal(), defaultURL)
 	if err := rest.CheckBase(base); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (g *guide) form(method, path string, body any) slipway.Way {
 	key := g.step.Ask(slipway.Placeholder{
 		Name: "UPSTASH_API_KEY", From: pageKeys.String(), To: "the request's password", Secret: true,
 	})
-	f := &slipway.HTTPForm{Method: method, URL: defaultBase + "/v2" + path, User: email + ":" + key, Body: body, Status: 200}
+	f := &slipway.HTTPForm{Method: method, URL: defaultURL + "/v2" + path, User: email + ":" + key, Body: body, Status: 200}
 	if body != nil {
 		f.Headers = map[string]string{"Content-Type": "application/json"}
 	}

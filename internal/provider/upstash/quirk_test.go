@@ -191,6 +191,7 @@ func TestOpen(t *testing.T) {
 		hint     string
 	}{
 		"nothing":   {"the missing variable is named", map[string]string{"UPSTASH_EMAIL": alice}, slipway.CodeCredential, "UPSTASH_API_KEY is missing"},
+		"neither":   {"of two that are missing the same is named each time", nil, slipway.CodeCredential, "UPSTASH_EMAIL is missing"},
 		"plain URL": {"a credential never goes over plain http", map[string]string{"UPSTASH_EMAIL": alice, "UPSTASH_API_KEY": aliceKey, "SLIPWAY_UPSTASH_URL": "http://example.com"}, slipway.CodeInvalid, ""},
 		"default":   {"the base URL has a default", map[string]string{"UPSTASH_EMAIL": alice, "UPSTASH_API_KEY": aliceKey}, "", ""},
 	} {

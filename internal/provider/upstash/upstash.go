@@ -3,6 +3,7 @@
 package upstash
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -17,7 +18,7 @@ const (
 	kindRedis  slipway.Kind = "upstash.redis"
 	kindVector slipway.Kind = "upstash.vector"
 
-	defaultBase = "https://api.upstash.com"
+	defaultURL = "https://api.upstash.com"
 	// maxName is not documented [?]; maxDimensions: https://upstash.com/docs/vector/overall/pricing
 	maxName, maxDimensions = 128, 5000
 )
@@ -47,7 +48,7 @@ func (provider) Info() slipway.ProviderInfo {
 		Settings: []slipway.Setting{
 			{Env: "UPSTASH_EMAIL", Help: "e-mail of the Upstash account; accounts made through Vercel or Fly cannot use the API", Required: true},
 			{Env: "UPSTASH_API_KEY", Help: "management API key: https://console.upstash.com/account/api", Secret: true, Required: true},
-			{Env: "SLIPWAY_UPSTASH_URL", Help: "base URL of the Upstash API, without /v2", Default: defaultBase},
+			{Env: "SLIPWAY_UPSTASH_URL", Help: "base URL of the Upstash API, without /v2", Default: defaultURL},
 		},
 		Types: []slipway.ResourceType{redisType(), vectorType()},
 		Kinds: []slipway.KindInfo{
@@ -221,13 +222,10 @@ func resources(m *slipway.Manifest) []string {
 
 // environments returns those in which r has a store of its own; "" when one is shared.
 func environments(m *slipway.Manifest, r slipway.ManifestResource) []string {
-	switch {
-	case !r.PerEnvironment:
+	if !r.PerEnvironment {
 		return []string{""}
-	case len(m.Environments) == 0:
-		return []string{slipway.Production}
 	}
-	return m.Environments
+	return m.AllEnvironments()
 }
 
 func stringsOf(v any) []string { s, _ := v.([]string); return s }
@@ -235,16 +233,16 @@ func stringsOf(v any) []string { s, _ := v.([]string); return s }
 func (p provider) Open(_ context.Context, settings slipway.Settings) (slipway.Session, error) {
 	email, _ := settings("UPSTASH_EMAIL")
 	key, _ := settings("UPSTASH_API_KEY")
-	for env, v := range map[string]slipway.Secret{"UPSTASH_EMAIL": email, "UPSTASH_API_KEY": key} {
-		if v.Reveal() == "" {
-			return nil, slipway.Errorf(slipway.CodeCredential, "no credential for Upstash").
-				WithHint("set UPSTASH_EMAIL and UPSTASH_API_KEY (%s is missing), made at https://console.upstash.com/account/api", env)
-		}
+	missing := "UPSTASH_API_KEY"
+	if email.Reveal() == "" {
+		missing = "UPSTASH_EMAIL"
 	}
-	base := defaultBase
-	if v, ok := settings("SLIPWAY_UPSTASH_URL"); ok && v.Reveal() != "" {
-		base = v.Reveal()
+	if email.Reveal() == "" || key.Reveal() == "" {
+		return nil, slipway.Errorf(slipway.CodeCredential, "no credential for Upstash").
+			WithHint("set UPSTASH_EMAIL and UPSTASH_API_KEY (%s is missing), made at https://console.upstash.com/account/api", missing)
 	}
+	set, _ := settings("SLIPWAY_UPSTASH_URL")
+	base := cmp.Or(set.Reveal(), defaultURL)
 	if err := rest.CheckBase(base); err != nil {
 		return nil, err
 	}

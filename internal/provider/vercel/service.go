@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,9 +100,9 @@ func checkDomains(m *slipway.Manifest, refuse func(message, hint string, path ..
 			refuse("the domain "+d.Name+" redirects to "+d.Redirect+", which redirects on", "name the domain that serves the app", append(at, "redirect")...)
 		case d.Branch != "" && m.Source.GitHub == "":
 			refuse("the domain "+d.Name+" serves a branch, and the source is a folder", "ship a repository (source.github), or leave the branch out", append(at, "branch")...)
-		case d.Branch == "" && !declares(m, slipway.Production):
+		case d.Branch == "" && !slices.Contains(m.AllEnvironments(), slipway.Production):
 			refuse("the domain "+d.Name+" serves production, which environments does not have", "add production to environments, or leave the domain out", at...)
-		case d.Branch != "" && !declares(m, slipway.Preview):
+		case d.Branch != "" && !slices.Contains(m.AllEnvironments(), slipway.Preview):
 			refuse("the domain "+d.Name+" serves previews of a branch, and environments has no preview", "add preview to environments, or leave the branch out", append(at, "branch")...)
 		}
 	}
@@ -111,19 +112,6 @@ func redirects(all []slipway.Domain, name string) bool {
 	for _, d := range all {
 		if d.Name == name {
 			return d.Redirect != ""
-		}
-	}
-	return false
-}
-
-// declares reports whether the app has an environment; without a list it is production alone.
-func declares(m *slipway.Manifest, environment string) bool {
-	if len(m.Environments) == 0 {
-		return environment == slipway.Production
-	}
-	for _, e := range m.Environments {
-		if e == environment {
-			return true
 		}
 	}
 	return false
