@@ -117,13 +117,6 @@ type (
 	}
 )
 
-// Steps returns the steps of a runbook's JSON.
-func Steps(runbook []byte) ([]Step, error) {
-	var b book
-	err := json.Unmarshal(runbook, &b)
-	return b.Steps, err
-}
-
 // Do does all steps in their order.
 func (p *Person) Do(ctx context.Context, runbook []byte) error {
 	steps, err := p.read(runbook)
