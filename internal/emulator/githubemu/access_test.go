@@ -2,6 +2,7 @@ package githubemu
 
 import (
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,14 @@ func TestAccess(t *testing.T) {
 		"elsewhere": {"a private repository that it is not for is not there", []int{200, 404, 404}},
 		"admin":     {"there is no such value", []int{400, 400, 400}},
 	}
+	settings := Settings()
+	if len(settings) != 1 {
+		t.Errorf("%d settings: there are some that no test tries", len(settings))
+	}
 	for access, test := range tests {
+		if documented := strings.Contains(settings["access"], access); documented != (access != "none" && access != "admin") {
+			t.Errorf("with:access:%s: documented %t", access, documented)
+		}
 		t.Run(access, func(t *testing.T) {
 			s := &Server{}
 			defer s.Close()
