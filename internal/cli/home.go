@@ -68,6 +68,38 @@ func (a *app) database(m *slipway.Manifest) (string, error) {
 	return filepath.Join(home, "apps", m.App+"@"+teamFolder(team), "slipway.db"), nil
 }
 
+// otherTeams are the folders in which this home has the same app for other teams, sorted, where there is no database yet; else none.
+func otherTeams(database string) []string {
+	if _, err := os.Stat(database); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	folder := filepath.Dir(database)
+	app, _, _ := strings.Cut(filepath.Base(folder), "@")
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(folder), app+"@*", filepath.Base(database)))
+	if err != nil {
+		return nil // no pattern: the home's own path has brackets
+	}
+	for i := range found {
+		found[i] = filepath.Dir(found[i])
+	}
+	return found
+}
+
+// tellOtherTeams tells that this home has the app for other teams, where it has no database for this one. It is why a command fails that needs one.
+func (a *app) tellOtherTeams(database string, create bool) error {
+	others := strings.Join(otherTeams(database), ", ")
+	switch {
+	case others == "":
+	case create:
+		a.tell("another app for this team: this home has one of the same name for another one, in %s\n", others)
+	default:
+		return slipway.Errorf(slipway.CodeNotFound, "nothing was shipped for this team yet: this home has the app in %s", others).
+			WithHint("name the team as it was then, by vercel.team in the manifest or VERCEL_TEAM_ID (personal: none); "+
+				"where nothing was made at Vercel before the team was known, move that folder to %s", filepath.Dir(database))
+	}
+	return nil
+}
+
 // teamFolder is a team as a part of a folder's name.
 func teamFolder(team string) string {
 	if team == "" {

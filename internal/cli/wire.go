@@ -154,6 +154,9 @@ func (a *app) open(ctx context.Context, n need) (_ *workspace, err error) {
 	if w.database, err = a.database(w.manifest); err != nil {
 		return nil, err
 	}
+	if err := a.tellOtherTeams(w.database, n.create); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			w.close()
