@@ -71,7 +71,7 @@ func differenceText(d slipway.Difference) string {
 		case "written":
 			parts = append(parts, "written by somebody else")
 		default:
-			parts = append(parts, fmt.Sprintf("%s: %s -> %s", c.Field, valueText(c.From), valueText(c.To)))
+			parts = append(parts, fmt.Sprintf("%s: %s -> %s", c.Field, thereText(c.From), thereText(c.To)))
 		}
 	}
 	line := fmt.Sprintf("%-8s %s", d.Kind, d.Address)

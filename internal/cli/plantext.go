@@ -203,7 +203,7 @@ func changeLines(e slipway.Effect) []string {
 			}
 		case hidden[c.Field], c.To == nil && e.Address.Kind().Provider()+"."+e.Address.Key() == "vercel."+slipway.LedgerKey:
 		default:
-			lines = append(lines, fmt.Sprintf("%s: %s -> %s", c.Field, valueText(c.From), valueText(c.To)))
+			lines = append(lines, fmt.Sprintf("%s: %s -> %s", c.Field, thereText(c.From), valueText(c.To)))
 		}
 	}
 	return lines
@@ -226,6 +226,14 @@ func valueText(v any) string {
 		return "[" + strings.Join(parts, ", ") + "]"
 	}
 	return fmt.Sprint(v)
+}
+
+// thereText is a value that was observed.
+func thereText(v any) string {
+	if v == nil {
+		return "(not set)"
+	}
+	return valueText(v)
 }
 
 // longest is how many characters of a value are shown.

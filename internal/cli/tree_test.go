@@ -73,7 +73,7 @@ func TestThePlanNamesEveryKindOfEffect(t *testing.T) {
 				e.Secrets = []slipway.SecretWrite{{Reference: "db.url"}}
 			}),
 			effect(slipway.OpUpdate, "b", func(e *slipway.Effect) {
-				e.Changes = []slipway.Change{{Field: "fingerprint", From: "k:1", To: "k:2"}, {Field: "written", From: false, To: true}, {Field: "type", From: "plain", To: "sensitive"}}
+				e.Changes = []slipway.Change{{Field: "fingerprint", From: "k:1", To: "k:2"}, {Field: "written", From: false, To: true}, {Field: "type", From: "plain", To: "sensitive"}, {Field: "framework", From: nil, To: "hugo"}, {Field: "id", From: "x", To: nil}}
 			}),
 			effect(slipway.OpUpdate, "c", func(e *slipway.Effect) {
 				e.Changes = []slipway.Change{{Field: "fingerprint", From: "k:1", To: "k:2"}, {Field: "value", From: "one", To: "two"}}
@@ -101,6 +101,8 @@ func TestThePlanNamesEveryKindOfEffect(t *testing.T) {
       secret changed
       changed outside Slipway
       type: plain -> sensitive
+      framework: (not set) -> hugo
+      id: x -> (known during the run)
       because
   ~ neon.project/c
       value: one -> two

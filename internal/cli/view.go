@@ -178,7 +178,7 @@ func basisText(v any) string {
 		if name == "fingerprint" {
 			shown = append(shown, "secret")
 		} else if !hidden[name] {
-			shown = append(shown, fmt.Sprintf("%s: %s", name, valueText(fields[name])))
+			shown = append(shown, fmt.Sprintf("%s: %s", name, thereText(fields[name])))
 		}
 	}
 	return valueText(shown)

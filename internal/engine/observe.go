@@ -300,7 +300,7 @@ func (o *observer) readLedger(ctx context.Context) (again bool, err error) {
 		}
 		if l.App != o.w.manifest.App {
 			return false, slipway.Errorf(slipway.CodeConflict, "the Vercel project belongs to the Slipway app %q, not to %q", l.App, o.w.manifest.App).
-				WithHint("give this app another name: in the manifest")
+				WithHint("name another project, under vercel.existing; where nothing stands there, give this app another name: in the manifest")
 		}
 		o.sight.ledger = &l
 	}

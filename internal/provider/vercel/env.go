@@ -82,7 +82,7 @@ func usable(op string, want slipway.Spec, v envVar) error {
 		ledger, err := slipway.DecodeLedger(v.Value)
 		if !errors.As(err, &e) && ledger.App != want.App {
 			e = slipway.Errorf(slipway.CodeConflict, "the Vercel project belongs to the Slipway app %q", ledger.App).
-				WithHint("give this app another name: in the manifest")
+				WithHint("name another project, under vercel.existing; where nothing stands there, give this app another name: in the manifest")
 		}
 	}
 	if e == nil {
