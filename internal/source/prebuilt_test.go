@@ -116,7 +116,7 @@ func TestPrebuiltRefused(t *testing.T) {
 		"settings not JSON":    {map[string]string{function: "{"}, []string{function + ": is not the JSON"}, "cut off"},
 		"link to nothing":      {map[string]string{".vercel/output/functions/b.func": "->c.func"}, []string{"functions/b.func: links to no function"}, "its path would answer 404"},
 		"link out of it":       {map[string]string{".vercel/output/functions/b.func": "->../../../fn", "fn/.vc-config.json": nodeFunction}, []string{"functions/b.func: links to no function"}, "what it leads to is not shipped"},
-		"link out of the app":  {map[string]string{".vercel/output/static/l": "->../../../../x"}, []string{"leads outside"}, "as in a source"},
+		"link out of the app":  {map[string]string{".vercel/output/static/l": "->../../../../x"}, []string{"leads outside", "copy what it points to, or build without it"}, "as in a source, but for the ignore files, which do not hold"},
 		"file outside":         {map[string]string{function: `{"runtime":"nodejs22.x","handler":"i","filePathMap":{"x":"../x"}}`}, []string{function + `: filePathMap names "../x"`, "outside the source folder"}, "it is not the app's"},
 		"file not there":       {map[string]string{function: `{"runtime":"nodejs22.x","handler":"i","filePathMap":{"x":"node_modules/x"}}`}, []string{function + `: filePathMap names "node_modules/x", which is not there`, "install"}, "the function would break"},
 		"file that is folder":  {map[string]string{function: `{"runtime":"nodejs22.x","handler":"i","filePathMap":{"x":"src"}}`}, []string{"which is a folder"}, "its files are not named"},

@@ -98,7 +98,7 @@ func (w *walk) folder(dir string) error {
 func (w *walk) entry(dir string, e fs.DirEntry) error {
 	p := path.Join(dir, e.Name())
 	if message := badName(p, e.Name()); message != "" {
-		return w.refuse(p, message, "rename it, or add it to .vercelignore")
+		return w.refuse(p, message, w.leaveOut("rename it"))
 	}
 	if denies(p) {
 		if e.IsDir() {
@@ -113,7 +113,7 @@ func (w *walk) entry(dir string, e fs.DirEntry) error {
 	case e.Type()&fs.ModeSymlink != 0:
 		return w.link(p)
 	case e.Type() != 0:
-		return w.refuse(p, "is a "+kindOf(e.Type())+", which cannot be shipped", "remove it, or add it to .vercelignore")
+		return w.refuse(p, "is a "+kindOf(e.Type())+", which cannot be shipped", w.leaveOut("remove it"))
 	}
 	info, err := e.Info()
 	if err != nil {
@@ -139,9 +139,17 @@ func (w *walk) add(f slipway.File) error {
 	return nil
 }
 
+// leaveOut is a hint: what to do with one thing, or to leave it out where ignore rules hold, which is not so in a build's output.
+func (w *walk) leaveOut(what string) string {
+	if _, all := w.ignore.(everything); all {
+		return what + ", or build without it"
+	}
+	return what + ", or add it to .vercelignore"
+}
+
 // link keeps a symbolic link that stays inside the tree, by what it says and by where it really leads.
 func (w *walk) link(p string) error {
-	const hint = "make it a relative link within the app's folder, copy what it points to, or add it to .vercelignore"
+	hint := w.leaveOut("make it a relative link within the app's folder, copy what it points to")
 	full := filepath.Join(w.root, filepath.FromSlash(p))
 	target, err := os.Readlink(full)
 	if err != nil {
