@@ -22,10 +22,10 @@ const CasesName = "slipway.policy.test.yaml"
 type Case struct {
 	Name        string   `yaml:"name"`
 	Action      string   `yaml:"action"`    // a gate, auto-approve, or promote-with-apply
-	Gate        string   `yaml:"gate"`      // with the last two; default apply
+	Gate        string   `yaml:"gate"`      // with auto-approve; default apply
 	Principal   string   `yaml:"principal"` // a user's name, or agent:NAME
 	Groups      []string `yaml:"groups"`
-	Proof       string   `yaml:"proof"` // os-user (default), key or server
+	Proof       string   `yaml:"proof"` // os-user (default), key or server; policy where nobody approves
 	Key         string   `yaml:"key"`
 	App         string   `yaml:"app"`
 	Environment string   `yaml:"environment"` // default production
@@ -36,7 +36,7 @@ type Case struct {
 	Destructive bool     `yaml:"destructive"`
 	Manual      bool     `yaml:"manual"`
 	Drift       bool     `yaml:"drift"`
-	Requester   string   `yaml:"requester"` // default: somebody else
+	Requester   string   `yaml:"requester"` // default: somebody else; the principal where nobody approves
 	Approvals   int      `yaml:"approvals"`
 	Now         string   `yaml:"now"` // RFC 3339; default a Wednesday at noon, UTC
 
@@ -95,42 +95,67 @@ func decodeCases(text []byte, into any) (err error) {
 
 var gates = []string{"apply", "promote", "rollback", "rotate", "destroy", "unsandboxed"}
 
+// What a case can say; anything else would be asked of no policy, and tell nothing.
+var (
+	operations = []string{"ship", "rollback", "rotate", "destroy"}
+	ops        = []string{"create", "update", "adopt", "replace", "delete", "deploy", "promote", "rollback", "rotate"}
+	proofs     = []string{string(slipway.ProofOSUser), string(slipway.ProofKey), string(slipway.ProofServer)}
+)
+
+// alone reports whether a case asks what is done without anybody: then whoever asked is the principal, and the policy the proof.
+func (c Case) alone() bool {
+	return c.Action == string(slipway.ActionAutoApprove) || c.Action == string(slipway.ActionPromoteWithApply)
+}
+
+// check says what of a case is nothing that could be asked.
+func (c Case) check() error {
+	life, errLife := time.ParseDuration(cmp.Or(c.Expires, "1h"))
+	unknown := slices.IndexFunc(c.Ops, func(op string) bool { return !slices.Contains(ops, op) })
+	switch {
+	case !c.alone() && !slices.Contains(gates, c.Action):
+		return fmt.Errorf("action: one of %s, auto-approve, promote-with-apply", strings.Join(gates, ", "))
+	case c.Gate != "" && (c.Action != string(slipway.ActionAutoApprove) || !slices.Contains(gates, c.Gate)):
+		return fmt.Errorf("gate: with auto-approve alone, one of %s", strings.Join(gates, ", "))
+	case c.Expect != "allow" && c.Expect != "deny":
+		return fmt.Errorf("expect: allow or deny")
+	case errLife != nil || life <= 0:
+		return fmt.Errorf("expires: a time such as 1h or 90m")
+	case c.Principal == "":
+		return fmt.Errorf("principal: a user's name, or agent:NAME")
+	case c.alone() && c.Requester != "" && !same(principal(c.Requester), principal(c.Principal)):
+		return fmt.Errorf("requester: the principal, who is whoever asked where nobody approves")
+	case c.alone() && c.Proof != "" && c.Proof != string(slipway.ProofPolicy):
+		return fmt.Errorf("proof: policy alone, where nobody approves")
+	case !c.alone() && c.Proof != "" && !slices.Contains(proofs, c.Proof):
+		return fmt.Errorf("proof: one of %s", strings.Join(proofs, ", "))
+	case c.Operation != "" && !slices.Contains(operations, c.Operation):
+		return fmt.Errorf("operation: one of %s", strings.Join(operations, ", "))
+	case unknown >= 0:
+		return fmt.Errorf("ops: %q is none of %s", c.Ops[unknown], strings.Join(ops, ", "))
+	case c.Approvals < 0:
+		return fmt.Errorf("approvals: how many others have given before, from 0")
+	}
+	return nil
+}
+
 // question is the case in the domain's words.
 func (c Case) question() (q slipway.Question, err error) {
-	or := func(v, other string) string {
-		if v == "" {
-			return other
-		}
-		return v
+	if err := c.check(); err != nil {
+		return q, err
 	}
-	gate := c.Action
-	switch {
-	case slices.Contains(gates, c.Action):
-	case slices.Contains([]string{string(slipway.ActionAutoApprove), string(slipway.ActionPromoteWithApply)}, c.Action):
-		gate = or(c.Gate, "apply")
-	default:
-		return q, fmt.Errorf("action: one of %s, auto-approve, promote-with-apply", strings.Join(gates, ", "))
-	}
-	if c.Expect != "allow" && c.Expect != "deny" {
-		return q, fmt.Errorf("expect: allow or deny")
-	}
-	if c.Expires != "" {
-		if _, err := time.ParseDuration(c.Expires); err != nil {
-			return q, fmt.Errorf("expires: a time such as 1h or 90m")
-		}
-	}
-	if c.Principal == "" {
-		return q, fmt.Errorf("principal: a user's name, or agent:NAME")
-	}
-	now, err := time.Parse(time.RFC3339, or(c.Now, "2026-01-07T12:00:00Z"))
+	now, err := time.Parse(time.RFC3339, cmp.Or(c.Now, "2026-01-07T12:00:00Z"))
 	if err != nil {
 		return q, fmt.Errorf("now: a time as 2026-01-07T12:00:00Z")
 	}
+	gate, requester, proof := c.Action, "somebody-else", slipway.ProofOSUser
+	if c.alone() {
+		gate, requester, proof = cmp.Or(c.Gate, string(slipway.GateApply)), c.Principal, slipway.ProofPolicy
+	}
 	q = slipway.Question{
-		Action: slipway.PolicyAction(c.Action), Principal: principal(c.Principal), Groups: c.Groups, Proof: slipway.Proof(or(c.Proof, "os-user")), Key: c.Key,
-		App: or(c.App, "shop"), Environment: or(c.Environment, slipway.Production), Operation: slipway.Operation(or(c.Operation, "ship")),
+		Action: slipway.PolicyAction(c.Action), Principal: principal(c.Principal), Groups: c.Groups, Proof: cmp.Or(slipway.Proof(c.Proof), proof), Key: c.Key,
+		App: cmp.Or(c.App, "shop"), Environment: cmp.Or(c.Environment, slipway.Production), Operation: slipway.Operation(cmp.Or(c.Operation, "ship")),
 		Gate: slipway.Gate(gate), Stateful: c.Stateful, Destructive: c.Destructive, Manual: c.Manual, Drift: c.Drift,
-		Requester: principal(or(c.Requester, "somebody-else")), Approvals: c.Approvals, Now: now,
+		Requester: principal(cmp.Or(c.Requester, requester)), Approvals: c.Approvals, Now: now,
 	}
 	for _, op := range c.Ops {
 		q.Ops = append(q.Ops, slipway.Op(op))
@@ -157,9 +182,12 @@ func (p *Policy) Test(cases []Case) []Result {
 			out[i] = Result{Name: c.Name, Want: c.Expect, Got: err.Error()}
 			continue
 		}
-		a := slipway.Answer{Approvers: 1, Why: "an agent approves nothing, whatever a policy says"}
-		if q.Principal.Kind == slipway.PrincipalUser || q.Action != slipway.PolicyAction(q.Gate) {
-			a = p.Ask(q)
+		a := p.Ask(q)
+		switch {
+		case !c.alone() && q.Principal.Kind != slipway.PrincipalUser:
+			a = slipway.Answer{Approvers: 1, Why: "an agent approves nothing, whatever a policy says"}
+		case q.Action == slipway.ActionAutoApprove && q.Gate == slipway.GateDestroy:
+			a = slipway.Answer{Approvers: 1, Why: "the destroy gate never opens by itself, whatever a policy says"}
 		}
 		out[i] = c.judge(a)
 	}

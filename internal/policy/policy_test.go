@@ -281,6 +281,14 @@ cases:
 		"no answer":     {"nothing is expected", "cases: [{action: apply, principal: a}]", "expect"},
 		"two documents": {"the cases of the second would never be looked at", "cases: [{action: apply, principal: a, expect: deny}]\n---\ncases: [{action: apply, principal: a, expect: allow}]", "a second document"},
 		"broken second": {"what follows is not read as if it were not there", "cases: [{action: apply, principal: a, expect: deny}]\n---\n}", "a second document"},
+		"no proof":      {"nobody proves it so, and a deny would tell nothing", "cases: [{action: apply, principal: a, expect: deny, proof: kee}]", "proof: one of os-user, key, server"},
+		"policy's":      {"nobody who approves proves it so", "cases: [{action: apply, principal: a, expect: deny, proof: policy}]", "proof: one of os-user, key, server"},
+		"somebody's":    {"nobody is there to prove it", "cases: [{action: auto-approve, principal: a, expect: deny, proof: key}]", "proof: policy alone"},
+		"another's":     {"who is let through is who asked", "cases: [{action: auto-approve, principal: a, requester: b, expect: deny}]", "requester: the principal"},
+		"no op":         {"nothing does that", "cases: [{action: apply, principal: a, expect: deny, ops: [create, destroy]}]", `ops: "destroy" is none of create`},
+		"no operation":  {"nobody asks for that", "cases: [{action: apply, principal: a, expect: deny, operation: deploy}]", "operation: one of ship"},
+		"approvals":     {"there are none before the first", "cases: [{action: apply, principal: a, expect: deny, approvals: -1}]", "approvals: "},
+		"expires":       {"it would never hold", "cases: [{action: apply, principal: a, expect: deny, expires: -1h}]", "expires: "},
 		"no time":       {"a time is a time", "cases: [{action: apply, principal: a, expect: deny, now: friday}]", "now"},
 	} {
 		if _, err := policy.ReadCases("c.yaml", []byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -357,6 +365,30 @@ func FuzzReadCases(f *testing.F) {
 			t.Errorf("%d results of %d cases", len(got), len(cases))
 		}
 	})
+}
+
+// TestCasesAreAskedAsGatesAre: a case leaves out what a gate that opens by itself always has.
+func TestCasesAreAskedAsGatesAre(t *testing.T) {
+	cases, err := policy.ReadCases("c.yaml", []byte(`
+cases:
+  - {name: by itself, action: auto-approve, principal: ada, expect: deny, rules: [own]}
+  - {name: apply with promote, action: promote-with-apply, principal: ada, expect: allow, rules: [unproved]}
+  - {name: said so, action: promote-with-apply, principal: "agent:x", requester: "agent:x", proof: policy, expect: allow, rules: [unproved]}
+  - {name: what dies, action: auto-approve, gate: destroy, principal: ada, environment: preview, expect: deny}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := policy.Read("p", []byte(`@id("unproved") permit (principal, action, resource) when { context.proof == "policy" };
+@id("own") forbid (principal, action == Action::"auto-approve", resource in Environment::"production") when { context.own_request };`))
+	if p.Err() != nil {
+		t.Fatal(p.Err())
+	}
+	for _, r := range p.Test(cases) {
+		if !r.OK {
+			t.Errorf("%s: %s, want %s", r.Name, r.Got, r.Want)
+		}
+	}
 }
 
 // A case is held against all that it says, and an agent approves nothing, whatever the policy says.
