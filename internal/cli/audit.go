@@ -47,6 +47,9 @@ func (a *app) auditExportCommand() *cobra.Command {
 			if out == "" {
 				out = run.ID + ".audit.zip"
 			}
+			if err := notTheBundle(out, page); err != nil {
+				return result{Run: run.ID}, err
+			}
 			s, err := w.export(ctx, run.ID, out)
 			if err != nil {
 				return result{Run: run.ID}, err
@@ -91,13 +94,31 @@ func (w *workspace) export(ctx context.Context, run, name string) (s audit.Summa
 	return s, nil
 }
 
-// writeWhole writes a file that has its name only when it is complete.
+// notTheBundle is CodeInvalid for a report that would take the place of the bundle.
+func notTheBundle(bundle, page string) error {
+	if page == "" {
+		return nil
+	}
+	a, errA := os.Stat(bundle)
+	b, errB := os.Stat(page)
+	same := errA == nil && errB == nil && os.SameFile(a, b)
+	full, err := filepath.Abs(page)
+	if of, errOf := filepath.Abs(bundle); !same && (err != nil || errOf != nil || full != of) {
+		return nil
+	}
+	return slipway.Errorf(slipway.CodeInvalid, "--html: %s is the bundle itself", page).WithHint("name another file for the page")
+}
+
+// writeWhole writes a file that has its name only when it is complete. It takes the place of a file, and of nothing else that has the name.
 func writeWhole(name string, write func(*os.File) error) error {
 	bad := func(err error) error {
 		if err == nil || errors.As(err, new(*slipway.Error)) {
 			return err
 		}
 		return slipway.Errorf(slipway.CodeInvalid, "%s cannot be written: %v", name, err).WithHint("name a file in a folder that this user can write to")
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return bad(errors.New("it is there, and is no regular file"))
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".slipway-*") // mode 0600
 	if err != nil {
@@ -178,6 +199,9 @@ func (a *app) auditShowCommand() *cobra.Command {
 		"Verify an audit bundle, and show what it holds: the run, its plans and steps, who approved, what is witnessed and what only asserted.\n"+
 			"What is not valid is not shown. Exit status as of audit verify.", cobra.ExactArgs(1),
 		func(ctx context.Context, args []string) (result, error) {
+			if err := notTheBundle(args[0], page); err != nil {
+				return result{}, err
+			}
 			r, res, err := a.verify(ctx, args[0], trust)
 			if err != nil {
 				return res, err
