@@ -117,7 +117,7 @@ func statusText(d *slipway.RunDetail, owned bool) string {
 			}
 		}
 		standing := ""
-		if s := a.Standing(); s != "" {
+		if s := a.Standing(); s != "" && a.State != slipway.ApprovalRejected {
 			standing = ", " + s + " approvals"
 		}
 		row("gate", "%s: %s%s%s %s", a.Gate, a.State, standing, by, a.Subject)

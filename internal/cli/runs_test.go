@@ -96,3 +96,15 @@ func TestStatusTellsWhoDoesWhat(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+// TestStatusTellsWhoSaidNo: a no is one person's, however many have said yes before.
+func TestStatusTellsWhoSaidNo(t *testing.T) {
+	root := slipway.Principal{Kind: slipway.PrincipalUser, Name: "root"}
+	got := statusText(&slipway.RunDetail{Approvals: []slipway.Approval{{
+		Gate: slipway.GatePromote, State: slipway.ApprovalRejected, Need: 2, By: &root, How: "os-user", Subject: "sha256:1",
+		Votes: []slipway.Vote{{By: slipway.Principal{Kind: slipway.PrincipalUser, Name: "bob"}, How: "key 1"}},
+	}}}, true)
+	if want := "gate     promote: rejected by root (os-user) sha256:1\n"; !strings.Contains(got, want) {
+		t.Errorf("%s, want %s in it", got, want)
+	}
+}
