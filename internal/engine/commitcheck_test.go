@@ -121,6 +121,7 @@ func (b *bench) history(id string) (out []string) {
 
 // TestProductionWaitsForChecks: what is asked for at the gate, and moved, has passed its checks; until then nothing is asked.
 func TestProductionWaitsForChecks(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	h := &host{looked: make(chan struct{}, 100)}
 	h.says(is("lint", slipway.CheckPassed, "success"), is("other", slipway.CheckFailed, "failure"))
 	b, req := checked(t, h, "test", "lint")
@@ -208,6 +209,7 @@ func TestAFailedCheckStopsPromotion(t *testing.T) {
 
 // TestACheckMayComeLate: while anything is under way on the commit, a check that is not there may come after it.
 func TestACheckMayComeLate(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	h := &host{looked: make(chan struct{}, 100)}
 	h.says(is("build", slipway.CheckPending, "in_progress"))
 	b, req := checked(t, h, "test")
@@ -235,6 +237,7 @@ func TestOwnReportIsNotWaitedFor(t *testing.T) {
 
 // TestChecksOfHours: a run that waits for checks is left, and each resume looks once more; that they are waited for counts on from the first.
 func TestChecksOfHours(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	h := &host{}
 	h.says(is("test", slipway.CheckPending, "in_progress"))
 	b, req := checked(t, h, "test")

@@ -85,6 +85,7 @@ func (b *bench) deployed(t *testing.T) string {
 // TestARunIsLeft: what waits for a build is left when nothing else can be done, is not failed and not over, and costs no call more: each resume
 // looks, and the one that finds the build over goes on.
 func TestARunIsLeft(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	b, done, looked := slow(t, func(c *engine.Config) { c.Leave = true })
 	run := b.ship(request(t, manifest(), "one"))
 	calls := slices.Clone(b.cloud.calls)
@@ -115,6 +116,7 @@ func TestARunIsLeft(t *testing.T) {
 
 // TestABuildOfHoursCostsNothing: the process is gone for five hours, in which nothing looks; whoever resumes then finds the build over, made once.
 func TestABuildOfHoursCostsNothing(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	b, done, looked := slow(t, nil)
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
