@@ -271,20 +271,21 @@ func (m *misteller) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestTheTimeWhileNobodyLooks(t *testing.T) {
 	need(t)
 	for name, tc := range map[string]struct {
-		script string
-		end    slipway.JobEnd
-	}{"in time": {"exit 0", slipway.JobExited}, "over it": {"sleep 1.5", slipway.JobTime}} {
+		began time.Duration // how long before the end of the job's time
+		end   slipway.JobEnd
+	}{"in time": {time.Minute, slipway.JobExited}, "over it": {time.Millisecond, slipway.JobTime}} {
 		t.Run(name, func(t *testing.T) {
 			w := vercelPlace(t, &vercelemu.SandboxServer{})
-			o := order(tree{"s.sh": tc.script}, []string{"sh", "s.sh"}, []string{"true"})
-			o.Timeout, o.Mark.Began = 1, time.Now()
+			o := order(tree{"s.sh": "sleep 0.1"}, []string{"sh", "s.sh"}, []string{"true"})
+			o.Timeout, o.Mark.Began = 60, time.Now()
 			mark := o.Mark
 			o.Save = killAt(3, true, &mark) // the first command's id
 			if _, err := w.Run(t.Context(), w.settings, o, func(slipway.LogLine) {}); !errors.Is(err, errKilled) {
 				t.Fatal(err)
 			}
 			o.Mark, o.Save = mark, nil
-			w.Sandbox.(*remote).config.Now = func() time.Time { return time.Now().Add(2 * time.Second) }
+			o.Mark.Commands[0].Began = deadline(o).Add(-tc.began)
+			w.Sandbox.(*remote).config.Now = func() time.Time { return time.Now().Add(time.Minute) }
 			r, err := w.Sandbox.(slipway.Resumer).Resume(t.Context(), w.settings, o, func(slipway.LogLine) {})
 			if err != nil || len(r.Commands) == 0 || r.Commands[0].End != tc.end {
 				t.Fatalf("%v %+v", err, r)
@@ -307,14 +308,23 @@ func TestATokenThatExpires(t *testing.T) {
 	base, _ := w.settings(settingURL)
 	fresh := w.settings
 	team := vercelemu.DefaultAccount().Teams[0].ID
-	w.settings = settings(map[string]string{settingURL: base.Reveal(), settingOIDC: srv.OIDCToken(team, "prj_1", 2*time.Second)})
-	o := order(tree{"s.sh": "echo x >> ran; sleep 3"}, []string{"sh", "s.sh"}, []string{"cat", "ran"})
-	o.Mark.Began = time.Now()
-	mark := o.Mark
-	o.Save = func(_ context.Context, m slipway.JobMark) error { mark = m; return nil }
-	_, err := w.Run(t.Context(), w.settings, o, func(slipway.LogLine) {})
-	if slipway.ErrorCode(err) != slipway.CodeUnauthorized || slipway.RetryClass(err) != slipway.RetryNever {
-		t.Fatalf("%v (%s)", err, slipway.ErrorCode(err))
+	var o slipway.Order
+	var mark slipway.JobMark
+	for life := 2; len(mark.Commands) == 0 || mark.Commands[0].ID == ""; life *= 2 { // a slow machine takes longer to come to the command
+		if mark.Session != "" {
+			o.Mark = mark
+			if err := w.Stop(t.Context(), fresh, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.settings = settings(map[string]string{settingURL: base.Reveal(), settingOIDC: srv.OIDCToken(team, "prj_1", time.Duration(life)*time.Second)})
+		o = order(tree{"s.sh": fmt.Sprintf("echo x >> ran; sleep %d", life+1)}, []string{"sh", "s.sh"}, []string{"cat", "ran"})
+		o.Mark.Began, mark = time.Now(), slipway.JobMark{}
+		o.Save = func(_ context.Context, m slipway.JobMark) error { mark = m; return nil }
+		_, err := w.Run(t.Context(), w.settings, o, func(slipway.LogLine) {})
+		if slipway.ErrorCode(err) != slipway.CodeUnauthorized || slipway.RetryClass(err) != slipway.RetryNever {
+			t.Fatalf("%v (%s)", err, slipway.ErrorCode(err))
+		}
 	}
 	o.Mark = mark
 	if err := w.Stop(t.Context(), w.settings, o); slipway.ErrorCode(err) != slipway.CodeUnsandboxed {
