@@ -2,15 +2,23 @@ package slipway
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// Guide is a Provider that can say how a person does what its API would do. Both methods are pure: the same input gives the same step.
+// Guide is a Provider that can say how a person does what its API would do. It is pure: the same input gives the same step.
 type Guide interface {
 	// Guide returns how a person makes e true. s is the effect's Spec; its Parents and Known hold what is recorded, and what is not
 	// recorded yet stands as a placeholder. Needs and Why are left to MakeRunbook, and where outputs are found to GuideBy.
 	Guide(e Effect, s Spec) ManualStep
+}
+
+// GuideBeside is a Guide whose steps also name what is no need of the effect. It is pure.
+type GuideBeside interface {
+	Guide
+	// Beside returns the addresses whose receipts Guide finds in Parents too, where they are recorded with an id.
+	Beside(e Effect, s Spec) []Address
 }
 
 // ManualStep is how a person makes one effect true. It holds no secret: where one belongs, a placeholder says where it comes from.
@@ -154,7 +162,7 @@ func MakeRunbook(plan *Plan, guide func(Effect) ManualStep) Runbook {
 }
 
 // GuideBy returns what MakeRunbook asks: the guide of the effect's provider for its Spec, each output's placeholder with the place where a
-// person finds the value. spec gives an effect's Spec with what is recorded, in environment. MakeRunbook takes away the Exports that nobody needs.
+// person finds the value. spec gives an effect's Spec with what is recorded, in environment, also for an address alone. MakeRunbook takes away the Exports that nobody needs.
 func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Effect) Spec) func(Effect) ManualStep {
 	where := outputPlaces(providers, m)
 	return func(e Effect) ManualStep {
@@ -162,6 +170,7 @@ func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Ef
 		for _, p := range providers {
 			if g, ok := p.(Guide); ok && p.Info().Name == e.Address.Kind().Provider() {
 				of := spec(e)
+				of.Parents = parentsBeside(g, e, of, spec)
 				s = g.Guide(e, of)
 				way := ConnectionOf(providers, m, of.Serves)
 				s.Exports, s.Unseen = exports(p.Info(), e, of.Serves, way, m.OutputsUsed(of.Serves, environment)), unseenCheck(p.Info(), e, way)
@@ -175,6 +184,22 @@ func GuideBy(providers []Provider, m *Manifest, environment string, spec func(Ef
 		}
 		return s
 	}
+}
+
+// parentsBeside are the Parents of an effect's Spec and what g wants beside them.
+func parentsBeside(g Guide, e Effect, of Spec, spec func(Effect) Spec) map[Kind]Receipt {
+	b, ok := g.(GuideBeside)
+	if !ok {
+		return of.Parents
+	}
+	parents := map[Kind]Receipt{}
+	for _, a := range b.Beside(e, of) {
+		if r := spec(Effect{Address: a}).Known; r != nil {
+			parents[a.Kind()] = *r
+		}
+	}
+	maps.Copy(parents, of.Parents)
+	return parents
 }
 
 // forCheck is where a value goes that nothing but the check takes.

@@ -83,6 +83,9 @@ func papers() map[string]paper {
 	preview := paper{manifest: shop(), environment: slipway.Preview, cause: slipway.CauseMissing}
 	refused := paper{manifest: shop(), environment: slipway.Production, cause: slipway.CauseAccountRefused}
 	refused.manifest.Env = map[string]slipway.EnvVar{"CACHE_TOKEN": {From: "cache.rest_token"}}
+	beside := refused // the project is there, as its receipt tells
+	beside.observed, beside.receipts = map[slipway.Address]slipway.Observation{}, map[slipway.Address]slipway.Receipt{}
+	beside.there("vercel.project/shop", "prj_0123", "team_acme", map[string]any{"framework": "nextjs", "build_command": "npm run build", "node_version": "20.x", "region": "fra1"})
 	changed := paper{
 		manifest: shop(), environment: slipway.Production, cause: slipway.CauseReadOnly,
 		observed: map[slipway.Address]slipway.Observation{}, receipts: map[slipway.Address]slipway.Receipt{},
@@ -99,7 +102,7 @@ func papers() map[string]paper {
 		"neon.branch/db@preview": {Exists: true, Receipt: slipway.Receipt{ID: "quiet-sun-1/br-old", Name: "preview"}},
 	}})...)
 	changed.receipts["vercel.env/OLD@production"] = slipway.Receipt{ID: "env_1", Name: "OLD", Account: "team_acme", Details: map[string]string{"project_id": "prj_0123"}}
-	return map[string]paper{"first": first, "preview": preview, "marketplace": refused, "changed": changed}
+	return map[string]paper{"first": first, "preview": preview, "marketplace": refused, "marketplace-beside": beside, "changed": changed}
 }
 
 func (p *paper) there(a slipway.Address, id, account string, fields map[string]any) {

@@ -49,7 +49,6 @@ func throughTheMarketplace(t *testing.T, means func(*world, *byhand.Person)) {
 	person := w.person()
 	means(w, person)
 	project := w.receipts["vercel.project/shop"].ID
-	person.Values["VERCEL_PROJECT_ID"] = project
 
 	stores := of("upstash.redis", "upstash.vector")
 	s := w.look()

@@ -10,7 +10,15 @@ import (
 	"github.com/slipway-dev/slipway/internal/rest"
 )
 
-var _ slipway.Guide = provider{}
+var _ slipway.GuideBeside = provider{}
+
+// Beside is the app's Vercel project, where the Marketplace is the way.
+func (provider) Beside(e slipway.Effect, s slipway.Spec) []slipway.Address {
+	if e.Cause != slipway.CauseAccountRefused {
+		return nil
+	}
+	return []slipway.Address{vercelProject(s)}
+}
 
 // Guide is pure. An account that the Developer API refuses is led through Vercel's Marketplace; any other through Upstash's own API, CLI
 // and console. Names, regions and settings are those that the client sends.

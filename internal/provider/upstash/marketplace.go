@@ -9,7 +9,10 @@ import (
 	"github.com/slipway-dev/slipway"
 )
 
-const vercelBase = "https://api.vercel.com"
+const (
+	vercelBase                     = "https://api.vercel.com"
+	kindVercelProject slipway.Kind = "vercel.project"
+)
 
 // product is one of Upstash's in Vercel's Marketplace. The slug of Redis is that of https://vercel.com/marketplace/upstash/upstash-kv; that of
 // Vector, the keys of metadata and the names of the variables are not documented [?]: the reply to the products request tells the slugs and
@@ -52,17 +55,43 @@ var products = map[slipway.Kind]product{
 	},
 }
 
-// vercel is a request of Vercel's REST API in the team that has the Upstash integration.
+func vercelProject(s slipway.Spec) slipway.Address {
+	return slipway.NewAddress(kindVercelProject, s.App, "")
+}
+
+// vercelTeam is what stands for the team of the app's project in requests and commands, "" for a personal account.
+func (g *guide) vercelTeam() string {
+	switch account := g.spec.Parents[kindVercelProject].Account; {
+	case strings.HasPrefix(account, "team_"):
+		return account
+	case account != "":
+		return ""
+	}
+	return g.step.Ask(slipway.Placeholder{
+		Name: "VERCEL_TEAM_ID", From: pageVercelTeam.String(), To: "the account that has the integration",
+	})
+}
+
+// vercelProjectID is exact where it is recorded.
+func (g *guide) vercelProjectID() string {
+	if id := g.spec.Parents[kindVercelProject].ID; id != "" {
+		return id
+	}
+	return g.step.Ask(slipway.Placeholder{
+		Name: "VERCEL_PROJECT_ID", From: "Vercel's reply when the project was made, or " + pageVercelProject.String(), To: "the project that gets the variables",
+	})
+}
+
+// vercel is a request of Vercel's REST API, path of which ends in ? or &, in the team that has the Upstash integration.
 func (g *guide) vercel(method string, status int, path string, body any) slipway.Way {
 	token := g.step.Ask(slipway.Placeholder{
 		Name: "VERCEL_TOKEN", From: pageVercelToken.String(), To: "the header Authorization", Secret: true,
 	})
-	team := g.step.Ask(slipway.Placeholder{
-		Name: "VERCEL_TEAM_ID", From: pageVercelTeam.String(), To: "the account that has the integration",
-	})
-	f := &slipway.HTTPForm{
-		Method: method, URL: vercelBase + path + "teamId=" + team, Headers: map[string]string{"Authorization": "Bearer " + token}, Body: body, Status: status,
+	url := strings.TrimRight(vercelBase+path, "?&")
+	if team := g.vercelTeam(); team != "" {
+		url = vercelBase + path + "teamId=" + team
 	}
+	f := &slipway.HTTPForm{Method: method, URL: url, Headers: map[string]string{"Authorization": "Bearer " + token}, Body: body, Status: status}
 	if body != nil {
 		f.Headers["Content-Type"] = "application/json"
 	}
@@ -71,7 +100,11 @@ func (g *guide) vercel(method string, status int, path string, body any) slipway
 
 // vercelCLI is a command of Vercel's CLI, which is logged in: https://vercel.com/docs/cli/integration
 func (g *guide) vercelCLI(args ...string) slipway.Way {
-	return slipway.Way{Command: append(append([]string{"vercel"}, args...), "--scope", "<VERCEL_TEAM_ID>")}
+	argv := append([]string{"vercel"}, args...)
+	if team := g.vercelTeam(); team != "" {
+		argv = append(argv, "--scope", team)
+	}
+	return slipway.Way{Command: argv}
 }
 
 // marketplace leads through Vercel's Marketplace: Upstash's own API refuses accounts that were made there.
@@ -79,9 +112,11 @@ func (g *guide) marketplace() {
 	p := products[g.effect.Address.Kind()]
 	g.step.Before = []string{
 		"Upstash's integration, installed in the Vercel team by somebody who may accept its terms: " + pageInstall.String(),
-		"the app's Vercel project: its step comes first",
 	}
-	g.step.Needs = []string{slipway.EffectKey(slipway.NewAddress("vercel.project", g.spec.App, ""), slipway.OpCreate)}
+	if g.spec.Parents[kindVercelProject].ID == "" {
+		g.step.Before = append(g.step.Before, "the app's Vercel project: its step comes first")
+	}
+	g.step.Needs = []string{slipway.EffectKey(vercelProject(g.spec), slipway.OpCreate)}
 	if g.effect.Op == slipway.OpDelete {
 		g.removeStore(p)
 		return
@@ -119,9 +154,7 @@ func (g *guide) marketplace() {
 // createStore: https://vercel.com/docs/rest-api/reference/endpoints/integrations/create-integration-store-free-and-paid-plans. The connection
 // is what Vercel's own CLI sends, and is not in the published document.
 func (g *guide) createStore(p product) []slipway.Way {
-	project := g.step.Ask(slipway.Placeholder{
-		Name: "VERCEL_PROJECT_ID", From: "Vercel's reply when the project was made, or " + pageVercelProject.String(), To: "the project that gets the variables",
-	})
+	project := g.vercelProjectID()
 	configuration := g.step.Ask(slipway.Placeholder{Name: "UPSTASH_CONFIGURATION_ID", From: "the reply to the first request: id, icfg_…", To: "the requests that follow"})
 	store := g.step.Ask(slipway.Placeholder{Name: g.output("store_id"), From: "the reply to the create, store.id, or " + pageStoreID.With("store", g.name).String(), To: "the connection"})
 	find := g.vercel("GET", 200, "/v1/integrations/configurations?view=account&installationType=marketplace&integrationIdOrSlug=upstash&", nil)
