@@ -235,6 +235,9 @@ func (w *worker) makePlan(ctx context.Context) (over bool, err error) {
 		if stale = w.doneByHand(receipts, now); stale {
 			return nil
 		}
+		if err := w.notInHand(tx, before); err != nil {
+			return err
+		}
 		if err := w.recordSeen(tx, s); err != nil {
 			return err
 		}
