@@ -79,6 +79,7 @@ type RunDetail struct {
 	// Modes are the plan's. Manual are the keys of the steps that a person may do now.
 	Modes  map[string]Mode `json:"modes,omitempty"`
 	Manual []string        `json:"manual,omitempty"`
+	Ready  []string        `json:"-"` // the keys of what Slipway may do now without a person
 }
 
 // Wait is a gate at which a run waits.

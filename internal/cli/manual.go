@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -74,7 +75,7 @@ func (w *workspace) manual(ctx context.Context, run string, f manualFlags) (resu
 		if err != nil {
 			return result{}, err
 		}
-		return w.checked(run, s), nil
+		return w.checked(ctx, run, s), nil
 	}
 	book, steps, err := w.engine.Runbook(ctx, run)
 	if err != nil {
@@ -140,17 +141,42 @@ func evidenceText(e slipway.Evidence) string {
 }
 
 // checked is the result of a check.
-func (w *workspace) checked(run string, s slipway.Step) result {
+func (w *workspace) checked(ctx context.Context, run string, s slipway.Step) result {
 	w.object("step", s)
 	w.say("%s %s\n", evidenceText(*s.Evidence), s.Key)
-	if s.State == slipway.StepDone {
-		r := result{}
-		if !w.owned() {
-			r.Hint = "go on with: slipway resume " + run
-		}
-		return r
+	if s.State != slipway.StepDone {
+		return result{Status: statusWaitingManual, Hint: findingHint(run, s)}
 	}
-	return result{Status: statusWaitingManual, Hint: findingHint(run, s)}
+	if w.owned() {
+		return result{}
+	}
+	return result{Hint: cmp.Or(w.nextByHand(ctx, run), "go on with: slipway resume "+run)}
+}
+
+// nextByHand names the step that a person may do now, one that nobody else has taken first; "" where Slipway
+// itself can go on, where there is none, and where that cannot be told: what was found is recorded all the same.
+func (w *workspace) nextByHand(ctx context.Context, run string) string {
+	d, err := w.engine.Get(ctx, run)
+	if err != nil || len(d.Ready) > 0 {
+		return ""
+	}
+	book, steps, err := w.engine.Runbook(ctx, run)
+	if err != nil {
+		return ""
+	}
+	others := func(s slipway.ManualStep) int {
+		if taken := steps[s.Key].Taken; taken != nil && *taken != w.actor() {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(book.Steps, func(a, b slipway.ManualStep) int { return others(a) - others(b) })
+	for _, s := range book.Steps {
+		if slices.Contains(d.Manual, s.Key) {
+			return fmt.Sprintf("next is step %d, %s: when it is done, slipway manual %s --check %d", s.Number, s.Title, run, s.Number)
+		}
+	}
+	return ""
 }
 
 // findingHint is the next thing to try for a step that is not done.

@@ -38,10 +38,10 @@ func (w *worker) parkManual(ctx context.Context) (parked bool, err error) {
 	return parked, err
 }
 
-// manualNow are the keys of the steps of d that a person may do at now: their gate is open, and what they come after is done.
-func manualNow(d *slipway.RunDetail, now time.Time) []string {
+// nextOf is what may be done of d at now by a person and by Slipway: its gate is open, and what it comes after is done.
+func nextOf(d *slipway.RunDetail, now time.Time) slipway.Next {
 	if d.Plan == nil || d.Run.Status.Final() {
-		return nil
+		return slipway.Next{}
 	}
 	p := slipway.Progress{Plan: d.Plan, Steps: map[string]slipway.Step{}, Open: map[slipway.Gate]bool{}}
 	for _, s := range d.Steps {
@@ -52,7 +52,7 @@ func manualNow(d *slipway.RunDetail, now time.Time) []string {
 			p.Open[a.Gate] = true
 		}
 	}
-	return slipway.WhatNext(p).Manual
+	return slipway.WhatNext(p)
 }
 
 // movedOn reports whether a person's step was found done since this worker has read the steps.
@@ -331,7 +331,8 @@ func asserted(ev slipway.Evidence, effect slipway.Effect, readable bool, c slipw
 	case !c.Assert:
 		return ev, nil
 	case c.By.Kind != slipway.PrincipalUser:
-		return ev, slipway.Errorf(slipway.CodeForbidden, "only a person can assert that a step is done")
+		return ev, slipway.Errorf(slipway.CodeForbidden, "only a person can assert that a step is done").
+			WithHint("a check needs nobody's word: slipway manual %s --check '%s'; else let a person say: slipway manual %s --assert '%s' --note '…'", c.Run, effect.Key, c.Run, effect.Key)
 	case ev.Finding == slipway.FindingDone:
 		return ev, nil
 	case ev.Finding == slipway.FindingUnseen && readable:

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -224,6 +225,10 @@ func TestRefusedAccountIsCarriedByAPerson(t *testing.T) {
 			_, err := b.CheckManual(t.Context(), tc.check)
 			if slipway.ErrorCode(err) != tc.code || strings.Contains(err.Error(), "npg_") {
 				t.Errorf("%s: got %v, want %s", tc.reason, err, tc.code)
+			}
+			var told *slipway.Error
+			if !errors.As(err, &told) || told.Hint == "" {
+				t.Errorf("%s: no hint with %v", tc.reason, err)
 			}
 		})
 	}

@@ -17,7 +17,8 @@ func (w *worker) nameLater(ctx context.Context, effect slipway.Effect, s slipway
 	case s.Receipt.ID == c.ID:
 		return s, nil
 	case c.By.Kind != slipway.PrincipalUser:
-		return s, slipway.Errorf(slipway.CodeForbidden, "only a person can tell the id of what was asserted")
+		return s, slipway.Errorf(slipway.CodeForbidden, "only a person can tell the id of what was asserted").
+			WithHint("let a person say: slipway manual %s --assert '%s' --id ID --note TEXT", c.Run, effect.Key)
 	case word.By != nil && *word.By == c.By:
 		c.Note = cmp.Or(c.Note, word.Note)
 	}

@@ -283,7 +283,8 @@ func (e *Engine) Get(ctx context.Context, id string) (*slipway.RunDetail, error)
 	if err != nil {
 		return nil, err
 	}
-	d.Manual = manualNow(d, e.Now())
+	next := nextOf(d, e.Now())
+	d.Manual, d.Ready = next.Manual, next.Ready
 	return d, nil
 }
 
