@@ -12,7 +12,7 @@ type Connection string
 
 const (
 	ConnectPostgres Connection = "postgres" // output url or pooled_url: TLS, select 1; tells database, role and owner
-	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING; tells nothing
+	ConnectRedis    Connection = "redis"    // outputs rest_url and rest_token: PING, and that the token may write; tells nothing
 	ConnectVector   Connection = "vector"   // outputs rest_url and rest_token: /info; tells dimensions and metric
 )
 

@@ -157,7 +157,7 @@ func TestStores(t *testing.T) {
 	}{
 		"redis":             {"PONG", slipway.ConnectRedis, redisURL, text(redis, "rest_token"), map[string]any{}, ""},
 		"redis, slash":      {"as some copy it", slipway.ConnectRedis, redisURL + "/", text(redis, "rest_token"), map[string]any{}, ""},
-		"redis, reads":      {"the token that only reads is one too", slipway.ConnectRedis, redisURL, text(redis, "read_only_rest_token"), map[string]any{}, ""},
+		"redis, reads":      {"the token that only reads answers PING too", slipway.ConnectRedis, redisURL, text(redis, "read_only_rest_token"), nil, slipway.CodeUnauthorized},
 		"redis, token":      {"another token", slipway.ConnectRedis, redisURL, canary, nil, slipway.CodeUnauthorized},
 		"redis, no token":   {"nothing", slipway.ConnectRedis, redisURL, "", nil, slipway.CodeCheckFailed},
 		"redis, two lines":  {"a copied line end", slipway.ConnectRedis, redisURL, canary + "\nX: y", nil, slipway.CodeCheckFailed},

@@ -79,6 +79,8 @@ func (d *database) connect(ctx context.Context, readOnly bool) (*redisConn, erro
 	}
 	c := &redisConn{Conn: conn, r: bufio.NewReader(conn), allowed: func(string) bool { return true }}
 	c.stopWait = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	// A read-only token is that of an ACL user: https://upstash.com/docs/redis/troubleshooting/readonly_connection. What it may not run is NOPERM
+	// with the command's name: https://redis.io/docs/latest/develop/reference/errors/common/noperm/, https://github.com/upstash/ratelimit-js/issues/18.
 	if readOnly {
 		c.allowed = func(command string) bool {
 			return d.redis.IsReadOnlyCommand(command) || slices.Contains([]string{"PING", "ECHO", "TIME", "INFO"}, command)
