@@ -25,7 +25,7 @@ type rule struct{ code, tests []string }
 // policy has a line for every package. docs/architecture.md says why; change it there first, and never to make a build pass.
 var policy = map[string]rule{
 	root:          {},
-	"cmd/slipway": {code: []string{"internal/cli", "internal/isolate"}, tests: []string{"internal/emulator", "internal/emulator/emukit", "internal/rest", scratch}},
+	"cmd/slipway": {code: []string{"internal/cli", "internal/isolate"}, tests: []string{root, "internal/attest", "internal/audit", "internal/emulator", "internal/emulator/emukit", "internal/rest", "internal/store", scratch}},
 
 	"internal/attest":   {code: []string{root}},
 	"internal/audit":    {code: []string{root, "internal/attest"}, tests: []string{"internal/redact", "internal/store"}},

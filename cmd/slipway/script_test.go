@@ -100,6 +100,7 @@ func setUp(ctx context.Context, env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("VECTORS", vectors)
+	env.Defer(func() { bundled(ctx, env) })
 	env.Values[wireKey{}] = w
 	// The servers' goroutines are there already: this write, and their next read, is what orders the hooks between them.
 	return os.WriteFile(env.WorkDir+"/.ready", []byte("ready"), 0o600)

@@ -296,7 +296,8 @@ func (b *reading) provenanceClaim(x slipway.Effect, s slipway.Step, plan string)
 		for _, u := range s.Receipt.URLs {
 			urls, hosts = append(urls, u), append(hosts, strings.SplitN(strings.SplitN(u+"://", "://", 3)[1], "/", 2)[0])
 		}
-		deployment = map[string]any{"id": s.Receipt.ID, "urls": urls, "domains": hosts}
+		deployment = map[string]any{"urls": urls, "domains": hosts}
+		put(deployment, map[string]any{"id": s.Receipt.ID}) // a person may have told none
 	}
 	from, dependencies := b.origin(s)
 	return map[string]any{
